@@ -12,7 +12,7 @@ limit would make a row poison on one database only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
@@ -32,7 +32,7 @@ DIALECTS: Final = ("postgresql", "sqlite")
 class XID8(sa.types.UserDefinedType[str]):
     """Postgres' 64-bit transaction id, for the exact tail."""
 
-    cache_ok: ClassVar[bool] = True
+    cache_ok = True
 
     def get_col_spec(self, **_: Any) -> str:
         """The type's name in DDL."""
