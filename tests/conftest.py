@@ -1,0 +1,71 @@
+"""What every test gets: Hypothesis profiles, and a logging module it cannot leave changed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+import sqlalchemy.log  # noqa: F401 - sets a level on its logger; imported now, or the guard takes that for a test's doing
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# No deadlines: threads and databases on a busy machine make any single example slow.
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None, print_blob=True)
+settings.register_profile("long", settings.get_profile("dev"), max_examples=2000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Put the logging module back after each test: loggers, levels, factories, the global switch.
+
+    Loggers born in the test are reset, not removed: whoever asked for one keeps it.
+    """
+    manager = logging.root.manager
+    before = {logger: _state(logger) for logger in _loggers()}
+    disabled_below, default_class, logger_class = manager.disable, manager.loggerClass, logging.getLoggerClass()
+    factory, raising = logging.getLogRecordFactory(), logging.raiseExceptions
+    names, numbers = dict(logging._levelToName), dict(logging._nameToLevel)
+    yield
+    for logger in _loggers():
+        was = before.get(logger, _State())
+        for handler in logger.handlers:
+            if handler not in was.handlers and type(handler).__module__.startswith("dblog"):
+                handler.close()
+        logger.setLevel(was.level)
+        logger.handlers[:], logger.filters[:] = was.handlers, was.filters
+        logger.propagate, logger.disabled = was.propagate, was.disabled
+    logging.disable(disabled_below)
+    logging.captureWarnings(capture=False)
+    logging.setLoggerClass(logger_class)
+    manager.loggerClass = default_class
+    logging.setLogRecordFactory(factory)
+    logging.raiseExceptions = raising
+    logging._levelToName.clear()
+    logging._levelToName.update(names)
+    logging._nameToLevel.clear()
+    logging._nameToLevel.update(numbers)
+
+
+class _State(NamedTuple):
+    """A logger's settings; as it is born, by default."""
+
+    level: int = logging.NOTSET
+    handlers: Sequence[logging.Handler] = ()
+    filters: Sequence[Any] = ()
+    propagate: bool = True
+    disabled: bool = False
+
+
+def _state(logger: logging.Logger) -> _State:
+    return _State(logger.level, (*logger.handlers,), (*logger.filters,), logger.propagate, logger.disabled)
+
+
+def _loggers() -> list[logging.Logger]:
+    known = logging.root.manager.loggerDict.values()
+    return [logging.root, *(each for each in known if isinstance(each, logging.Logger))]
