@@ -22,8 +22,9 @@ TEXT = {".py", ".md", ".toml", ".ini", ".cfg", ".mako", ".sql", ".yml", ".yaml",
 
 def text_files() -> list[Path]:
     """Every text file of the project; the folder is walked, for an unpacked sdist has no git."""
-    below = (path for folder in OURS for path in (ROOT / folder).rglob("*"))
-    files = [path for path in (*ROOT.glob("*"), *below) if path.is_file() and path.suffix in TEXT]
+    top = [path for path in ROOT.iterdir() if not path.name.startswith(".")]
+    below = [path for folder in OURS for path in (ROOT / folder).rglob("*")]
+    files = [path for path in top + below if path.is_file() and path.suffix in TEXT]
     return [path for path in files if not {"__pycache__", "results"} & set(path.parts)]
 
 
