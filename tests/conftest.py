@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -22,10 +23,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """Put the logging module back after each test: loggers, levels, factories, the global switch.
+    """Put the logging module back after each test, and close the handlers of ours it left open.
 
     Loggers born in the test are reset, not removed: whoever asked for one keeps it.
     """
+    open_before = _open_handlers()
     manager = logging.root.manager
     before = {logger: _state(logger) for logger in _loggers()}
     disabled_below, default_class, logger_class = manager.disable, manager.loggerClass, logging.getLoggerClass()
@@ -34,12 +36,11 @@ def logging_as_it_was() -> Iterator[None]:
     yield
     for logger in _loggers():
         was = before.get(logger, _State())
-        for handler in logger.handlers:
-            if handler not in was.handlers and type(handler).__module__.startswith("dblog"):
-                handler.close()
         logger.setLevel(was.level)
         logger.handlers[:], logger.filters[:] = was.handlers, was.filters
         logger.propagate, logger.disabled = was.propagate, was.disabled
+    for handler in _open_handlers() - open_before:
+        handler.close()
     logging.disable(disabled_below)
     logging.captureWarnings(capture=False)
     logging.setLoggerClass(logger_class)
@@ -50,6 +51,12 @@ def logging_as_it_was() -> Iterator[None]:
     logging._levelToName.update(names)
     logging._nameToLevel.clear()
     logging._nameToLevel.update(numbers)
+
+
+def _open_handlers() -> set[logging.Handler]:
+    """The handlers of ours that are alive; also those dictConfig has detached from their loggers."""
+    lifecycle = sys.modules.get("dblog.lifecycle")
+    return set(lifecycle.handlers()) if lifecycle else set()
 
 
 class _State(NamedTuple):
@@ -67,5 +74,5 @@ def _state(logger: logging.Logger) -> _State:
 
 
 def _loggers() -> list[logging.Logger]:
-    known = logging.root.manager.loggerDict.values()
+    known = list(logging.root.manager.loggerDict.values())  # one step: other threads may add loggers
     return [logging.root, *(each for each in known if isinstance(each, logging.Logger))]
