@@ -1,0 +1,238 @@
+"""Bring a database to dblog's schema, and say where it stands. The only module here that imports Alembic.
+
+Each call opens one connection and closes it. Nothing configures logging, and no
+error carries a password.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from dblog.errors import ConfigurationError, ErrorClass, StoreError
+from dblog.grants import grants
+from dblog.names import DEFAULT_TABLE, names_for
+from dblog.url import require_driver, safe_url, sync_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    Target: TypeAlias = str | URL | Engine | AsyncEngine
+
+__all__ = ["Check", "Step", "check", "current", "downgrade", "grants", "upgrade"]
+
+# Alembic hands its context around in module globals.
+_one_at_a_time = threading.Lock()
+
+_CONNECT_TIMEOUT = "10"
+_FILE_MODE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One revision that has just been applied or taken back."""
+
+    revision: str
+    title: str
+    upgrade: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        word = "upgraded to" if self.upgrade else "took back"
+        return f"{word} {self.revision} ({self.title.rstrip('.')}) in {self.seconds:.2f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Where a database stands."""
+
+    current: str | None
+    """Its revision; None when dblog's tables are not there."""
+    head: str
+    """The newest revision this dblog knows."""
+    known: bool
+    """Whether this dblog knows ``current``; a newer dblog's revision is not known."""
+
+    @property
+    def ok(self) -> bool:
+        """Nothing to do: at head, or ahead of it (a writer copes with a newer schema)."""
+        return self.current is not None and (self.current == self.head or not self.known)
+
+    def __str__(self) -> str:
+        if self.current is None:
+            return f"the schema is not there (head is {self.head}): run `dblog upgrade`"
+        if not self.known:
+            return f"the schema is at {self.current}, newer than this dblog knows (head is {self.head})"
+        if self.ok:
+            return f"the schema is at head ({self.head})"
+        return f"the schema is at {self.current}, behind head ({self.head}): run `dblog upgrade`"
+
+
+def upgrade(
+    url_or_engine: Target,
+    *,
+    revision: str = "head",
+    schema: str | None = None,
+    table: str = DEFAULT_TABLE,
+    progress: Callable[[Step], None] | None = None,
+) -> None:
+    """Upgrade to a revision, in one transaction; several processes may do so at once.
+
+    A missing SQLite file is made, readable by its owner only; a missing Postgres schema too.
+
+    Raises:
+        ConfigurationError: a bad URL or name, an unknown revision, or a table of ours that somebody else made.
+        StoreError: the database refused or could not be reached.
+    """
+    _run(command.upgrade, url_or_engine, revision, schema=schema, table=table, progress=progress)
+
+
+def downgrade(
+    url_or_engine: Target,
+    *,
+    revision: str = "base",
+    schema: str | None = None,
+    table: str = DEFAULT_TABLE,
+    progress: Callable[[Step], None] | None = None,
+) -> None:
+    """Take revisions back; ``"base"`` drops the tables with **all their rows**, and the version table.
+
+    Raises:
+        ConfigurationError: as ``upgrade``.
+        StoreError: as ``upgrade``.
+    """
+    _run(command.downgrade, url_or_engine, revision, schema=schema, table=table, progress=progress)
+
+
+def current(url_or_engine: Target, *, schema: str | None = None, table: str = DEFAULT_TABLE) -> str | None:
+    """The database's revision, or None when dblog's tables are not there. Creates nothing.
+
+    Raises:
+        ConfigurationError: a bad URL or name.
+        StoreError: the database could not be reached.
+    """
+    with _engine(url_or_engine) as engine:
+        names = names_for(schema, table, dialect=engine.dialect.name)
+        file = engine.url.database if engine.dialect.name == "sqlite" else None
+        if file and not file.startswith("file:") and not Path(file).exists():
+            return None
+        with _connected(engine) as connection:
+            options = {"version_table": names.version, "version_table_schema": names.schema}
+            return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def check(url_or_engine: Target, *, schema: str | None = None, table: str = DEFAULT_TABLE) -> Check:
+    """Whether the schema is at head; see ``Check.ok`` and ``str(check)``.
+
+    Raises:
+        ConfigurationError: a bad URL or name.
+        StoreError: the database could not be reached.
+    """
+    at = current(url_or_engine, schema=schema, table=table)
+    scripts = ScriptDirectory.from_config(_config())
+    known = {script.revision for script in scripts.walk_revisions()}
+    return Check(current=at, head=str(scripts.get_current_head()), known=at in known)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "dblog_migrations:")
+    return config
+
+
+def _run(
+    action: Callable[[Config, str], None],
+    target: Target,
+    revision: str,
+    *,
+    schema: str | None,
+    table: str,
+    progress: Callable[[Step], None] | None,
+) -> None:
+    config = _config()
+    with _one_at_a_time, _engine(target) as engine:
+        names_for(schema, table, dialect=engine.dialect.name)
+        _create_file(engine)
+        with _connected(engine) as connection:
+            config.attributes.update(connection=connection, schema=schema, table=table, on_step=_reporter(progress))
+            try:
+                action(config, revision)
+            except CommandError as error:
+                raise ConfigurationError(str(error)) from None
+
+
+def _reporter(progress: Callable[[Step], None] | None) -> Callable[[Any], None]:
+    since = time.monotonic()
+
+    def report(step: Any) -> None:
+        nonlocal since
+        took, since = time.monotonic() - since, time.monotonic()
+        if progress is not None:
+            script = step.up_revision
+            progress(Step(script.revision, script.doc, step.is_upgrade, took))
+
+    return report
+
+
+@contextlib.contextmanager
+def _engine(target: Target) -> Iterator[Engine]:
+    """The engine to work through: the caller's, unless it is asynchronous, else one of our own."""
+    given: str | URL | Engine = getattr(target, "sync_engine", target)
+    if isinstance(given, sa.Engine) and not given.dialect.is_async:
+        yield given
+        return
+    url = sync_url(given.url if isinstance(given, sa.Engine) else given)
+    require_driver(url)
+    if url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query:
+        url = url.update_query_dict({"connect_timeout": _CONNECT_TIMEOUT})
+    engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except sa.exc.DBAPIError as error:
+        raise _explained(error, engine) from None
+
+
+def _explained(error: sa.exc.DBAPIError, engine: Engine) -> StoreError:
+    """The driver's first sentence, without the statement, its parameters or the password."""
+    origin = error.orig
+    code = getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", None)
+    sentence = (str(origin).strip().splitlines() or [type(origin).__name__])[0]
+    if engine.url.password:
+        sentence = sentence.replace(str(engine.url.password), "***")
+    passing = isinstance(error, sa.exc.OperationalError) and not str(code or "").startswith(("28", "3D", "42"))
+    kind = ErrorClass.RECONNECT if passing else ErrorClass.CONFIGURATION
+    return StoreError(kind, str(code or type(origin).__name__), f"{sentence} ({safe_url(engine.url)})")
+
+
+def _create_file(engine: Engine) -> None:
+    """Make a missing SQLite file ourselves: SQLite would leave it readable by everybody."""
+    path = engine.url.database
+    if engine.dialect.name != "sqlite" or not path or path.startswith((":", "file:")):
+        return
+    # An error here is told better by SQLite, a moment later.
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FILE_MODE))
