@@ -133,7 +133,9 @@ def package(session: nox.Session) -> None:
     session.run(str(commands / "pip"), "install", "-q", str(wheel), external=True)
     session.chdir(work)  # away from the checkout, so that only what the wheel brought can be imported
     url = f"sqlite:///{work / 'logs.db'}"
-    session.run(str(commands / "dblog"), "check", "--url", url, external=True, success_codes=[1])
+    behind = session.run(str(commands / "dblog"), "check", "--url", url, external=True, success_codes=[1], silent=True)
+    if "dblog upgrade" not in str(behind):
+        session.error(f"`dblog check` does not say what to run: {behind}")
     session.run(str(commands / "dblog"), "upgrade", "--url", url, external=True)
     session.run(str(commands / "dblog"), "check", "--url", url, external=True)
     session.run(str(commands / "dblog-tui"), external=True, success_codes=[2])
