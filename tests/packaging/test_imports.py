@@ -6,6 +6,7 @@ import ast
 import importlib
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,11 @@ def test_every_public_name_resolves(name: str) -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nonesuch"):
         getattr(dblog, "nonesuch")  # noqa: B009 - mypy would refuse the plain spelling
+
+
+def test_the_version_is_the_distribution_s() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert dblog.__version__ == project["version"]
 
 
 def modules() -> list[Path]:
