@@ -51,7 +51,7 @@ NO_IDS: tuple[str | None, ...] = (None,) * len(ID_FIELDS)
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _ID_LIMIT = 512
 _SHORT = 1024
-_SAFE_INT = 2**53
+_SAFE_INT = 2**53 - 1
 _LIMITS = Limits()
 _INDEX = {name: index for index, name in enumerate(ID_FIELDS)}
 _TRACE, _SPAN, _PARENT = _INDEX["trace_id"], _INDEX["span_id"], _INDEX["parent_span_id"]
@@ -68,34 +68,42 @@ class Context(NamedTuple):
 
     @property
     def user_id(self) -> str | None:
+        """The ``user_id`` bound, or None."""
         return self.ids[0]
 
     @property
     def session_id(self) -> str | None:
+        """The ``session_id`` bound, or None."""
         return self.ids[1]
 
     @property
     def task_id(self) -> str | None:
+        """The ``task_id`` bound, or None."""
         return self.ids[2]
 
     @property
     def trace_id(self) -> str | None:
+        """The ``trace_id`` bound, or None."""
         return self.ids[3]
 
     @property
     def span_id(self) -> str | None:
+        """The ``span_id`` bound, or None."""
         return self.ids[4]
 
     @property
     def parent_span_id(self) -> str | None:
+        """The ``parent_span_id`` bound, or None."""
         return self.ids[5]
 
     @property
     def context_id(self) -> str | None:
+        """The ``context_id`` bound, or None."""
         return self.ids[6]
 
     @property
     def client_id(self) -> str | None:
+        """The ``client_id`` bound, or None."""
         return self.ids[7]
 
     def as_dict(self) -> dict[str, object]:

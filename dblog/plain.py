@@ -1,6 +1,6 @@
 """The total encoder: any Python value as bounded, plain JSON values.
 
-``plain`` gives only ``str``, ``int`` within ±2**53, finite ``float``, ``bool``,
+``plain`` gives only ``str``, ``int`` below ±2**53, finite ``float``, ``bool``,
 ``None``, ``list`` and ``dict[str, ...]``, whatever it is handed: what it returns
 always survives ``orjson.dumps``, never holds U+0000 or a lone surrogate, and is
 bounded in depth, nodes and bytes. User code (``__repr__``, ``items``,
@@ -50,7 +50,7 @@ DEFAULT_REDACT_KEYS: tuple[str, ...] = (
 """Keys whose strings are hidden by default, as ``normal_key`` spells them. ``session_id`` is not one: it is an id."""
 
 _KEY_LIMIT = 256
-_SAFE_INT = 2**53
+_SAFE_INT = 2**53 - 1  # what a double tells apart from its neighbours: the bound of orjson and of RFC 8259
 _DEEPEST = 200  # orjson refuses more than 254 levels
 _TOO_DEEP, _CYCLE = "<truncated>", "<cycle>"
 _CONTAINER_BYTES = len(_TOO_DEEP) + 2  # a container costs what its stand-in would: leaving one unopened adds nothing
@@ -89,7 +89,7 @@ def normal_key(key: str) -> str:
 def plain(value: object, *, limits: Limits, redact: Container[str]) -> tuple[object, set[str]]:
     """The value as plain JSON values, and the flags of what was done to it.
 
-    Flags: ``sanitized`` (a NUL, a surrogate, an int beyond ±2**53, keys that became
+    Flags: ``sanitized`` (a NUL, a surrogate, an int from ±2**53 on, keys that became
     equal), ``nonfinite``, ``unserializable`` (only a ``repr``, a cycle, or its own
     code raised), ``truncated``, ``redacted``.
 
