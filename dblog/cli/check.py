@@ -1,0 +1,20 @@
+"""``dblog check``: is the schema at head?"""
+
+from __future__ import annotations
+
+import typer
+
+from dblog.cli.common import DEFAULT_TABLE, SchemaOption, TableOption, UrlOption, chosen
+
+__all__ = ["check"]
+
+
+def check(url: UrlOption = None, schema: SchemaOption = None, table: TableOption = DEFAULT_TABLE) -> None:
+    """Exit 0 when the schema is at head, else 1, and say what to run."""
+    target = chosen(url)
+    from dblog import migrate
+
+    found = migrate.check(target, schema=schema, table=table)
+    typer.echo(str(found), err=not found.ok)
+    if not found.ok:
+        raise typer.Exit(1)
