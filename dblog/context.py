@@ -18,19 +18,18 @@ for its next job: use ``bound`` there.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 import re
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from dblog.entry import ID_FIELDS
 from dblog.errors import ConfigurationError
 from dblog.plain import Limits, clean, plain, text
+from dblog.scoped import scoped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
 __all__ = [
     "NO_IDS",
@@ -49,7 +48,7 @@ NO_IDS: tuple[str | None, ...] = (None,) * len(ID_FIELDS)
 """``Context.ids`` where none is bound: one object, so ``is`` tells."""
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
-_ID_LIMIT = 512
+_ID_LIMIT, _NAME_LIMIT = 512, 256
 _SHORT = 1024
 _SAFE_INT = 2**53 - 1
 _LIMITS = Limits()
@@ -217,88 +216,11 @@ class bound:  # noqa: N801 - reads as the verb it is: `with bound(...)`, `@bound
 
     def __call__(self, function: _F) -> _F:
         """The function, each call of it in a scope of its own."""
-        if inspect.isasyncgenfunction(function):
-            wrapper: Callable[..., Any] = self._async_generator(function)
-        elif inspect.isgeneratorfunction(function):
-            wrapper = self._generator(function)
-        elif inspect.iscoroutinefunction(function):
-            wrapper = self._coroutine(function)
-        else:
-            wrapper = self._function(function)
-        return cast("_F", wrapper)
+        return cast("_F", scoped(function, _current, self._scope))
 
     def _scope(self) -> Context:
         outer = _current.get()
         return Context(_span(outer.ids, self._ids), _with_attributes(outer.attributes, self._attributes))
-
-    def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with _Within(self._scope()):
-                return function(*args, **kwargs)
-
-        return call
-
-    def _coroutine(self, function: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        async def call(*args: Any, **kwargs: Any) -> Any:
-            with _Within(self._scope()):
-                return await function(*args, **kwargs)
-
-        return call
-
-    def _generator(self, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def steps(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            generator, inside = function(*args, **kwargs), _Within(self._scope())
-            step: Callable[[], Any] = functools.partial(generator.send, None)
-            while True:
-                try:
-                    with inside:
-                        item = step()
-                except StopIteration as stop:
-                    return stop.value
-                try:
-                    step = functools.partial(generator.send, (yield item))
-                except BaseException as error:  # noqa: BLE001 - thrown in by the caller: the generator's to handle
-                    step = functools.partial(generator.throw, error)
-
-        return steps
-
-    def _async_generator(self, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        async def steps(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            generator, inside = function(*args, **kwargs), _Within(self._scope())
-            step: Callable[[], Awaitable[Any]] = functools.partial(generator.asend, None)
-            while True:
-                try:
-                    with inside:
-                        item = await step()
-                except StopAsyncIteration:
-                    return
-                try:
-                    step = functools.partial(generator.asend, (yield item))
-                except BaseException as error:  # noqa: BLE001 - thrown in by the caller: the generator's to handle
-                    step = functools.partial(generator.athrow, error)
-
-        return steps
-
-
-class _Within:
-    """One call's scope, entered for each of its steps; what a step bound is still there in the next."""
-
-    __slots__ = ("_scope", "_token")
-
-    def __init__(self, scope: Context) -> None:
-        self._scope = scope
-
-    def __enter__(self) -> Self:
-        self._token = _current.set(self._scope)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._scope = _current.get()
-        _current.reset(self._token)
 
 
 def inject(headers: MutableMapping[str, str]) -> None:
@@ -383,13 +305,18 @@ def _encoded(fields: Mapping[str, object]) -> tuple[dict[int, str | None], dict[
     attributes: dict[str, object] = {}
     for name, value in fields.items():
         if name in _INDEX:
-            ids[_INDEX[name]] = None if value is None else clean(text(value, _ID_LIMIT))
+            ids[_INDEX[name]] = None if value is None else _text(value, _ID_LIMIT)
         elif name == "dblog":
             msg = "a field cannot be called 'dblog': metadata.dblog is reserved for dblog's own flags"
             raise ConfigurationError(msg)
         else:
-            attributes[clean(text(name, 256))] = _attribute(value)
+            attributes[_text(name, _NAME_LIMIT)] = _attribute(value)
     return ids, attributes
+
+
+def _text(value: object, limit: int) -> str:
+    short = type(value) is str and len(value) <= limit
+    return clean(value if short else text(value, limit))  # type: ignore[arg-type]
 
 
 def _attribute(value: object) -> object:

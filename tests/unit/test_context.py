@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import subprocess
 import sys
 import threading
@@ -366,6 +367,42 @@ def test_decorated_coroutines_and_async_generators() -> None:
 
     asyncio.run(main())
     assert seen == ["x", None]
+
+
+def test_a_coroutine_closed_elsewhere_does_no_harm() -> None:
+    """A coroutine nobody awaited to its end is closed in whatever context collects it: no error, nothing undone."""
+
+    class Pause:
+        def __await__(self) -> Generator[None]:
+            yield
+
+    @bound(user_id="inside")
+    async def coroutine() -> None:
+        await Pause()
+
+    running = coroutine()
+    apart(lambda: running.send(None))
+    with bound(user_id="mine") as mine:
+        running.close()
+        assert current() is mine
+
+
+def test_a_decorated_function_stays_of_its_kind() -> None:
+    """Frameworks look at a function before they call it: what bound returns looks as what it was given."""
+
+    def function() -> None: ...
+    def generator() -> Generator[None]:
+        yield
+
+    async def coroutine() -> None: ...
+    async def async_generator() -> AsyncGenerator[None]:
+        yield
+
+    kinds = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    for plain in (function, generator, coroutine, async_generator):
+        decorated: Callable[..., Any] = bound()(plain)
+        assert [kind(decorated) for kind in kinds] == [kind(plain) for kind in kinds]
+        assert inspect.signature(decorated) == inspect.signature(plain)
 
 
 def test_tasks_see_their_creators_scope_and_keep_their_own() -> None:
