@@ -1,0 +1,239 @@
+"""The bounded queue between the application's threads and the writer.
+
+One deque per severity band, so that the oldest record of the lowest severity can
+give way; batches are taken in ``seq`` order. Counting and queueing are one
+critical section (see ``dblog.ledger``): a record is either counted in the queue or
+counted as dropped, never in between.
+"""
+
+from __future__ import annotations
+
+import time
+from _thread import allocate_lock
+from collections import deque
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from dblog.ledger import (
+    BY_BAND,
+    BYTES,
+    EMITTED,
+    IN_FLIGHT,
+    QUEUED,
+    REASON,
+)
+from dblog.levels import BANDS, band_of
+
+if TYPE_CHECKING:
+    from dblog.entry import LogEntry
+    from dblog.ledger import Ledger
+
+__all__ = ["Buffer", "Item"]
+
+Item: TypeAlias = list[Any]
+"""``[seq, size, entry]``. A list, because ``seq`` is set inside the critical section, where nothing may be
+allocated that the garbage collector tracks: a collection there could run a finaliser that logs."""
+
+_CHUNK = 128
+"""Records moved per lock hold when a batch is taken: callers wait for microseconds, not for a whole batch."""
+
+_QUEUE_FULL, _EVICTED, _CLOSED = (REASON[reason] for reason in ("queue_full", "evicted", "closed"))
+
+
+class Buffer:
+    """A queue bounded in records and bytes, with an overflow policy.
+
+    Args:
+        ledger: counts everything that happens here.
+        size: records waiting at most.
+        size_bytes: bytes waiting at most.
+        overflow: one of ``dblog.options.OVERFLOW_POLICIES``.
+        block_timeout: seconds a caller waits with ``overflow="block"``.
+        high_water: waiting records at which the writer is woken at once.
+    """
+
+    __slots__ = (
+        "_bands",
+        "_block_timeout",
+        "_cells",
+        "_high_water",
+        "_lock",
+        "_max_bytes",
+        "_max_records",
+        "_overflow",
+        "_waiters",
+        "_wake",
+        "closed",
+        "ledger",
+        "parked",
+        "urgent",
+    )
+
+    def __init__(
+        self, ledger: Ledger, *, size: int, size_bytes: int, overflow: str, block_timeout: float, high_water: int
+    ) -> None:
+        self.ledger = ledger
+        self.parked = True
+        """Nobody is looking: the writer sleeps without a timeout, or does not run. ``put`` then returns True."""
+        self.urgent = False
+        """A record of ``flush_level`` waits."""
+        self.closed = False
+        self._cells = ledger.cells
+        self._lock = ledger.lock
+        self._max_records = size
+        self._max_bytes = size_bytes
+        self._overflow = overflow
+        self._block_timeout = block_timeout
+        self._high_water = min(high_water, size)
+        self._bands: tuple[deque[Item], ...] = tuple(deque() for _ in range(BANDS))
+        self._waiters: deque[Any] = deque()
+        # A binary semaphore made of a C lock: unlike threading.Event it can be set from a signal handler
+        # that interrupted the very same call.
+        self._wake = allocate_lock()
+        self._wake.acquire()
+
+    def __len__(self) -> int:
+        return self._cells[QUEUED]
+
+    def put(self, entry: LogEntry, band: int, size: int, *, may_block: bool = True) -> bool:
+        """Queue one record or count it as dropped; True when the writer has to be woken."""
+        item = [0, size, entry]
+        cells = self._cells
+        deadline = None
+        while True:
+            with self._lock:
+                # Straight-line until append: see the module docstring of dblog.ledger.
+                if cells[QUEUED] < self._max_records and cells[BYTES] + size <= self._max_bytes and not self.closed:
+                    cells[EMITTED] = item[0] = cells[EMITTED] + 1
+                    cells[BY_BAND + band] += 1
+                    cells[QUEUED] += 1
+                    cells[BYTES] += size
+                    self._bands[band].append(item)
+                    return self.parked or cells[QUEUED] == self._high_water
+            if self.closed:
+                self.ledger.refuse(_CLOSED, band)
+                return False
+            if deadline is None:
+                deadline = time.monotonic() + (self._block_timeout if may_block else 0.0)
+            if size > self._max_bytes or not self._make_room(band, size, deadline):
+                self.ledger.refuse(_QUEUE_FULL, band)
+                return True
+
+    def _make_room(self, band: int, size: int, deadline: float) -> bool:
+        """True when it is worth another try; by the policy, room was made or waited for."""
+        if self._overflow == "drop_newest":
+            return False
+        if self._overflow == "block":
+            return self._wait_for_room(size, deadline)
+        with self._lock:
+            while self._full(size):
+                live = [deq for deq in self._bands if deq]
+                if not live:
+                    return False
+                if self._overflow == "drop_oldest":
+                    victims = min(live, key=lambda deq: deq[0][0])
+                else:
+                    victims = live[0]
+                    if band <= self._bands.index(victims):
+                        return False
+                seq, freed, entry = victims.popleft()
+                self.ledger.lose(QUEUED, seq, _EVICTED, band_of(entry.severity), freed)
+        return True
+
+    def _full(self, size: int) -> bool:
+        cells = self._cells
+        return cells[QUEUED] >= self._max_records or cells[BYTES] + size > self._max_bytes
+
+    def _wait_for_room(self, size: int, deadline: float) -> bool:
+        while self._full(size) and not self.closed:
+            gate = allocate_lock()
+            gate.acquire()
+            self._waiters.append(gate)
+            self.notify()
+            if not self._full(size):  # room was made before the gate stood in the row
+                break
+            left = deadline - time.monotonic()
+            if left <= 0 or not gate.acquire(timeout=left):
+                return not self._full(size)
+        return True
+
+    def _release_waiters(self) -> None:
+        while self._waiters:
+            try:
+                self._waiters.popleft().release()
+            except (IndexError, RuntimeError):  # taken by another thread meanwhile; the gate timed out
+                continue
+
+    def notify(self) -> None:
+        """Wake the writer; from any thread, from a signal handler, any number of times."""
+        try:
+            self._wake.release()
+        except RuntimeError:
+            pass  # already woken
+
+    def wait(self, timeout: float) -> bool:
+        """The writer's sleep: True when woken, False after ``timeout`` seconds."""
+        return self._wake.acquire(timeout=max(0.0, timeout))
+
+    def take(self, limit: int, limit_bytes: int) -> list[Item]:
+        """The next batch in ``seq`` order, moved from queued to in flight; at least one record if any waits."""
+        taken: list[Item] = []
+        room = limit_bytes
+        cells = self._cells
+        while len(taken) < limit and room > 0:
+            with self._lock:
+                chunk = self._pop(min(_CHUNK, limit - len(taken)), room, first=not taken)
+                count, freed = len(chunk), sum(item[1] for item in chunk)
+                cells[QUEUED] -= count
+                cells[IN_FLIGHT] += count
+                cells[BYTES] -= freed
+            if not chunk:
+                break
+            taken += chunk
+            room -= freed
+        self._release_waiters()
+        return taken
+
+    def _pop(self, limit: int, room: int, *, first: bool) -> list[Item]:
+        live = [deq for deq in self._bands if deq]
+        if len(live) == 1:
+            (only,) = live
+            chunk = [only.popleft() for _ in range(min(limit, len(only)))]
+        else:
+            chunk = sorted(chain.from_iterable(islice(deq, limit) for deq in live))[:limit]
+            last = chunk[-1][0] if chunk else 0
+            for deq in live:
+                while deq and deq[0][0] <= last:
+                    deq.popleft()
+        total = 0
+        for index, item in enumerate(chunk):
+            total += item[1]
+            if total > room and not (first and index == 0):
+                for surplus in reversed(chunk[index:]):
+                    self._bands[band_of(surplus[2].severity)].appendleft(surplus)
+                return chunk[:index]
+        return chunk
+
+    def oldest_seq(self) -> int | None:
+        """The lowest ``seq`` waiting, None when nothing waits."""
+        with self._lock:
+            return min((deq[0][0] for deq in self._bands if deq), default=None)
+
+    def close(self) -> None:
+        """From now on every ``put`` is counted as dropped{closed}."""
+        with self._lock:
+            self.closed = True
+        self._release_waiters()
+
+    def discard(self, reason: int) -> int:
+        """Nothing more will be taken: everything still waiting is counted as dropped for ``reason``; how many."""
+        count = 0
+        for deq in self._bands:
+            while deq:
+                with self._lock:
+                    if deq:
+                        seq, freed, entry = deq.popleft()
+                        self.ledger.lose(QUEUED, seq, reason, band_of(entry.severity), freed)
+                        count += 1
+        self._release_waiters()
+        return count

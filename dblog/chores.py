@@ -1,0 +1,157 @@
+"""What a writer does beside storing batches: loss rows, heartbeats, dead letters, retention, observers.
+
+None of it may fail a batch or keep one waiting: an error here is left for the next
+round, and each chore bounds its own time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import orjson
+
+from dblog.entry import LogEntry
+from dblog.errors import StoreError
+from dblog.observe import tell
+from dblog.sink import Status
+from dblog.watchdog import watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dblog.delivery import Delivery
+    from dblog.ledger import Loss
+    from dblog.sink import Sink
+    from dblog.writer import Writer
+
+__all__ = ["LOSS_LOGGER", "Chores"]
+
+LOSS_LOGGER = "dblog.loss"
+"""The ``logger`` of loss rows."""
+
+_LOSS_EVERY = 1.0
+_HEARTBEAT_EVERY = 10.0
+_TICK_EVERY = 1.0
+_PRUNE_EVERY = 60.0
+_PRUNE_BUDGET = 0.1
+
+
+class Chores:
+    """The side work of one writer, called from its thread only."""
+
+    def __init__(self, writer: Writer, sink: Sink, delivery: Delivery) -> None:
+        self._writer = writer
+        self._sink = sink
+        self._delivery = delivery
+        self._pending: LogEntry | None = None
+        """A loss row that could not be written yet; its id stays, so that a resend is no second row."""
+        self._next_loss = self._next_beat = self._next_tick = self._next_prune = 0.0
+
+    def after_batch(self) -> None:
+        """A batch was stored: what is due now."""
+        now = time.monotonic()
+        if now >= self._next_loss:
+            self._next_loss = now + _LOSS_EVERY
+            self._write_losses()
+        self._delivery.post_letters()
+        if now >= self._next_beat:
+            self._beat(now)
+        if now >= self._next_tick:
+            self._tick(now)
+
+    def state_changed(self) -> None:
+        """The next batch brings a heartbeat."""
+        self._next_beat = 0.0
+
+    def idle(self) -> float:
+        """Nothing waits: chores for a quiet moment; seconds until the next one is due."""
+        now = time.monotonic()
+        if self._writer.state == "STARTING" and self._delivery.last_success is None:
+            return _HEARTBEAT_EVERY  # nothing was stored yet: no row to refresh
+        self._write_losses()
+        self._delivery.post_letters()
+        self._tick(now)
+        if now >= self._next_beat:
+            self._beat(now)
+        if now >= self._next_prune:
+            more = self._guarded(lambda: self._sink.prune(_PRUNE_BUDGET))
+            self._next_prune = now if more else now + _PRUNE_EVERY
+        return max(0.05, min(self._next_beat, self._next_prune) - time.monotonic())
+
+    def last(self, deadline: float | None) -> None:
+        """The writer ends: losses, letters and the final heartbeat, if there is time; then the connection goes."""
+        if self._delivery.last_success is not None and (deadline is None or time.monotonic() < deadline):
+            self._write_losses()
+            self._delivery.post_letters()
+            self._beat(time.monotonic(), state="CLOSED")
+        self._tick(time.monotonic())
+        self._sink.close()
+
+    def _write_losses(self) -> None:
+        if self._pending is None and self._writer.ledger.has_losses():
+            self._pending = _loss_entry(self._writer.ledger.take_losses(), self._writer.origin.instance_id)
+        if self._pending is not None:
+            row = (None, self._pending)
+            if self._guarded(lambda: self._sink.write([row], replay=True)) is not None:
+                self._pending = None
+
+    def _beat(self, now: float, state: str | None = None) -> None:
+        self._next_beat = now + _HEARTBEAT_EVERY
+        stats = self._writer.stats()
+        if state is not None:
+            from dataclasses import replace  # noqa: PLC0415 - once, at the end
+
+            stats = replace(stats, state=state)
+        self._guarded(lambda: self._sink.report(Status(self._writer.origin, time.time_ns() // 1000, stats)))
+
+    def _tick(self, now: float) -> None:
+        self._next_tick = now + _TICK_EVERY
+        writer = self._writer
+        tell("tick", writer.name, writer.ledger.snapshot(), writer.state, self._delivery.last_success)
+
+    def _guarded(self, chore: Callable[[], object]) -> object:
+        """The chore's result, True for None; None when the database does not take it now."""
+        try:
+            with watchdog.limit(self._writer.options.operation_timeout, self._sink.abort):
+                result = chore()
+        except StoreError as error:
+            self._writer.last_error = str(error)
+            return None
+        return True if result is None else result
+
+
+def _loss_entry(losses: list[Loss], instance_id: UUID) -> LogEntry | None:
+    if not losses:
+        return None
+    count = sum(loss.count for loss in losses)
+    reasons = ", ".join(f"{loss.reason}: {loss.count}" for loss in losses)
+    details = [
+        {
+            "reason": loss.reason,
+            "count": loss.count,
+            "levels": dict(loss.levels),
+            "seq_from": loss.first_seq,
+            "seq_to": loss.last_seq,
+        }
+        for loss in losses
+    ]
+    return LogEntry(
+        timestamp=time.time_ns() // 1000,
+        level="WARNING",
+        severity=13,
+        logger=LOSS_LOGGER,
+        message=f"{count} records lost ({reasons})",
+        metadata=orjson.dumps({"dblog": {"loss": details}}),
+        instance_id=instance_id,
+        id=_uuid7(time.time_ns()),
+    )
+
+
+def _uuid7(now_ns: int) -> UUID:
+    """A random UUIDv7 (RFC 9562); rows of dblog's own have no ``seq`` to make one of."""
+    value = (now_ns // 1_000_000 & (1 << 48) - 1) << 80 | int.from_bytes(os.urandom(10))
+    value = value & ~(0xF << 76) | 0x7 << 76  # version
+    return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)  # variant

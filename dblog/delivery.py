@@ -1,0 +1,217 @@
+"""One batch on its way to the database: resent, bisected, dead-lettered, until every row is accounted for.
+
+``taken → sent → stored | unknown | refused``: only *stored* frees the rows; *unknown*
+(a COMMIT was sent, its reply did not come) is resent through the conflict-tolerant
+path; *refused* is bisected to the bad row in at most 2·log₂n + 1 statements, while the
+rest is stored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from dblog.errors import ErrorClass, StoreError
+from dblog.ledger import IN_FLIGHT, REASON, STORED
+from dblog.levels import band_of
+from dblog.observe import tell
+from dblog.repair import clamp, repair
+from dblog.sink import DeadLetter
+from dblog.watchdog import watchdog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dblog.buffer import Item
+    from dblog.ledger import Ledger
+    from dblog.sink import Row, Sink
+
+__all__ = ["Delivery"]
+
+_POISON, _DEADLINE = REASON["poison"], REASON["deadline"]
+_TRIED = frozenset({ErrorClass.UNKNOWN, ErrorClass.STORED, ErrorClass.NO_PARTITION, ErrorClass.POISON})
+_TRIES = 3
+"""How often an error of unknown class is met with patience before the batch is bisected."""
+_MAX_LETTERS = 1000
+"""Dead letters kept at most while the database does not take them."""
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    rows: list[Row]
+    replay: bool = False
+    tries: int = 0
+    done: bool = False
+
+
+class Delivery:
+    """What one writer has in hand.
+
+    Args:
+        sink: where rows go.
+        ledger: counts what becomes of them.
+        name: the handler's name, for observers.
+        instance_id: names the writer in dead letters.
+        timeout: seconds one operation may take, enforced from outside the driver.
+        pause: waits before the next attempt; False when there is no time left for one.
+    """
+
+    def __init__(
+        self, sink: Sink, ledger: Ledger, *, name: str, instance_id: UUID, timeout: float, pause: Callable[[StoreError], bool]
+    ) -> None:
+        self._sink = sink
+        self._ledger = ledger
+        self._name = name
+        self._instance_id = instance_id
+        self._timeout = timeout
+        self._pause = pause
+        self._groups: list[_Group] = []
+        self._letters: list[DeadLetter] = []
+        self.last_success: float | None = None
+        """Unix time of the last commit."""
+        self.lag: float | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def load(self, items: list[Item]) -> None:
+        """Take a batch in hand."""
+        now = time.time_ns() // 1000
+        self._groups.append(_Group([(seq, clamp(entry, now)) for seq, _, entry in items]))
+
+    def suspect(self) -> None:
+        """The thread was interrupted at an unknown place: anything in hand may be stored already."""
+        for group in self._groups:
+            group.replay = True
+
+    def run(self) -> bool:
+        """Until nothing is in hand; False when the deadline came first and the rest was dropped."""
+        while self._groups:
+            group = self._groups[-1]
+            if group.done:
+                self._groups.pop()
+                continue
+            error = self._attempt(group)
+            if error is not None and not self._answer(group, error):
+                self._give_up()
+                return False
+        return True
+
+    def _attempt(self, group: _Group) -> StoreError | None:
+        started = time.perf_counter()
+        try:
+            with watchdog.limit(self._timeout, self._sink.abort):
+                self._sink.write(group.rows, replay=group.replay)
+        except StoreError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - a bug in a sink must not lose a batch
+            failure = StoreError(ErrorClass.UNKNOWN, type(error).__name__, "the sink failed", ambiguous=True)
+        else:
+            self._stored(group)
+            tell("batch", self._name, len(group.rows), time.perf_counter() - started, self.lag, stored=True)
+            return None
+        tell("batch", self._name, len(group.rows), time.perf_counter() - started, None, stored=False)
+        group.replay |= failure.ambiguous
+        return failure
+
+    def _stored(self, group: _Group) -> None:
+        count = sum(seq is not None for seq, _ in group.rows)
+        cells = self._ledger.cells
+        with self._ledger.lock:
+            # Straight-line: an asynchronous exception finds either both or neither done.
+            cells[IN_FLIGHT] -= count
+            cells[STORED] += count
+            group.done = True
+        self.last_success = now = time.time()
+        self.lag = max(0.0, now - group.rows[0][1].timestamp / 1e6)
+
+    def _answer(self, group: _Group, error: StoreError) -> bool:
+        """Do what the error's class asks for; False when there is no time left."""
+        kind = error.kind
+        if kind is ErrorClass.STORED and not group.replay:
+            group.replay = True
+            return True
+        group.tries += kind in _TRIED
+        if kind is ErrorClass.NO_PARTITION and group.tries <= _TRIES:
+            return self._make_days(group)
+        if kind is ErrorClass.POISON or group.tries > _TRIES:
+            self._split(group, error)
+            return True
+        tell("retry", self._name, kind)
+        return self._pause(error)
+
+    def _make_days(self, group: _Group) -> bool:
+        try:
+            with watchdog.limit(self._timeout, self._sink.abort):
+                refused = set(self._sink.refused_days(group.rows))
+        except StoreError as error:
+            return self._pause(error)
+        now = time.time_ns() // 1000
+        group.rows = [
+            (seq, clamp(entry, now, force=True)) if index in refused else (seq, entry)
+            for index, (seq, entry) in enumerate(group.rows)
+        ]
+        return True
+
+    def _split(self, group: _Group, error: StoreError) -> None:
+        tell("bisection", self._name)
+        rows = group.rows
+        if len(rows) == 1:
+            self._bury(group, error)
+            return
+        middle = len(rows) // 2
+        halves = []
+        for half in (rows[middle:], rows[:middle]):
+            if len(half) == 1:
+                half = [(half[0][0], repair(half[0][1]))]  # noqa: PLW2901 - a last try before a dead letter
+            halves.append(_Group(half, group.replay))
+        index = self._groups.index(group)
+        self._groups[index : index + 1] = halves
+
+    def _bury(self, group: _Group, error: StoreError) -> None:
+        """The single row of this group becomes a dead letter."""
+        seq, entry = group.rows[0]
+        letter = DeadLetter(
+            id=UUID(bytes=os.urandom(16), version=4),
+            failed_at=time.time_ns() // 1000,
+            instance_id=self._instance_id,
+            seq=seq,
+            error_class=error.kind.value,
+            code=error.code,
+            attempts=group.tries,
+            payload=json.dumps(entry._asdict(), default=_readable),
+        )
+        with self._ledger.lock:
+            if seq is not None:
+                self._ledger.lose(IN_FLIGHT, seq, _POISON, band_of(entry.severity))
+            group.done = True
+        self._letters.append(letter)
+        del self._letters[:-_MAX_LETTERS]
+
+    def post_letters(self) -> None:
+        """Store the dead letters at hand; those the database does not take now are kept for the next time."""
+        while self._letters:
+            batch = self._letters[:100]
+            try:
+                with watchdog.limit(self._timeout, self._sink.abort):
+                    self._sink.dead_letter(batch)
+            except StoreError:
+                return
+            del self._letters[: len(batch)]
+
+    def _give_up(self) -> None:
+        for group in self._groups:
+            for seq, entry in () if group.done else group.rows:
+                if seq is not None:
+                    self._ledger.lose(IN_FLIGHT, seq, _DEADLINE, band_of(entry.severity))
+        self._groups.clear()
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return str(value) if isinstance(value, UUID) else f"<{type(value).__name__}>"

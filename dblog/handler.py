@@ -1,0 +1,251 @@
+"""``DatabaseHandler``: the one class an application configures.
+
+It puts the rooms together: capture, buffer and writer; the rest of dblog does not
+know ``logging.Handler``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import socket
+import time
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from dblog import lifecycle
+from dblog.capture import Capture
+from dblog.errors import ConfigurationError
+from dblog.guard import MAX_DEPTH, OWN, here
+from dblog.ledger import REASON
+from dblog.levels import band_of, levelno_of, severity_of
+from dblog.options import Options
+from dblog.repair import repair
+from dblog.sink import Origin
+from dblog.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dblog.entry import LogEntry
+    from dblog.ledger import Stats
+    from dblog.sink import Sink
+
+__all__ = ["DatabaseHandler", "enqueue", "stats"]
+
+_SELF, _REENTRANT, _CAPTURE = (REASON[reason] for reason in ("self", "reentrant", "capture"))
+_HOST = socket.gethostname()
+_numbers = itertools.count(1)
+
+
+class DatabaseHandler(logging.Handler):
+    """Stores log records in Postgres or SQLite without making the application wait.
+
+    Nothing in the constructor connects; a database that is down, not migrated or refuses the password never
+    raises and never blocks (``stats()`` says what is wrong, and it resumes by itself).
+
+    Args:
+        url: ``postgresql://…`` or ``sqlite:///…``; None to start detached and buffer until ``attach``.
+        engine: a SQLAlchemy Engine or AsyncEngine instead; only its URL and way to connect are used, never its pool.
+        level: records below are not handled.
+        password: for the URL; a text, or a callable asked at each connect.
+        password_file: a file to read the password from at each connect.
+        **options: see ``dblog.options.Options``: names, defaults, units.
+
+    Raises:
+        ConfigurationError: an option is wrong; names it, its value and what is allowed.
+    """
+
+    flushOnClose = False  # noqa: N815 - logging's name; dictConfig would flush while it holds logging's lock
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        engine: Any = None,
+        level: int | str = logging.NOTSET,
+        password: str | Callable[[], str] | None = None,
+        password_file: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> None:
+        checked = Options.of(**options)
+        super().__init__(level)
+        self.options = checked
+        self._secret = (password, password_file)
+        self._open: Callable[[Origin], Sink] | None = None
+        self._capture = Capture(checked)
+        self._flush_severity = severity_of(checked.flush_level)
+        number = next(_numbers)
+        self._default_name = "dblog" if number == 1 else f"dblog-{number}"
+        if url is not None or engine is not None:
+            self._open = self._opener(url, engine)
+        self._writer = self._new_writer()
+        weakref.finalize(self, _seal, weakref.ref(self._writer)).atexit = False
+        lifecycle.register(self)
+
+    def _opener(self, url: str | None, engine: Any) -> Callable[[Origin], Sink]:
+        if url is not None and engine is not None:
+            raise ConfigurationError("url and engine exclude each other: give one of them")
+        from dblog.store import opener  # noqa: PLC0415 - SQLAlchemy is loaded with the first handler, not with dblog
+
+        return opener(url if engine is None else engine, self.options, *self._secret)
+
+    def _new_writer(self) -> Writer:
+        options = self.options
+        origin = Origin(
+            instance_id=uuid.UUID(bytes=os.urandom(16), version=4),
+            service=options.service,
+            service_version=options.service_version,
+            environment=options.environment,
+            host=_HOST,
+            pid=os.getpid(),
+            started_at=time.time_ns() // 1000,
+            container=os.environ.get("HOSTNAME") if "KUBERNETES_SERVICE_HOST" in os.environ else None,
+        )
+        sink = None if self._open is None else self._open(origin)
+        return Writer(self.get_name() or self._default_name, options, origin, sink)
+
+    def set_name(self, name: str | None) -> None:
+        """Set the handler's name, which stats and metrics go by (``logging.config`` calls this)."""
+        super().set_name(name)  # type: ignore[arg-type]  # the stubs forget None
+        self._writer.name = name or self._default_name
+
+    name = property(logging.Handler.get_name, set_name)
+
+    # -- records in -------------------------------------------------------------------------------------------
+
+    def handle(self, record: logging.LogRecord) -> bool:  # type: ignore[override]  # 3.12 returns the record, 3.11 a bool
+        """Filter, capture and queue one record; takes no handler lock, raises nothing but BaseException."""
+        if self.filters:
+            try:
+                passed: Any = self.filter(record)
+            except Exception:  # noqa: BLE001 - a user's filter must not break the application
+                self._writer.ledger.refuse(_CAPTURE, 0)
+                return False
+            if not passed:
+                return False
+            if isinstance(passed, logging.LogRecord):
+                record = passed
+        self.emit(record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Capture and queue one record that passed the filters."""
+        depth = here.depth
+        if depth >= MAX_DEPTH:
+            self._writer.ledger.refuse(_SELF if depth >= OWN else _REENTRANT, _band(record))
+            return
+        here.depth = depth + 1
+        try:
+            entry, band, size = self._capture(record, self.formatter)
+        except BaseException as error:
+            self._writer.ledger.refuse(_CAPTURE, _band(record))
+            if not isinstance(error, Exception):
+                raise
+            return
+        finally:
+            here.depth = depth
+        writer = self._writer
+        if entry[2] >= self._flush_severity:
+            writer.buffer.urgent = True
+        if writer.buffer.put(entry, band, size, may_block=depth == 0):
+            writer.wake()
+
+    def enqueue(self, entry: LogEntry) -> None:
+        """Queue an entry made by hand; it is repaired where it would not be storable."""
+        entry = repair(entry)
+        size = 600 + sum(len(part) for part in (entry.message, entry.metadata or b"", entry.exc_text or ""))
+        writer = self._writer
+        if entry.severity >= self._flush_severity:
+            writer.buffer.urgent = True
+        if writer.buffer.put(entry, band_of(entry.severity), size, may_block=here.depth == 0):
+            writer.wake()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Nothing: failures are counted; the default would print the message and its arguments to stderr."""
+
+    # -- control ----------------------------------------------------------------------------------------------
+
+    def attach(self, url_or_engine: Any) -> None:
+        """Give a detached handler its database; what was logged before is stored.
+
+        Raises:
+            ConfigurationError: the handler has a database already, or the URL is wrong.
+        """
+        if self._open is not None:
+            raise ConfigurationError("this handler has a database already: make another handler for another one")
+        is_url = isinstance(url_or_engine, str)
+        self._open = self._opener(url_or_engine if is_url else None, None if is_url else url_or_engine)
+        self._writer.attach(self._open(self._writer.origin))
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until every record emitted before the call is stored, dropped or failed.
+
+        Args:
+            timeout: seconds; ``shutdown_timeout`` when None.
+
+        Returns:
+            True iff that is so. At once False where waiting could wait for ever: in dblog's own threads, and
+            under ``logging``'s module lock, which ``dictConfig`` holds while it replaces handlers.
+        """
+        if lifecycle.holds_logging_lock():
+            self._writer.buffer.notify()
+            return False
+        if timeout is None:
+            timeout = max(0.0, lifecycle.exit_deadline(self.options.shutdown_timeout) - time.monotonic())
+        return self._writer.flush(timeout)
+
+    def close(self) -> None:
+        """Store what waits within ``shutdown_timeout`` and count the rest as dropped{deadline}; any number of times.
+
+        Under ``logging``'s module lock it hands over instead: the writer goes on alone, exit waits for it.
+        """
+        if lifecycle.holds_logging_lock():
+            self._writer.seal()
+        else:
+            self._writer.close(lifecycle.exit_deadline(self.options.shutdown_timeout))
+        super().close()
+
+    def stats(self) -> Stats:
+        """An exact snapshot of this process's ledger, and the state of the writer."""
+        return self._writer.stats()
+
+    def after_fork(self) -> None:
+        """In a forked child: a writer of its own; the parent's records and connection stay the parent's."""
+        self._writer.abandon()
+        self._writer = self._new_writer()
+
+    def __repr__(self) -> str:
+        level = logging.getLevelName(self.level)
+        return f"<{type(self).__name__} {self._writer.name} ({level}) {self._writer.state}>"
+
+
+def _seal(reference: weakref.ref[Writer]) -> None:
+    """The handler was collected without ``close``: its writer stores what waits and ends."""
+    writer = reference()
+    if writer is not None:
+        writer.seal()
+
+
+def _band(record: logging.LogRecord) -> int:
+    levelno = getattr(record, "levelno", 0)
+    return band_of(severity_of(levelno if isinstance(levelno, int) else 0))
+
+
+def stats() -> dict[str, Stats]:
+    """The ``Stats`` of every live handler of this process, by handler name."""
+    return {handler._writer.name: handler.stats() for handler in lifecycle.handlers()}  # noqa: SLF001 - same room
+
+
+def enqueue(entry: LogEntry) -> int:
+    """Queue an entry on every live handler whose level admits it; how many did.
+
+    Args:
+        entry: for example ``LogEntry.now("message", level="INFO")``.
+    """
+    admitting = [handler for handler in lifecycle.handlers() if levelno_of(entry.severity) >= handler.level]
+    for handler in admitting:
+        handler.enqueue(entry)
+    return len(admitting)

@@ -1,0 +1,175 @@
+"""Every record counted in exactly one place, always.
+
+::
+
+    emitted = stored + dropped + failed + queued + in_flight + spooled
+
+The cells are one flat list of integers guarded by one re-entrant lock. A move
+between cells is straight-line code without a call, so neither another thread nor
+a signal handler nor a finaliser of the same thread can see half of it: CPython
+looks at signals and runs the collector only at calls and backward jumps. No cell
+is derived from another.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dblog.levels import BAND_NAMES, BANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DROP_REASONS", "FAIL_REASONS", "Ledger", "Loss", "Stats"]
+
+DROP_REASONS = (
+    "queue_full",
+    "evicted",
+    "closed",
+    "deadline",
+    "reentrant",
+    "self",
+    "rate_limited",
+    "spool_full",
+    "spool_expired",
+)
+"""Why policy let a record go."""
+
+FAIL_REASONS = ("poison", "capture", "unroutable")
+"""Why a record could not be stored."""
+
+REASONS = DROP_REASONS + FAIL_REASONS
+REASON = {reason: index for index, reason in enumerate(REASONS)}
+
+# The cells. BYTES belongs to the queue; the rest is the identity, then what splits it.
+EMITTED, STORED, DROPPED, FAILED, QUEUED, IN_FLIGHT, SPOOLED, BYTES = range(8)
+BY_BAND = 8
+LOST = BY_BAND + BANDS
+"""``cells[LOST + reason * BANDS + band]``: records lost, by reason and severity band."""
+RANGE = LOST + len(REASONS) * BANDS
+"""``cells[RANGE + 2 * reason]``, ``+ 1``: first and last ``seq`` lost since the last loss row."""
+_CELLS = RANGE + 2 * len(REASONS)
+_NO_RANGES = [0] * (2 * len(REASONS))
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A snapshot of one handler. The integers always satisfy the ledger's identity."""
+
+    emitted: int
+    """Records that reached ``handle()`` and passed the filters."""
+    stored: int
+    """Committed to the database."""
+    dropped: int
+    """Let go by policy; ``dropped_by`` says why."""
+    failed: int
+    """Could not be stored; ``failed_by`` says why."""
+    queued: int
+    in_flight: int
+    spooled: int
+    dropped_by: Mapping[str, int]
+    failed_by: Mapping[str, int]
+    state: str
+    """NEW, STARTING, RUNNING, RETRY, BLOCKED, SYNC, SEALED, DRAINING, CLOSED or DETACHED."""
+    last_error: str | None
+    """Error code and sentence, never a row; None once a batch was stored again."""
+    last_success: float | None
+    """Unix time of the last commit, in seconds."""
+    lag: float | None
+    """Seconds from the oldest record of the last batch to its commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What was lost for one reason since the last loss row."""
+
+    reason: str
+    count: int
+    first_seq: int
+    last_seq: int
+    levels: Mapping[str, int]
+    """Severity band name → count."""
+
+
+class Ledger:
+    """The cells, their lock and the moves that are not on the hot path (``Buffer.put`` has its own)."""
+
+    __slots__ = ("_reported", "cells", "lock")
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.cells = [0] * _CELLS
+        self._reported = [0] * (len(REASONS) * BANDS)
+
+    def refuse(self, reason: int, band: int) -> int:
+        """Count a record that never entered the queue; its ``seq``."""
+        cells, kind = self.cells, DROPPED if reason < len(DROP_REASONS) else FAILED
+        cell, span = LOST + reason * BANDS + band, RANGE + 2 * reason
+        with self.lock:
+            cells[EMITTED] = seq = cells[EMITTED] + 1
+            cells[BY_BAND + band] += 1
+            cells[kind] += 1
+            cells[cell] += 1
+            if not cells[span]:
+                cells[span] = seq
+            cells[span + 1] = seq
+        return seq
+
+    def lose(self, source: int, seq: int, reason: int, band: int, size: int = 0) -> None:
+        """Move one record from ``source`` (QUEUED or IN_FLIGHT) to dropped or failed."""
+        cells, kind = self.cells, DROPPED if reason < len(DROP_REASONS) else FAILED
+        cell, span = LOST + reason * BANDS + band, RANGE + 2 * reason
+        with self.lock:
+            cells[source] -= 1
+            cells[BYTES] -= size
+            cells[kind] += 1
+            cells[cell] += 1
+            if not cells[span] or seq < cells[span]:
+                cells[span] = seq
+            if seq > cells[span + 1]:
+                cells[span + 1] = seq
+
+    def snapshot(self) -> list[int]:
+        """All cells at one moment."""
+        with self.lock:
+            return self.cells.copy()
+
+    def take_losses(self) -> list[Loss]:
+        """What was lost since the last call, one ``Loss`` per reason; nothing is reported twice."""
+        cells = self.cells
+        with self.lock:
+            now = cells[:]  # a slice, not copy(): no call between here and the reset
+            cells[RANGE:] = _NO_RANGES
+        losses = []
+        for reason, name in enumerate(REASONS):
+            counts = now[LOST + reason * BANDS : LOST + (reason + 1) * BANDS]
+            before = self._reported[reason * BANDS : (reason + 1) * BANDS]
+            levels = {BAND_NAMES[band]: counts[band] - before[band] for band in range(BANDS)}
+            levels = {level: count for level, count in levels.items() if count}
+            if levels:
+                first, last = now[RANGE + 2 * reason], now[RANGE + 2 * reason + 1]
+                losses.append(Loss(name, sum(levels.values()), first, last, levels))
+        self._reported = now[LOST:RANGE]
+        return losses
+
+    def has_losses(self) -> bool:
+        """Whether ``take_losses`` would return any."""
+        return self.cells[LOST:RANGE] != self._reported
+
+    def stats(
+        self, *, state: str, last_error: str | None = None, last_success: float | None = None, lag: float | None = None
+    ) -> Stats:
+        """One exact snapshot as ``Stats``."""
+        cells = self.snapshot()
+        by = {name: sum(cells[LOST + i * BANDS : LOST + (i + 1) * BANDS]) for i, name in enumerate(REASONS)}
+        return Stats(
+            *cells[:BYTES],
+            dropped_by={name: by[name] for name in DROP_REASONS if by[name]},
+            failed_by={name: by[name] for name in FAIL_REASONS if by[name]},
+            state=state,
+            last_error=last_error,
+            last_success=last_success,
+            lag=lag,
+        )

@@ -1,0 +1,224 @@
+"""The options of ``DatabaseHandler``: names, defaults, what is allowed, and clear refusals.
+
+Flat scalars only, because ``logging.config`` hands nested dicts to a handler as
+lazy ``ConvertingDict`` objects. Sizes are bytes, times are seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from dblog.errors import ConfigurationError
+from dblog.levels import parse_level
+from dblog.plain import DEFAULT_REDACT_KEYS, normal_key
+
+__all__ = ["OVERFLOW_POLICIES", "Options"]
+
+KiB, MiB = 1024, 1024 * 1024
+
+OVERFLOW_POLICIES = ("drop_lowest", "drop_newest", "drop_oldest", "block")
+_DURABILITY = ("memory",)
+_LATER = {"durability": ("spool", "durable")}
+_SYNCHRONOUS_COMMIT = ("on", "off", "auto", "local", "remote_write", "remote_apply")
+_SYNCHRONOUS = ("off", "normal", "full", "extra")
+
+_SECONDS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?\s*\Z")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+_POSITIVE_INT = ("queue_size", "batch_size", "max_attributes", "max_depth")
+_BYTES = {"queue_bytes": 64 * KiB, "batch_bytes": 4 * KiB, "max_record_bytes": KiB}
+_TIMES = {
+    "block_timeout": 0.0,
+    "flush_interval": 0.0,
+    "retry_initial": 0.001,
+    "retry_max": 0.001,
+    "connect_timeout": 0.1,
+    "statement_timeout": 0.1,
+    "operation_timeout": 0.1,
+    "shutdown_timeout": 0.0,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Validated options; ``Options.of(**keywords)`` makes them and raises ``ConfigurationError``."""
+
+    queue_size: int = 10_000
+    """Records waiting at most."""
+    queue_bytes: int = 64 * MiB
+    """Bytes waiting at most, as captured."""
+    overflow: str = "drop_lowest"
+    """What gives way when the queue is full: ``drop_lowest``, ``drop_newest``, ``drop_oldest`` or ``block``."""
+    block_timeout: float = 1.0
+    """With ``block``: how long a caller waits for room before its record is dropped."""
+    batch_size: int = 1000
+    batch_bytes: int = 4 * MiB
+    flush_interval: float = 0.5
+    flush_level: int = 40
+    """A record of this level or above is stored within about 50 ms."""
+    retry_initial: float = 0.1
+    retry_max: float = 30.0
+    connect_timeout: float = 5.0
+    statement_timeout: float = 10.0
+    operation_timeout: float = 15.0
+    """Enforced from outside the driver, so that a frozen server cannot hold the writer."""
+    shutdown_timeout: float = 5.0
+    """One deadline for the whole process."""
+    max_record_bytes: int = 256 * KiB
+    max_attributes: int = 128
+    max_depth: int = 8
+    durability: str = "memory"
+    synchronous_commit: str = "on"
+    """PostgreSQL; ``auto`` is ``off`` unless the batch holds an ERROR."""
+    synchronous: str = "normal"
+    """SQLite ``PRAGMA synchronous``."""
+    schema: str | None = None
+    table: str = "logs"
+    retention: float | None = None
+    """SQLite: rows older than this many seconds are deleted when the writer is idle; ``"7d"`` is understood."""
+    max_bytes: int | None = None
+    """SQLite: the oldest rows are deleted while the file is larger."""
+    file_mode: int = 0o600
+    """SQLite: the mode a new database file is created with."""
+    service: str | None = None
+    service_version: str | None = None
+    environment: str | None = None
+    redact_keys: frozenset[str] = frozenset(map(normal_key, DEFAULT_REDACT_KEYS))
+    redact_patterns: tuple[re.Pattern[str], ...] = ()
+
+    @classmethod
+    def of(cls, **given: Any) -> Options:
+        """Check every option and fill in the environment's.
+
+        Raises:
+            ConfigurationError: names the option, its value and what is allowed.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in given:
+            if name not in known:
+                raise ConfigurationError(_unknown(name, known))
+        checked = {name: _check(name, value) for name, value in given.items() if value is not None}
+        for name, value in _from_environment().items():
+            checked.setdefault(name, value)
+        options = cls(**checked)
+        if options.retry_max < options.retry_initial:
+            raise ConfigurationError(
+                f"retry_max={options.retry_max} is below retry_initial={options.retry_initial}: give a larger retry_max"
+            )
+        return options
+
+
+def _unknown(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the options are {', '.join(sorted(known))}"
+    return f"{name!r} is not an option of DatabaseHandler: {hint}"
+
+
+def _check(name: str, value: Any) -> Any:
+    if name in _POSITIVE_INT:
+        return _integer(name, value, 1)
+    if name in _BYTES:
+        return _integer(name, value, _BYTES[name])
+    if name in _TIMES:
+        return _seconds(name, value, _TIMES[name])
+    special = _SPECIAL.get(name)
+    if special is not None:
+        return special(name, value)
+    if not isinstance(value, str) or not value:
+        raise ConfigurationError(f"{name}={value!r} is not a text: give a non-empty string")
+    return value
+
+
+def _integer(name: str, value: Any, least: int) -> int:
+    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigurationError(f"{name}={value!r} is not allowed: give an integer of at least {least}")
+    return value
+
+
+def _seconds(name: str, value: Any, least: float) -> float:
+    if isinstance(value, str) and (match := _SECONDS.match(value)):
+        value = float(match[1]) * _UNITS[match[2] or "s"]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
+        raise ConfigurationError(f"{name}={value!r} is not allowed: give a number of seconds of at least {least:g}")
+    return float(value)
+
+
+def _choice(*allowed: str) -> Any:
+    def check(name: str, value: Any) -> str:
+        if value in _LATER.get(name, ()):
+            raise ConfigurationError(
+                f"{name}={value!r} is not available in this release: use {' or '.join(map(repr, allowed))}"
+            )
+        if value is True or value is False:  # `synchronous_commit: on` in YAML
+            value = "on" if value else "off"
+        if not isinstance(value, str) or value.lower() not in allowed:
+            raise ConfigurationError(f"{name}={value!r} is not allowed: use one of {', '.join(allowed)}")
+        return value.lower()
+
+    return check
+
+
+def _redact_keys(name: str, value: Any) -> frozenset[str]:
+    if isinstance(value, str):
+        value = [part for part in re.split(r"[\s,]+", value) if part]
+    try:
+        keys = list(value)
+    except TypeError:
+        keys = [None]
+    if not all(isinstance(key, str) for key in keys):
+        raise ConfigurationError(f"{name}={value!r} is not allowed: give a list of key names, or [] to redact nothing")
+    return frozenset(map(normal_key, keys))
+
+
+def _redact_patterns(name: str, value: Any) -> tuple[re.Pattern[str], ...]:
+    patterns = []
+    for pattern in [value] if isinstance(value, str | re.Pattern) else list(value):
+        try:
+            patterns.append(re.compile(pattern))
+        except (re.error, TypeError) as error:
+            raise ConfigurationError(f"{name}: {pattern!r} is not a regular expression: {error}") from None
+    return tuple(patterns)
+
+
+def _file_mode(name: str, value: Any) -> int:
+    if isinstance(value, str):
+        try:
+            value = int(value, 8)
+        except ValueError:
+            value = -1
+    if isinstance(value, bool) or not isinstance(value, int) or not 0o400 <= value <= 0o777:
+        raise ConfigurationError(f"{name}={value!r} is not allowed: give an octal file mode such as '0600'")
+    return value
+
+
+_SPECIAL: dict[str, Any] = {
+    "overflow": _choice(*OVERFLOW_POLICIES),
+    "durability": _choice(*_DURABILITY),
+    "synchronous_commit": _choice(*_SYNCHRONOUS_COMMIT),
+    "synchronous": _choice(*_SYNCHRONOUS),
+    "flush_level": lambda name, value: parse_level(value, name),
+    "retention": lambda name, value: _seconds(name, value, 1.0),
+    "max_bytes": lambda name, value: _integer(name, value, MiB),
+    "file_mode": _file_mode,
+    "redact_keys": _redact_keys,
+    "redact_patterns": _redact_patterns,
+}
+
+
+def _from_environment() -> dict[str, str]:
+    """``service``, ``service_version``, ``environment`` as OpenTelemetry's SDK configuration gives them."""
+    pairs = (item.partition("=") for item in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+    resource = {key.strip(): value.strip() for key, _, value in pairs if key.strip() and value.strip()}
+    found = {
+        "service": os.environ.get("OTEL_SERVICE_NAME") or resource.get("service.name"),
+        "service_version": resource.get("service.version"),
+        "environment": resource.get("deployment.environment.name") or resource.get("deployment.environment"),
+    }
+    return {name: value for name, value in found.items() if value}

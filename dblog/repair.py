@@ -1,0 +1,104 @@
+"""Make any ``LogEntry`` storable: every field of its declared type, clean, in its column's range.
+
+Captured entries are so already; this is for entries made by hand
+(``dblog.enqueue``) and a last try before a row becomes a dead letter. It runs no
+user code: a value of a foreign type becomes its type's name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import orjson
+
+from dblog.entry import LogEntry
+from dblog.plain import clean
+from dblog.salvage import with_notes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["DAY_US", "clamp", "repair"]
+
+DAY_US = 86_400 * 1_000_000
+_PAST, _FUTURE = 31 * DAY_US, 1 * DAY_US
+_INT4 = 2**31 - 1
+_INT8 = 2**63 - 1
+
+
+def clamp(entry: LogEntry, now: int, *, force: bool = False) -> LogEntry:
+    """The entry with a time within [now − 31 d, now + 1 d], in µs: another is replaced by now and kept in metadata.
+
+    One bad clock must not block the queue: no partition would take the row. With ``force`` the time is replaced
+    whatever it is.
+    """
+    if not force and now - _PAST <= entry.timestamp <= now + _FUTURE:
+        return entry
+    created = entry.timestamp / 1e6 if abs(entry.timestamp) < 2**53 else str(entry.timestamp)
+    notes = {"flags": ["clock"], "created": created}
+    return entry._replace(timestamp=now, metadata=with_notes(entry.metadata, notes), id=None)
+
+
+def repair(entry: LogEntry) -> LogEntry:
+    """The entry with every field made storable, flagged in ``metadata.dblog`` when something had to change."""
+    fixed = LogEntry(*(fix(value) for fix, value in zip(_FIXES, entry, strict=True)))
+    if fixed == entry and all(type(a) is type(b) for a, b in zip(fixed, entry, strict=True)):
+        return entry
+    return fixed._replace(metadata=with_notes(fixed.metadata, {"flags": ["sanitized"]}))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return clean(str.__str__(value))
+    if type(value) in {int, float, bool}:
+        return str(value) if type(value) is not int or abs(value) < 1 << 64 else f"<int of {value.bit_length()} bits>"
+    return f"<{clean(type(value).__qualname__)}>"
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _whole(least: int, most: int, default: int | None) -> Callable[[object], int | None]:
+    def fix(value: object) -> int | None:
+        return min(max(int.__int__(value), least), most) if isinstance(value, int) else default
+
+    return fix
+
+
+def _metadata(value: object) -> bytes | None:
+    if value is None:
+        return None
+    try:
+        if isinstance(value, bytes | str) and isinstance(tree := orjson.loads(value), dict):
+            data = orjson.dumps(tree)
+            return bytes(value) if isinstance(value, bytes) and b"\\u0000" not in value else data.replace(b"\\u0000", b"")
+    except (ValueError, TypeError, RecursionError):
+        pass
+    return orjson.dumps({"metadata": _text(value.decode(errors="replace") if isinstance(value, bytes) else value)})
+
+
+def _uuid(value: object) -> UUID | None:
+    return value if type(value) is UUID else None
+
+
+_FIXES: tuple[Callable[[object], object], ...] = (
+    _whole(-_INT8, _INT8, 0),  # timestamp
+    _text,  # level
+    _whole(1, 24, 1),  # severity
+    _text,  # logger
+    _text,  # message
+    _optional_text,  # template
+    _metadata,
+    *[_optional_text] * 3,  # module, function, pathname
+    _whole(0, _INT4, None),  # lineno
+    *[_optional_text] * 5,  # thread, async_task, exc_type, exc_message, exc_text
+    *[_optional_text] * 8,  # the ids
+    *[_optional_text] * 2,  # service, host
+    _whole(0, _INT4, None),  # pid
+    _uuid,  # instance_id
+    _whole(0, _INT8, None),  # seq
+    _uuid,  # id
+    _whole(-_INT8, _INT8, None),  # ingested_at
+)

@@ -1,0 +1,281 @@
+"""The slow way through capture: accepts any record, says in ``metadata.dblog`` what it had to change.
+
+User code (``__str__``, ``__repr__``, a formatter) runs here under guards: an
+``Exception`` becomes readable text, a ``BaseException`` that is none (Ctrl-C)
+propagates to the handler, which accounts for the record first.
+
+``metadata.dblog`` holds ``flags`` (``format_error``, ``truncated``, ``sanitized``,
+``nonfinite``, ``unserializable``, ``clock``), ``created`` (the refused time) and
+``original_bytes`` (what a truncated field measured).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from dblog.context import _current
+from dblog.entry import ID_FIELDS, LogEntry
+from dblog.levels import band_of, severity_of
+from dblog.plain import REDACTED, Limits, clean, plain, text
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping
+
+    from dblog.options import Options
+
+__all__ = ["Notes", "Salvage", "cut", "with_notes"]
+
+_NOT_EXTRA = frozenset(
+    (*logging.LogRecord("", 0, "", 0, "", None, None).__dict__, "taskName", "message", "asctime"),
+)
+_FORMATTER = logging.Formatter()
+_ENTRY_BYTES = 600
+_MAX_NAME = 512
+_MAX_TEMPLATE = 8 * 1024
+_MAX_INT = 2**31 - 1
+_UNFORMATTED = 64 * 1024
+"""Characters kept of arguments that do not fit their template."""
+
+
+class Notes:
+    """What was changed in one record, for ``metadata.dblog``."""
+
+    __slots__ = ("flags", "info")
+
+    def __init__(self) -> None:
+        self.flags: set[str] = set()
+        self.info: dict[str, Any] = {}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The value of ``metadata.dblog``; empty when nothing was changed."""
+        return {"flags": sorted(self.flags), **self.info} if self.flags else {}
+
+    def clean(self, value: str) -> str:
+        """``plain.clean``, noting when it changed something."""
+        cleaned = clean(value)
+        if cleaned != value:
+            self.flags.add("sanitized")
+        return cleaned
+
+    def cut(self, field: str, value: str, limit: int) -> str:
+        """``cut``, noting what the field measured."""
+        shorter = cut(value, limit)
+        if shorter is not value:
+            self.flags.add("truncated")
+            self.info.setdefault("original_bytes", {})[field] = len(value.encode())
+        return shorter
+
+
+def cut(value: str, limit: int) -> str:
+    """``value`` in at most ``limit`` bytes of UTF-8: its head, how much is missing, its tail."""
+    if len(value) * 4 <= limit:
+        return value
+    data = value.encode()
+    if len(data) <= limit:
+        return value
+    mark = f" … {len(data)} bytes in all … "
+    room = max(0, limit - len(mark.encode()))
+    head, tail = room - room // 4, room // 4
+    return data[:head].decode(errors="ignore") + mark + data[len(data) - tail :].decode(errors="ignore")
+
+
+def with_notes(metadata: bytes | None, notes: Mapping[str, Any]) -> bytes | None:
+    """``metadata`` with ``notes`` merged under ``dblog``; as it is when there are none."""
+    if not notes:
+        return metadata
+    tree = orjson.loads(metadata) if metadata else {}
+    known = tree.get("dblog")
+    merged = dict(known) if isinstance(known, dict) else {}
+    flags = {*merged.get("flags", ()), *notes.get("flags", ())}
+    tree["dblog"] = {**merged, **notes, "flags": sorted(flags)}
+    return orjson.dumps(tree)
+
+
+class Salvage:
+    """The total capture of one handler: ``salvage(record, formatter) -> (entry, band, size)``."""
+
+    def __init__(self, options: Options) -> None:
+        self._redact = options.redact_keys
+        self._patterns = options.redact_patterns
+        self._max_bytes = options.max_record_bytes
+        self._limits = Limits(
+            max_depth=options.max_depth, max_attributes=options.max_attributes, max_bytes=options.max_record_bytes
+        )
+
+    def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> tuple[LogEntry, int, int]:
+        notes = Notes()
+        fields = record.__dict__
+        message, template = self._message(record, notes)
+        exc_type, exc_message, exc_text = self._exception(fields, formatter, notes)
+        metadata, ids = self._metadata(fields, notes)
+        room = self._max_bytes - len((exc_message or "").encode())
+        parts = {"message": len(message.encode()), "exc_text": len((exc_text or "").encode()), "metadata": len(metadata)}
+        share = _shares(parts, room)
+        message = notes.cut("message", message, share["message"])
+        if exc_text is not None:
+            exc_text = notes.cut("exc_text", exc_text, share["exc_text"])
+        if len(metadata) > share["metadata"]:
+            metadata, ids = self._metadata(fields, notes, share["metadata"])
+        severity = severity_of(_level(fields.get("levelno")))
+        entry = LogEntry(
+            timestamp=_timestamp(fields.get("created"), notes),
+            level=_name(fields.get("levelname"), notes) or str(_level(fields.get("levelno"))),
+            severity=severity,
+            logger=_name(fields.get("name"), notes) or "",
+            message=message,
+            template=template,
+            metadata=with_notes(None if metadata == b"{}" else metadata, notes.as_dict()),
+            module=_name(fields.get("module"), notes),
+            function=_name(fields.get("funcName"), notes),
+            pathname=_name(fields.get("pathname"), notes),
+            lineno=_lineno(fields.get("lineno")),
+            thread=_name(fields.get("threadName"), notes),
+            async_task=_name(fields.get("taskName") or _current_task_name(), notes),
+            exc_type=exc_type,
+            exc_message=exc_message,
+            exc_text=exc_text,
+            **dict(zip(ID_FIELDS, ids, strict=True)),
+        )
+        size = _ENTRY_BYTES + sum(share.values()) + len(exc_message or "")
+        return entry, band_of(severity), size
+
+    def redacted(self, bound: Mapping[str, object]) -> dict[str, object]:
+        """A context's attributes with this handler's keys and patterns redacted."""
+        tree, _ = plain(dict(bound), limits=self._limits, redact=self._redact)
+        return self._hide(tree) if isinstance(tree, dict) else {}
+
+    def _message(self, record: logging.LogRecord, notes: Notes) -> tuple[str, str | None]:
+        args = record.__dict__.get("args")
+        try:
+            message: object = record.getMessage()
+        except Exception:  # noqa: BLE001 - user code: any template, any argument
+            notes.flags.add("format_error")
+            raw = record.__dict__.get("msg")
+            message = text(raw, _UNFORMATTED)
+            if args:
+                message = f"{message} {text(args, _UNFORMATTED)}"
+        shown = self._hide_text(notes.clean(text(message, sys.maxsize)))
+        if not args:
+            return shown, None
+        template = notes.clean(text(record.__dict__.get("msg"), _MAX_TEMPLATE))
+        return shown, cut(self._hide_text(template), _MAX_TEMPLATE)
+
+    def _exception(
+        self, fields: dict[str, Any], formatter: logging.Formatter | None, notes: Notes
+    ) -> tuple[str | None, str | None, str | None]:
+        kind = message = None
+        trace = fields.get("exc_text")
+        info = fields.get("exc_info")
+        if isinstance(info, BaseException):
+            info = (type(info), info, info.__traceback__)
+        elif info and not isinstance(info, tuple):
+            info = sys.exc_info()
+        if isinstance(info, tuple) and len(info) == 3 and isinstance(info[1], BaseException):  # noqa: PLR2004 - as sys.exc_info()
+            kind = _qualified(type(info[1]))
+            message = text(info[1], _MAX_TEMPLATE)
+            try:
+                trace = (formatter or _FORMATTER).formatException(info)
+            except Exception:  # noqa: BLE001 - user code
+                trace = trace or f"{kind}: {message}"
+        stack = fields.get("stack_info")
+        shown = "\n".join(text(part, sys.maxsize) for part in (trace, stack) if part)
+        return (
+            _name(kind, notes),
+            None if message is None else cut(self._hide_text(notes.clean(message)), _MAX_TEMPLATE),
+            self._hide_text(notes.clean(shown)) or None,
+        )
+
+    def _metadata(
+        self, fields: dict[str, Any], notes: Notes, max_bytes: int | None = None
+    ) -> tuple[bytes, tuple[str | None, ...]]:
+        context = _current.get()
+        ids = list(context.ids)
+        extras: dict[object, object] = dict(context.attributes or {})
+        for key, value in list(fields.items()):
+            if type(key) is str and key in ID_FIELDS:
+                if value is not None:
+                    ids[ID_FIELDS.index(key)] = cut(notes.clean(text(value, _MAX_NAME)), _MAX_NAME)
+            elif not (type(key) is str and key in _NOT_EXTRA):
+                extras["dblog_" if key == "dblog" else key] = value
+        limits = self._limits
+        if max_bytes is not None:
+            limits = Limits(max_depth=limits.max_depth, max_attributes=limits.max_attributes, max_bytes=max_bytes)
+        tree, flags = plain(extras, limits=limits, redact=self._redact)
+        notes.flags |= set(flags) - {"redacted"}
+        return orjson.dumps(self._hide(tree)), tuple(ids)
+
+    def _hide_text(self, value: str) -> str:
+        for pattern in self._patterns:
+            value = pattern.sub(REDACTED, value)
+        return value
+
+    def _hide(self, tree: Any) -> Any:
+        """The patterns on every string value of a plain tree, whose depth is bounded."""
+        return _hide(tree, self._patterns) if self._patterns else tree
+
+
+def _hide(tree: Any, patterns: tuple[re.Pattern[str], ...]) -> Any:
+    if isinstance(tree, str):
+        for pattern in patterns:
+            tree = pattern.sub(REDACTED, tree)
+        return tree
+    if isinstance(tree, list):
+        return [_hide(item, patterns) for item in tree]
+    if isinstance(tree, dict):
+        return {key: _hide(value, patterns) for key, value in tree.items()}
+    return tree
+
+
+def _shares(sizes: dict[str, int], room: int) -> dict[str, int]:
+    """Fair shares of ``room``: the small keep what they have, the large divide the rest."""
+    shares = {}
+    left = max(room, 0)
+    for count, (name, size) in zip(range(len(sizes), 0, -1), sorted(sizes.items(), key=lambda it: it[1]), strict=True):
+        shares[name] = min(size, left // count)
+        left -= shares[name]
+    return shares
+
+
+def _timestamp(created: object, notes: Notes) -> int:
+    try:
+        if isinstance(created, int | float) and math.isfinite(created):
+            return round(float(created) * 1e6)
+    except OverflowError:
+        pass
+    notes.flags.add("clock")
+    notes.info["created"] = text(created, _MAX_NAME)
+    return time.time_ns() // 1000
+
+
+def _level(levelno: object) -> int:
+    return int(levelno) if isinstance(levelno, int | float) and abs(levelno) < _MAX_INT else 0
+
+
+def _lineno(lineno: object) -> int | None:
+    return min(max(int(lineno), 0), _MAX_INT) if isinstance(lineno, int) else None
+
+
+def _name(value: object, notes: Notes) -> str | None:
+    if value is None:
+        return None
+    return notes.cut("name", notes.clean(text(value, 4 * _MAX_NAME)), _MAX_NAME)
+
+
+def _qualified(kind: type) -> str:
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _current_task_name() -> str | None:
+    asyncio = sys.modules.get("asyncio")
+    try:
+        task = asyncio.current_task() if asyncio else None
+    except RuntimeError:  # no running loop
+        return None
+    return None if task is None else task.get_name()

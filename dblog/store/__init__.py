@@ -1,0 +1,68 @@
+"""The databases a writer can store to. The only rooms of the write side that know SQLAlchemy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dblog.errors import ConfigurationError
+from dblog.names import names_for
+from dblog.url import dialect_of, require_driver, sync_url
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from dblog.options import Options
+    from dblog.sink import Origin, Sink
+
+__all__ = ["opener"]
+
+
+def opener(
+    target: Any,
+    options: Options,
+    password: str | Callable[[], str] | None = None,
+    password_file: str | os.PathLike[str] | None = None,
+) -> Callable[[Origin], Sink]:
+    """What makes the sink of a writer, for this process and for every child it forks.
+
+    Everything that can be wrong with the target is found here; the sinks it makes connect at their first use,
+    so making one in a fork hook is a few assignments.
+
+    Args:
+        target: a database URL, a SQLAlchemy Engine or an AsyncEngine.
+        options: the handler's.
+        password: for the URL; a callable is asked at each connect.
+        password_file: read at each connect.
+
+    Raises:
+        ConfigurationError: the URL cannot be used, or an option does not fit its database.
+        MissingExtraError: the driver is not installed.
+    """
+    from dblog.store.connect import Target  # noqa: PLC0415 - loads SQLAlchemy
+
+    if isinstance(target, str):
+        url = sync_url(target)
+        engine = None
+    else:
+        engine = getattr(target, "sync_engine", target)
+        if not hasattr(engine, "url"):
+            msg = f"engine={type(target).__name__} is not a SQLAlchemy Engine: give create_engine(…) or a URL"
+            raise ConfigurationError(msg)
+        url = sync_url(engine.url)
+    require_driver(url)
+    dialect = dialect_of(url)
+    names = names_for(options.schema, options.table, dialect=dialect)
+    if dialect == "sqlite":
+        from dblog.store.sqlite import SQLiteSink  # noqa: PLC0415 - see above
+
+        sqlite_target = Target(url, engine, options)
+        return lambda origin: SQLiteSink(sqlite_target, names, options, origin)
+    from dblog.store.postgres import PostgresSink  # noqa: PLC0415 - see above
+
+    if options.retention is not None or options.max_bytes is not None:
+        option = "retention" if options.retention is not None else "max_bytes"
+        msg = f"{option} is for SQLite: on Postgres, drop day partitions from a scheduled job"
+        raise ConfigurationError(msg)
+    postgres_target = Target(url, engine, options, password, password_file)
+    return lambda origin: PostgresSink(postgres_target, names, options, origin)

@@ -1,0 +1,89 @@
+"""dblog's own SQLAlchemy engine: never the application's pool, never a password in an error."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import NullPool
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from dblog.options import Options
+
+__all__ = ["Target"]
+
+
+class Target:
+    """Where to connect and how; makes engines, opens nothing.
+
+    Args:
+        url: mapped to psycopg or pysqlite already.
+        engine: the application's, whose way to connect is used when its driver is ours.
+        options: the handler's.
+        password: a text, or a callable asked at each connect.
+        password_file: read at each connect.
+    """
+
+    def __init__(
+        self,
+        url: sa.URL,
+        engine: sa.Engine | None,
+        options: Options,
+        password: str | Callable[[], str] | None = None,
+        password_file: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self.url = url
+        self._options = options
+        self._password = password
+        self._password_file = password_file
+        same_driver = engine is not None and engine.url.drivername.partition("+")[2] in {"", url.drivername.partition("+")[2]}
+        same_driver = same_driver and engine is not None and engine.dialect.driver == url.get_dialect()().driver
+        self._creator: Callable[[], Any] | None = getattr(engine.pool, "_creator", None) if same_driver and engine else None
+
+    def engine(self) -> sa.Engine:
+        """A new engine that keeps no pool: a writer holds one connection."""
+        extra: dict[str, Any] = {} if self._creator is None else {"creator": self._creator}
+        engine = sa.create_engine(
+            self.url, poolclass=NullPool, hide_parameters=True, connect_args=self._connect_args(), **extra
+        )
+        if self._password is not None or self._password_file is not None:
+            event.listen(engine, "do_connect", self._give_password)
+        return engine
+
+    def conninfo(self) -> dict[str, Any] | None:
+        """libpq's parameters without the password, for a cheap look at the server; None where they are not known."""
+        if self._creator is not None:
+            return None
+        _, parameters = self.url.get_dialect()().create_connect_args(self.url)
+        return {key: value for key, value in parameters.items() if key not in {"password", "sslpassword"}}
+
+    def _connect_args(self) -> dict[str, Any]:
+        if self._creator is not None:
+            return {}
+        if self.url.drivername.startswith("sqlite"):
+            # The watchdog interrupts from another thread; busy waiting is set per connection.
+            return {"check_same_thread": False, "isolation_level": None, "timeout": self._options.connect_timeout}
+        given = self.url.query
+        seconds = math.ceil(self._options.connect_timeout)
+        defaults: dict[str, Any] = {
+            "application_name": f"dblog {self._options.service}" if self._options.service else "dblog",
+            "connect_timeout": seconds,
+            "client_encoding": "utf8",
+            "tcp_user_timeout": math.ceil(self._options.operation_timeout * 1000),
+        }
+        # Server-side prepared statements do not survive a transaction pooler.
+        return {**{key: value for key, value in defaults.items() if key not in given}, "prepare_threshold": None}
+
+    def _give_password(self, _dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
+        if callable(self._password):
+            parameters["password"] = self._password()
+        elif self._password is not None:
+            parameters["password"] = self._password
+        elif self._password_file is not None:
+            parameters["password"] = Path(self._password_file).read_text(encoding="utf-8").rstrip("\r\n")

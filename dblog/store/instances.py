@@ -1,0 +1,72 @@
+"""The writer's own row: what every store puts in ``log_instances``, and the SQL that does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dblog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dblog.sink import Status
+
+__all__ = ["insert", "update", "update_values", "values"]
+
+_FIXED = (
+    "instance_id",
+    "service",
+    "service_version",
+    "environment",
+    "host",
+    "pid",
+    "container",
+    "started_at",
+    "dblog_version",
+)
+_COUNTERS = ("emitted", "stored", "dropped", "failed", "queued", "in_flight", "spooled")
+_CHANGING = ("last_seen", "state", *_COUNTERS, "dropped_by", "failed_by", "lag", "last_success", "last_error")
+
+
+def values(
+    status: Status, *, moment: Callable[[int], object], document: Callable[[dict[str, int]], object]
+) -> dict[str, object]:
+    """Column → value; ``moment`` and ``document`` make the dialect's times (from µs) and JSON."""
+    origin, stats = status.origin, status.stats
+    row: dict[str, object] = {
+        "instance_id": origin.instance_id,
+        "service": origin.service,
+        "service_version": origin.service_version,
+        "environment": origin.environment,
+        "host": origin.host,
+        "pid": origin.pid,
+        "container": origin.container,
+        "started_at": moment(origin.started_at),
+        "dblog_version": dblog.__version__,
+        "last_seen": moment(status.last_seen),
+        "state": stats.state,
+        **{name: getattr(stats, name) for name in _COUNTERS},
+        "dropped_by": document(dict(stats.dropped_by)),
+        "failed_by": document(dict(stats.failed_by)),
+        "lag": stats.lag,
+        "last_success": None if stats.last_success is None else moment(round(stats.last_success * 1e6)),
+        "last_error": stats.last_error,
+    }
+    return {name: row[name] for name in (*_FIXED, *_CHANGING)}
+
+
+def insert(table: str, mark: str) -> str:
+    """INSERT of all columns; ``table`` is quoted already, ``mark`` the driver's placeholder."""
+    columns = (*_FIXED, *_CHANGING)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608 - constants
+
+
+def update(table: str, mark: str) -> str:
+    """UPDATE by key of what changes."""
+    changes = ", ".join(f"{name} = {mark}" for name in _CHANGING)
+    return f"UPDATE {table} SET {changes} WHERE instance_id = {mark}"  # noqa: S608 - constants
+
+
+def update_values(row: dict[str, object]) -> list[object]:
+    """The parameters of ``update``."""
+    return [*(row[name] for name in _CHANGING), row["instance_id"]]

@@ -1,0 +1,298 @@
+"""PostgreSQL (>= 14): text COPY, one transaction per batch, an INSERT-only role is enough.
+
+The first attempt is a plain COPY. Once a COMMIT was sent and its outcome is unknown,
+the rows go through a temporary table and ``INSERT … ON CONFLICT DO NOTHING`` without
+a target, which needs no SELECT privilege. No session-level SET: every transaction
+says what it needs, so a transaction pooler may stand between.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+
+from dblog.errors import ErrorClass, StoreError
+from dblog.store import instances
+from dblog.store.copytext import encode, moment_text, texts
+from dblog.store.errors import postgres_error
+from dblog.store.rows import COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import sqlalchemy as sa
+
+    from dblog.names import Names
+    from dblog.options import Options
+    from dblog.sink import DeadLetter, Origin, Row, Status
+    from dblog.store.connect import Target
+
+__all__ = ["PostgresSink"]
+
+_NEEDED: Final = ("timestamp", "id", "message")
+_CASTS: Final = {"timestamp": "timestamptz", "id": "uuid", "instance_id": "uuid", "metadata": "jsonb"} | {
+    "severity": "smallint",
+    "lineno": "integer",
+    "pid": "integer",
+    "seq": "bigint",
+}
+_AHEAD: Final = 3
+"""Days whose partitions are made ahead."""
+_DAYS_EVERY: Final = 3600.0
+_ERROR: Final = 17
+"""The lowest severity of ERROR."""
+
+
+class PostgresSink:
+    """Stores batches in PostgreSQL; see ``dblog.sink.Sink``."""
+
+    dialect = "postgresql"
+
+    def __init__(self, target: Target, names: Names, options: Options, origin: Origin) -> None:
+        self._target = target
+        self._names = names
+        self._options = options
+        self._origin = origin
+        self._engine: sa.Engine | None = None
+        self._held: Any = None
+        """SQLAlchemy's proxy of the one connection."""
+        self._connection: psycopg.Connection[Any] | None = None
+        self._lock = threading.Lock()
+        """Between closing a connection and aborting it from another thread."""
+        self._columns: tuple[str, ...] = ()
+        self._known = False
+        """This writer's row in log_instances exists."""
+        self._next_days = 0.0
+
+    # -- the protocol -----------------------------------------------------------------------------------------
+
+    def write(self, rows: Sequence[Row], *, replay: bool = False) -> None:
+        """One transaction: COPY, or on a replay the conflict-tolerant path."""
+        connection = self._open()
+        committing = False
+        try:
+            cursor = connection.cursor()
+            cursor.execute(self._begin(rows))
+            if replay:
+                self._replay(cursor, rows)
+            else:
+                self._copy(cursor, self._names.qualified(self._names.logs), rows)
+            committing = True
+            cursor.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - classified
+            self._fail(error, committing=committing, partition=True)
+
+    def refused_days(self, rows: Sequence[Row]) -> Sequence[int]:
+        """Make the partitions these rows need; the rows of days the database refuses."""
+        days = [datetime.fromtimestamp(entry.timestamp // 1_000_000, UTC).date() for _, entry in rows]
+        connection = self._open()
+        try:
+            made = {day: self._ensure_day(connection, day.isoformat()) for day in set(days)}
+        except Exception as error:  # noqa: BLE001 - classified
+            self._fail(error, committing=False)
+        return [index for index, day in enumerate(days) if not made[day]]
+
+    def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
+        """Insert the letters; one that is there already stays as it is."""
+        table = self._names.qualified(self._names.dead_letters)
+        sql = (
+            f"INSERT INTO {table} (id, failed_at, instance_id, seq, error_class, code, attempts, payload)"  # noqa: S608 - a checked name
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+        )
+        rows = [(letter[0], moment_text(letter[1]), *letter[2:]) for letter in letters]
+        connection = self._open()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(self._begin(()))
+                cursor.executemany(sql, rows)
+                cursor.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - classified
+            self._fail(error, committing=False)
+
+    def report(self, status: Status) -> None:
+        """Insert the writer's row once, then update it by its key."""
+        table = self._names.qualified(self._names.instances)
+        values = instances.values(status, moment=moment_text, document=json.dumps)
+        connection = self._open()
+        try:
+            with connection.cursor() as cursor:
+                if not self._known:
+                    with suppress(psycopg.errors.UniqueViolation):
+                        cursor.execute(instances.insert(table, "%s"), list(values.values()))
+                    self._known = True
+                cursor.execute(instances.update(table, "%s"), instances.update_values(values))
+        except Exception as error:  # noqa: BLE001 - classified
+            self._fail(error, committing=False)
+
+    def prune(self, _budget: float) -> int:
+        """Nothing: days are dropped as partitions, by an administrator."""
+        return 0
+
+    def reachable(self) -> bool:
+        """Whether the server accepts connections, asked without logging in (libpq's PQping)."""
+        return self._answers()
+
+    def abort(self) -> None:
+        """Shut the socket down under a blocked call: it returns within a millisecond."""
+        with self._lock:
+            if self._connection is None:
+                return
+            duplicate = socket.socket(fileno=os.dup(self._connection.fileno()))
+        with duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        with self._lock:
+            held, self._held, self._connection = self._held, None, None
+        if held is not None:
+            with suppress(Exception):
+                held.invalidate()
+
+    def abandon(self) -> None:
+        """In a forked child: nothing; libpq's connection closes only in the process that opened it."""
+        _abandoned.append((self._held, self._connection, self._engine))
+        self._held = self._connection = self._engine = None
+
+    # -- connecting -------------------------------------------------------------------------------------------
+
+    def _open(self) -> psycopg.Connection[Any]:
+        connection = self._connection
+        if connection is None:
+            connection = self._connect()
+        if time.monotonic() >= self._next_days:
+            self._next_days = time.monotonic() + _DAYS_EVERY
+            self._make_days_ahead(connection)
+        return connection
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        try:
+            if self._engine is None:
+                self._engine = self._target.engine()
+            held = self._engine.raw_connection()
+            connection = held.driver_connection
+            if not isinstance(connection, psycopg.Connection):
+                raise TypeError("the engine's creator makes no psycopg connection")  # noqa: TRY004, TRY301 - classified
+            connection.rollback()
+            connection.autocommit = True
+            with self._lock:
+                self._held, self._connection = held, connection
+            self._columns = self._read_columns(connection)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - classified
+            cause = getattr(error, "orig", None) or error
+            self.close()
+            refused = getattr(cause, "sqlstate", None) is None and self._answers(unknown=False)
+            raise postgres_error(cause, committing=False, refused=refused) from None
+        self._next_days = 0.0
+        return connection
+
+    def _answers(self, *, unknown: bool = True) -> bool:
+        conninfo = self._target.conninfo()
+        if conninfo is None:
+            return unknown
+        try:
+            return pq.PGconn.ping(make_conninfo(**{**conninfo, "connect_timeout": 1}).encode()) == pq.Ping.OK
+        except Exception:  # noqa: BLE001 - a look, nothing more
+            return False
+
+    def _read_columns(self, connection: psycopg.Connection[Any]) -> tuple[str, ...]:
+        """The columns both sides know: a newer table is fine, an older one as long as the vital ones are there."""
+        found = connection.execute(
+            "SELECT attname FROM pg_catalog.pg_attribute"
+            " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+            [self._names.qualified(self._names.logs)],
+        ).fetchall()
+        there = {name for (name,) in found}
+        columns = tuple(column for column in COLUMNS if column in there)
+        missing = [column for column in _NEEDED if column not in columns]
+        if missing:
+            self.close()
+            what = "the table is missing" if not there else f"the table lacks {', '.join(missing)}"
+            code = "42703 UndefinedColumn" if there else "42P01 UndefinedTable"
+            raise StoreError(ErrorClass.CONFIGURATION, code, f"{what}: run dblog upgrade")
+        return columns
+
+    def _make_days_ahead(self, connection: psycopg.Connection[Any]) -> None:
+        today = datetime.now(UTC).date()
+        try:
+            for ahead in range(_AHEAD + 1):
+                self._ensure_day(connection, (today + timedelta(days=ahead)).isoformat())
+        except psycopg.Error as error:
+            # Somebody else may make them; the batch itself will tell when a day is missing.
+            if connection.closed:
+                self._fail(error, committing=False)
+
+    def _ensure_day(self, connection: psycopg.Connection[Any], day: str) -> bool:
+        function = self._names.qualified(self._names.ensure_day)
+        row = connection.execute(f"SELECT {function}(%s::date)", [day]).fetchone()  # noqa: S608 - a checked name
+        return bool(row and row[0])
+
+    # -- one transaction --------------------------------------------------------------------------------------
+
+    def _begin(self, rows: Sequence[Row]) -> str:
+        options = self._options
+        commit = options.synchronous_commit
+        if commit == "auto":
+            commit = "on" if any(entry.severity >= _ERROR for _, entry in rows) else "off"
+        timeout = int(options.statement_timeout * 1000)
+        return (
+            f"BEGIN; SET LOCAL statement_timeout = {timeout}; SET LOCAL lock_timeout = {min(timeout, 2000)};"
+            f" SET LOCAL synchronous_commit = {commit}"
+        )
+
+    def _copy(self, cursor: psycopg.Cursor[Any], table: str, rows: Sequence[Row]) -> None:
+        columns = ", ".join(f'"{column}"' for column in self._columns)
+        with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+            for piece in encode(rows, self._origin, self._columns):
+                copy.write(piece)
+
+    def _replay(self, cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> None:
+        columns = ", ".join(f'"{column}"' for column in self._columns)
+        table = self._names.qualified(self._names.logs)
+        definitions = ", ".join(f'"{column}" {_CASTS.get(column, "text")}' for column in self._columns)
+        cursor.execute("SAVEPOINT replay")
+        try:
+            cursor.execute(f"CREATE TEMP TABLE dblog_replay ({definitions}) ON COMMIT DROP")
+        except psycopg.errors.InsufficientPrivilege:
+            cursor.execute("ROLLBACK TO SAVEPOINT replay")
+            arrays = ", ".join(f"%s::{_CASTS.get(column, 'text')}[]" for column in self._columns)
+            cursor.execute(
+                f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}) ON CONFLICT DO NOTHING",  # noqa: S608 - checked names
+                [list(column) for column in zip(*texts(rows, self._origin, self._columns), strict=True)],
+            )
+            return
+        self._copy(cursor, "pg_temp.dblog_replay", rows)
+        cursor.execute(
+            f"INSERT INTO {table} ({columns}) SELECT {columns} FROM pg_temp.dblog_replay ON CONFLICT DO NOTHING"  # noqa: S608 - checked names
+        )
+
+    def _fail(self, error: Exception, *, committing: bool, partition: bool = False) -> NoReturn:
+        """Raise the ``StoreError``, with the connection rolled back, or closed when it is of no more use."""
+        failure = postgres_error(error, committing=committing, partition=partition)
+        connection = self._connection
+        if failure.kind in {ErrorClass.RECONNECT, ErrorClass.UNKNOWN} or connection is None or connection.closed:
+            self.close()
+        else:
+            try:
+                connection.execute("ROLLBACK")
+            except psycopg.Error:
+                self.close()
+            if failure.kind is ErrorClass.CONFIGURATION:
+                self.close()  # its columns and privileges are read anew
+        raise failure from None
+
+
+_abandoned: list[object] = []
+"""Connections of a parent process: kept, because even forgetting one could run its finaliser."""

@@ -1,0 +1,395 @@
+"""The background thread from the buffer to the sink: one per handler and process.
+
+Started by the first record, never in a fork hook and never at exit. It looks every
+50 ms, parks after a second without a record, and is woken by the next one. It
+never dies: an exception in its own code is counted and the batch in hand resent.
+
+States: NEW → STARTING → RUNNING ⇄ RETRY | BLOCKED → (SEALED) → DRAINING → CLOSED;
+DETACHED until a sink is attached; SYNC while no thread can be had.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from _thread import allocate_lock
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from dblog import lifecycle
+from dblog.backoff import Backoff
+from dblog.buffer import Buffer
+from dblog.chores import Chores
+from dblog.delivery import Delivery
+from dblog.diagnostics import complain
+from dblog.errors import ErrorClass
+from dblog.guard import OWN, here, own_thread
+from dblog.ledger import BYTES, EMITTED, IN_FLIGHT, QUEUED, REASON, Ledger, Stats
+
+if TYPE_CHECKING:
+    from dblog.errors import StoreError
+    from dblog.options import Options
+    from dblog.sink import Origin, Sink
+
+__all__ = ["Writer"]
+
+_TICK = 0.05
+_PARK_AFTER = 1.0
+_PROBE_EVERY = 0.5
+_BLOCKED_RETRY = 5.0
+"""Seconds between two looks at most while BLOCKED: somebody is probably mending it right now."""
+_ABORT_GRACE = 0.5
+"""Seconds a writer gets to return after its blocked call was aborted."""
+_DEADLINE, _CLOSED = REASON["deadline"], REASON["closed"]
+
+
+class Writer:
+    """Stores what its buffer receives.
+
+    Args:
+        name: the handler's name, for stats, metrics and the thread.
+        options: sizes, times, policies.
+        origin: what is the same for every row.
+        sink: where rows go; None until ``attach``.
+    """
+
+    def __init__(self, name: str, options: Options, origin: Origin, sink: Sink | None = None) -> None:
+        self.name = name
+        self.options = options
+        self.origin = origin
+        self.ledger = Ledger()
+        self.buffer = Buffer(
+            self.ledger,
+            size=options.queue_size,
+            size_bytes=options.queue_bytes,
+            overflow=options.overflow,
+            block_timeout=options.block_timeout,
+            high_water=options.batch_size,
+        )
+        self.state = "DETACHED"
+        self.last_error: str | None = None
+        self.restarts = 0
+        """How often the thread's own code failed and was started again."""
+        self._sink: Sink | None = None
+        self._delivery: Delivery | None = None
+        self._chores: Chores | None = None
+        self._backoff = Backoff(options.retry_initial, options.retry_max)
+        self._thread: threading.Thread | None = None
+        self._working = allocate_lock()
+        """Held by whoever delivers: the thread, or a caller where no thread can be had."""
+        self._start_lock = allocate_lock()
+        self._no_thread_until = 0.0
+        self._deadline: float | None = None
+        """Monotonic time by which to stop retrying; set by close and exit."""
+        self._stop = False
+        self._flush_wanted = False
+        self._settled = 0
+        """Every record up to this ``seq`` is stored, dropped or failed."""
+        self._gates: deque[Any] = deque()
+        self._last_flush = 0.0
+        if sink is not None:
+            self.attach(sink)
+
+    # -- for any thread ---------------------------------------------------------------------------------------
+
+    def attach(self, sink: Sink) -> None:
+        """Give the writer its sink; what waits in the buffer is stored from now on."""
+        self._delivery = Delivery(
+            sink,
+            self.ledger,
+            name=self.name,
+            instance_id=self.origin.instance_id,
+            timeout=self.options.operation_timeout,
+            pause=self._pause,
+        )
+        self._chores = Chores(self, sink, self._delivery)
+        self._sink = sink
+        self.state = "NEW"
+        if len(self.buffer):
+            self.wake()
+
+    def stats(self) -> Stats:
+        """One exact snapshot."""
+        delivery = self._delivery
+        return self.ledger.stats(
+            state=self.state,
+            last_error=self.last_error,
+            last_success=None if delivery is None else delivery.last_success,
+            lag=None if delivery is None else delivery.lag,
+        )
+
+    def wake(self) -> None:
+        """See that somebody stores what waits: the thread, a new thread, or this caller."""
+        if self._sink is None or here.depth >= OWN:
+            return
+        if lifecycle.exiting() and not self._alive():
+            self._deliver_here(lifecycle.exit_deadline(self.options.shutdown_timeout))
+        elif self._alive() or self._start():
+            self.buffer.notify()
+        else:
+            self.state = "SYNC"
+            self._deliver_here(time.monotonic() + self.options.operation_timeout)
+
+    def flush(self, timeout: float) -> bool:
+        """True iff every record emitted before the call is stored, dropped or failed within ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        with self.ledger.lock:
+            target = self.ledger.cells[EMITTED]
+        while not self._is_settled(target):
+            if self._sink is None or here.depth >= OWN or time.monotonic() >= deadline:
+                return False
+            gate = allocate_lock()
+            gate.acquire()
+            self._gates.append(gate)
+            self._flush_wanted = True
+            self.wake()
+            if not self._is_settled(target):
+                gate.acquire(timeout=max(0.0, min(deadline - time.monotonic(), 0.5)))
+        return True
+
+    def seal(self) -> None:
+        """Close without waiting: nothing more is taken, the thread stores what waits and ends."""
+        self.buffer.close()
+        self._stop = True
+        if self.state != "CLOSED":
+            self.state = "SEALED"
+        lifecycle.remember(self)
+        self._wake_to_end()
+
+    def close(self, deadline: float) -> None:
+        """Store what waits until ``deadline`` (monotonic), count the rest as dropped{deadline}, end the thread."""
+        self.buffer.close()
+        self._stop = True
+        self._end(deadline)
+        if self.state != "CLOSED":
+            self._conclude(_CLOSED if self._sink is None else _DEADLINE)
+
+    def finish(self, deadline: float) -> None:
+        """At exit: store what waits until ``deadline`` and end the thread; later records are stored by their caller."""
+        self._stop = True
+        self._end(deadline)
+        self.buffer.parked = True
+
+    def abandon(self) -> None:
+        """In a forked child: the parent's connection is the parent's."""
+        if self._sink is not None:
+            self._sink.abandon()
+
+    # -- ending -----------------------------------------------------------------------------------------------
+
+    def _wake_to_end(self) -> None:
+        if self._alive():
+            self.buffer.notify()
+        elif self._sink is None:
+            self._conclude(_CLOSED)
+        elif len(self.buffer) and not self._start():
+            return  # at exit, `finish` stores it
+        elif not self._alive() and not len(self.buffer):
+            self._conclude(_DEADLINE)
+
+    def _end(self, deadline: float) -> None:
+        self._deadline = deadline
+        self.buffer.notify()
+        thread = self._thread
+        if here.depth >= OWN:
+            return
+        if thread is not None and thread.is_alive():
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive() and self._sink is not None:
+                self._sink.abort()
+                thread.join(_ABORT_GRACE)
+        elif self._sink is not None:
+            self._deliver_here(deadline)
+
+    def _conclude(self, reason: int) -> None:
+        """Nothing more will be stored: account for what waits, let go of the connection, tell the observers."""
+        self.buffer.discard(reason)
+        if self._chores is not None and (here.depth >= OWN or not self._alive()):  # else a stuck thread has the sink
+            with own_thread():
+                self._chores.last(self._deadline)
+        self.state = "CLOSED"
+        self.buffer.parked = True
+        self._settle()
+        lifecycle.forget(self)
+
+    # -- the thread -------------------------------------------------------------------------------------------
+
+    def _alive(self) -> bool:
+        thread = self._thread
+        return thread is not None and thread.is_alive()
+
+    def _start(self) -> bool:
+        """Start the thread; False where none can be had, which is tried again a second later."""
+        if time.monotonic() < self._no_thread_until:
+            return self._alive()
+        if not self._start_lock.acquire(blocking=False):
+            return True  # another thread, or the frame this one interrupted, is about to
+        try:
+            if self._alive():
+                return True
+            thread = threading.Thread(target=self._main, name=f"dblog-{self.name}", daemon=True)
+            with own_thread():  # whatever starting a thread logs
+                thread.start()
+            self._thread = thread
+        except RuntimeError:
+            self._no_thread_until = time.monotonic() + 1.0
+            if threading.main_thread().is_alive():  # at exit it is expected, and nothing is lost by it
+                complain("thread", "no thread can be started: records are stored by their callers")
+            return False
+        finally:
+            self._start_lock.release()
+        lifecycle.remember(self)
+        return True
+
+    def _main(self) -> None:
+        here.depth = OWN
+        with self._working:
+            while not self._survive():
+                pass
+            self._thread = None
+        if len(self.buffer):  # put while this thread was on its way out
+            here.depth = 0
+            self.wake()
+
+    def _survive(self) -> bool:
+        """Run the loop; False when its own code failed and it has to be run again."""
+        try:
+            self._loop()
+        except BaseException as error:  # noqa: BLE001 - MemoryError, an exception thrown in from outside, a bug
+            self.restarts += 1
+            complain("writer", f"writer {self.name!r} failed with {type(error).__name__} and goes on")
+            if self._delivery is not None:
+                self._delivery.suspect()
+            if self.restarts > 3:  # noqa: PLR2004 - then slowly: the cause may stay
+                self.buffer.wait(1.0)
+            return False
+        return True
+
+    def _loop(self) -> None:
+        self.state = "STARTING"
+        while True:
+            ending = self._await_work()
+            if not self._round():
+                self.buffer.discard(_DEADLINE)
+            if ending and not len(self.buffer):
+                break
+        self._conclude(_DEADLINE)
+
+    def _round(self) -> bool:
+        """Take one batch and see it through; False when the deadline came first."""
+        delivery, chores = self._delivery, self._chores
+        if delivery is None or chores is None:
+            return True
+        self.buffer.urgent = False
+        if not delivery:
+            items = self.buffer.take(self.options.batch_size, self.options.batch_bytes)
+            if items:
+                delivery.load(items)
+        if delivery:
+            if not delivery.run():
+                return False
+            self._backoff.reset()
+            self._healthy()
+        self._last_flush = time.monotonic()
+        self._settle()
+        chores.after_batch()
+        return True
+
+    def _await_work(self) -> bool:
+        """Sleep until a batch is due; True when the writer shall end."""
+        options, buffer = self.options, self.buffer
+        buffer.parked = False
+        idle_since = time.monotonic()
+        while True:
+            now = time.monotonic()
+            waiting = len(buffer)
+            if self._stop or self._delivery:
+                return self._stop
+            if self._flush_wanted:
+                self._flush_wanted = False
+                return False
+            if waiting:
+                idle_since = now
+                full = waiting >= options.batch_size or self.ledger.cells[BYTES] >= options.batch_bytes
+                if full or buffer.urgent or now - self._last_flush >= options.flush_interval:
+                    return False
+                buffer.wait(min(_TICK, options.flush_interval))
+            elif now - idle_since >= _PARK_AFTER:
+                self._park()
+                idle_since = time.monotonic()
+            else:
+                buffer.wait(_TICK)
+
+    def _park(self) -> None:
+        """Sleep until a record comes or a chore is due."""
+        chores = self._chores
+        timeout = 10.0 if chores is None else chores.idle()
+        self.buffer.parked = True
+        if not len(self.buffer) and not self._stop and not self._flush_wanted:
+            self.buffer.wait(timeout)
+        self.buffer.parked = False
+
+    # -- outcomes ---------------------------------------------------------------------------------------------
+
+    def _healthy(self) -> None:
+        if self.state != "RUNNING" and self.state != "CLOSED":
+            recovered = self.last_error is not None
+            self.state = "DRAINING" if self._stop else "RUNNING"
+            self.last_error = None
+            if recovered and self._chores is not None:
+                self._chores.state_changed()
+
+    def _pause(self, error: StoreError) -> bool:
+        """Between two attempts: backoff with jitter, ended early when the database answers again or at the end."""
+        blocked = error.kind is ErrorClass.CONFIGURATION
+        self.state = "BLOCKED" if blocked else "RETRY"
+        self.last_error = str(error)
+        complain(f"{self.name}:{error.code}", f"{self.name}: {error}; {len(self.buffer)} records wait, none is lost yet")
+        deadline = self._deadline
+        until = time.monotonic() + min(self._backoff.next(), _BLOCKED_RETRY if blocked else float("inf"))
+        reachable = error.kind is not ErrorClass.RECONNECT
+        next_probe = time.monotonic() + _PROBE_EVERY
+        while (now := time.monotonic()) < until:
+            if self._deadline is not None and now >= self._deadline:
+                return False
+            if self._deadline is not deadline:  # the end was announced meanwhile: one try at once
+                deadline = self._deadline
+                break
+            self.buffer.wait(min(_TICK, until - now))
+            if not reachable and now >= next_probe and self._sink is not None:
+                next_probe = now + _PROBE_EVERY
+                if self._sink.reachable():
+                    self._backoff.reset()
+                    break
+        return self._deadline is None or time.monotonic() < self._deadline
+
+    def _is_settled(self, target: int) -> bool:
+        cells = self.ledger.cells
+        with self.ledger.lock:
+            return self._settled >= target or not (cells[QUEUED] or cells[IN_FLIGHT])
+
+    def _settle(self) -> None:
+        """Nothing is in hand: everything before the oldest waiting record is accounted for."""
+        with self.ledger.lock:
+            oldest = self.buffer.oldest_seq()
+            self._settled = self.ledger.cells[EMITTED] if oldest is None else oldest - 1
+        while self._gates:
+            try:
+                self._gates.popleft().release()
+            except (IndexError, RuntimeError):
+                continue
+
+    # -- without a thread -------------------------------------------------------------------------------------
+
+    def _deliver_here(self, deadline: float) -> None:
+        """Store what waits in the calling thread; whoever finds another at it leaves it to that one."""
+        while (len(self.buffer) or self._delivery) and self._working.acquire(blocking=False):
+            before, self._deadline = self._deadline, deadline
+            try:
+                with own_thread():
+                    while len(self.buffer) or self._delivery:
+                        if not self._round():
+                            self.buffer.discard(_DEADLINE)
+            finally:
+                self._deadline = before
+                self._working.release()
