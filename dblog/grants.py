@@ -48,7 +48,7 @@ def grants(
 
 
 def _writer(names: Names, role: str) -> str:
-    from dblog.schema import COLUMNS
+    from dblog.schema import COLUMNS  # noqa: PLC0415 - loads SQLAlchemy
 
     to, q = _identifier(role), names.qualified
     columns = ", ".join(f'"{column.name}"' for column in COLUMNS if column.name != "ingested_at")

@@ -49,6 +49,7 @@ class DatabaseHandler(logging.Handler):
     Args:
         url: ``postgresql://…`` or ``sqlite:///…``; None to start detached and buffer until ``attach``.
         engine: a SQLAlchemy Engine or AsyncEngine instead; only its URL and way to connect are used, never its pool.
+        sink: something else to store to, such as ``dblog.testing.MemorySink``.
         level: records below are not handled.
         password: for the URL; a text, or a callable asked at each connect.
         password_file: a file to read the password from at each connect.
@@ -65,6 +66,7 @@ class DatabaseHandler(logging.Handler):
         url: str | None = None,
         *,
         engine: Any = None,
+        sink: Sink | None = None,
         level: int | str = logging.NOTSET,
         password: str | Callable[[], str] | None = None,
         password_file: str | os.PathLike[str] | None = None,
@@ -79,18 +81,20 @@ class DatabaseHandler(logging.Handler):
         self._flush_severity = severity_of(checked.flush_level)
         number = next(_numbers)
         self._default_name = "dblog" if number == 1 else f"dblog-{number}"
-        if url is not None or engine is not None:
-            self._open = self._opener(url, engine)
+        if sum(target is not None for target in (url, engine, sink)) > 1:
+            raise ConfigurationError("url, engine and sink exclude each other: give one of them")
+        if sink is not None:
+            self._open = lambda _origin: sink
+        elif url is not None or engine is not None:
+            self._open = self._opener(url if engine is None else engine)
         self._writer = self._new_writer()
         weakref.finalize(self, _seal, weakref.ref(self._writer)).atexit = False
         lifecycle.register(self)
 
-    def _opener(self, url: str | None, engine: Any) -> Callable[[Origin], Sink]:
-        if url is not None and engine is not None:
-            raise ConfigurationError("url and engine exclude each other: give one of them")
+    def _opener(self, target: Any) -> Callable[[Origin], Sink]:
         from dblog.store import opener  # noqa: PLC0415 - SQLAlchemy is loaded with the first handler, not with dblog
 
-        return opener(url if engine is None else engine, self.options, *self._secret)
+        return opener(target, self.options, *self._secret)
 
     def _new_writer(self) -> Writer:
         options = self.options
@@ -176,8 +180,7 @@ class DatabaseHandler(logging.Handler):
         """
         if self._open is not None:
             raise ConfigurationError("this handler has a database already: make another handler for another one")
-        is_url = isinstance(url_or_engine, str)
-        self._open = self._opener(url_or_engine if is_url else None, None if is_url else url_or_engine)
+        self._open = self._opener(url_or_engine)
         self._writer.attach(self._open(self._writer.origin))
 
     def flush(self, timeout: float | None = None) -> bool:

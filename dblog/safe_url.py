@@ -14,7 +14,7 @@ __all__ = ["safe_url"]
 
 _MASK: Final = "***"
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+]{0,30})://(?P<rest>.*)", re.DOTALL)
-_HOSTS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:/?@\[\],]*)(?::\d{0,5})?")
+_HOSTS: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^:/?@\[\],]*)(?::\d{1,5})?")
 _SECRETS: Final = frozenset({"password", "sslpassword", "passwd", "pwd", "pass", "token", "secret"})
 # A parameter outside of this list may be the end of a password that held a bare `&`.
 _SHOWN: Final = frozenset({

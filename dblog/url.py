@@ -131,8 +131,8 @@ def require_driver(url: URL) -> None:
 
 
 def _parse(url: object) -> URL:
-    from sqlalchemy.engine import URL, make_url
-    from sqlalchemy.exc import ArgumentError
+    from sqlalchemy.engine import URL, make_url  # noqa: PLC0415 - half a second, for those who have a URL
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415 - as above
 
     if not isinstance(url, (str, URL)):
         msg = f"a database URL is a str or a sqlalchemy URL, not {type(url).__name__}"
@@ -157,6 +157,8 @@ def _parse(url: object) -> URL:
 def _postgres(parsed: URL, url: str | URL) -> tuple[URL, dict[str, str | tuple[str, ...]]]:
     """The URL with libpq's ``?user=``, ``?password=`` and ``?dbname=`` in their places, and its other parameters."""
     query = dict(parsed.query)
+    if "dsn" in query:  # of an engine made with async_url()
+        query.update(urllib.parse.parse_qsl(_one(url, "dsn", query.pop("dsn")).partition("?")[2]))
     _normalise_ssl(query, url)
     for parameter, part in (("user", "username"), ("password", "password"), ("dbname", "database")):
         if parameter in query:
