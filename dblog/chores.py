@@ -66,6 +66,12 @@ class Chores:
         """The next batch brings a heartbeat."""
         self._next_beat = 0.0
 
+    def between_attempts(self) -> None:
+        """The database is in trouble: observers go on hearing of it."""
+        now = time.monotonic()
+        if now >= self._next_tick:
+            self._tick(now)
+
     def idle(self) -> float:
         """Nothing waits: chores for a quiet moment; seconds until the next one is due."""
         now = time.monotonic()
@@ -87,7 +93,7 @@ class Chores:
             self._write_losses()
             self._delivery.post_letters()
             self._beat(time.monotonic(), state="CLOSED")
-        self._tick(time.monotonic())
+        self._tick(time.monotonic(), state="CLOSED")
         self._sink.close()
 
     def _write_losses(self) -> None:
@@ -107,10 +113,17 @@ class Chores:
             stats = replace(stats, state=state)
         self._guarded(lambda: self._sink.report(Status(self._writer.origin, time.time_ns() // 1000, stats)))
 
-    def _tick(self, now: float) -> None:
+    def _tick(self, now: float, state: str | None = None) -> None:
         self._next_tick = now + _TICK_EVERY
-        writer = self._writer
-        tell("tick", writer.name, writer.ledger.snapshot(), writer.state, self._delivery.last_success)
+        writer, last_success = self._writer, self._delivery.last_success
+        tell(
+            "tick",
+            writer.name,
+            writer.origin.instance_id,
+            writer.ledger.snapshot(),
+            state or writer.state,
+            last_success,
+        )
 
     def _guarded(self, chore: Callable[[], object]) -> object:
         """The chore's result, True for None; None when the database does not take it now."""

@@ -13,6 +13,7 @@ from dblog.diagnostics import complain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from dblog.errors import ErrorClass
 
@@ -22,8 +23,13 @@ __all__ = ["Observer", "observers", "tell"]
 class Observer(Protocol):
     """Listens to writers; ``handler`` is the handler's name."""
 
-    def tick(self, handler: str, cells: Sequence[int], state: str, last_success: float | None) -> None:
-        """The ledger's cells (see ``dblog.ledger``), about once a second while there is work and once at the end."""
+    def tick(
+        self, handler: str, instance_id: UUID, cells: Sequence[int], state: str, last_success: float | None
+    ) -> None:
+        """The cells of this writer's ledger (see ``dblog.ledger``), about once a second while there is work or trouble.
+
+        Once more at its end. Names can be shared and used again; ``instance_id`` is one writer's.
+        """
 
     def batch(self, handler: str, records: int, seconds: float, lag: float | None, *, stored: bool) -> None:
         """One attempt to store a batch: how long it took, whether it was committed, the oldest record's lag."""

@@ -344,7 +344,9 @@ class Writer:
         blocked = error.kind is ErrorClass.CONFIGURATION
         self.state = "BLOCKED" if blocked else "RETRY"
         self.last_error = str(error)
-        complain(f"{self.name}:{error.code}", f"{self.name}: {error}; {len(self.buffer)} records wait, none is lost yet")
+        complain(
+            f"{self.name}:{error.code}", f"{self.name}: {error}; {len(self.buffer)} records wait, none is lost yet"
+        )
         deadline = self._deadline
         until = time.monotonic() + min(self._backoff.next(), _BLOCKED_RETRY if blocked else float("inf"))
         reachable = error.kind is not ErrorClass.RECONNECT
@@ -355,6 +357,8 @@ class Writer:
             if self._deadline is not deadline:  # the end was announced meanwhile: one try at once
                 deadline = self._deadline
                 break
+            if self._chores is not None:
+                self._chores.between_attempts()
             self.buffer.wait(min(_TICK, until - now))
             if not reachable and now >= next_probe and self._sink is not None:
                 next_probe = now + _PROBE_EVERY
