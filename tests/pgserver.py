@@ -50,7 +50,7 @@ dynamic_shared_memory_type = mmap
 
 # Members of this role need their password over TCP, for tests of wrong ones; everybody else is trusted.
 _HBA = """
-host all +password_users 127.0.0.1/32 scram-sha-256
+host all +dblog_password_users 127.0.0.1/32 scram-sha-256
 local all all trust
 host all all 127.0.0.1/32 trust
 """

@@ -127,6 +127,7 @@ def _drop_external(run: Path) -> None:
     if (url := os.environ.get(_EXTERNAL)) and state.exists():
         with External(url).admin() as admin:
             admin.execute(f'DROP DATABASE IF EXISTS "{json.loads(state.read_text())["template"]}" WITH (FORCE)')
+            admin.execute("DROP ROLE IF EXISTS dblog_password_users")
 
 
 @pytest.fixture(scope="session")
@@ -188,8 +189,8 @@ def role(server: pgserver.Server | External, url: str) -> Iterator[Role]:
     dbname = urlsplit(url).path.lstrip("/")
     with server.admin() as admin:
         with contextlib.suppress(Exception):
-            admin.execute("CREATE ROLE password_users NOLOGIN")
-        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}' IN ROLE password_users")
+            admin.execute("CREATE ROLE dblog_password_users NOLOGIN")
+        admin.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}' IN ROLE dblog_password_users")
     try:
         yield Role(name, server.url(dbname, user=name, password=password))
     finally:
