@@ -15,6 +15,7 @@ import typer
 
 from dblog.cli.check import check
 from dblog.cli.current import current
+from dblog.cli.demo import demo
 from dblog.cli.downgrade import downgrade
 from dblog.cli.grants import grants
 from dblog.cli.upgrade import upgrade
@@ -44,6 +45,7 @@ def _dblog(
     """Python logging into the database you already have."""
 
 
+app.command()(demo)
 app.command()(upgrade)
 app.command()(downgrade)
 app.command()(current)
