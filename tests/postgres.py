@@ -69,8 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if given is not None:
         config.stash[_RUN] = Path(given)
         return
-    # Short, for the socket's path has at most 103 bytes.
-    run = Path(tempfile.mkdtemp(prefix="dblog-", dir="/tmp" if Path("/tmp").is_dir() else None))
+    run = Path(tempfile.mkdtemp(prefix="dblog-", dir=pgserver.base_directory()))
     run.chmod(0o755)
     alive = (run / pgserver.ALIVE).open("w")
     # A record lock, not flock: a child forked by a test must not hold it after us.
@@ -160,7 +159,9 @@ def database(server: pgserver.Server | External, template: str | None = None) ->
     """A new database, its URL, and its end whoever is still connected."""
     name = f"t_{secrets.token_hex(6)}"
     with server.admin() as admin:
-        admin.execute(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
+        # Copying files is the quick way where nothing is synced; a server of others may also be older than 15.
+        copied = " STRATEGY file_copy" if isinstance(server, pgserver.Server) else ""
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or "template1"}"{copied}')
     try:
         yield server.url(name)
     finally:

@@ -73,6 +73,24 @@ def test_the_metadata_is_what_the_revisions_build(empty_database_url: str) -> No
         assert differences(empty_database_url, **target) == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP INDEX logs_trace_idx",
+        "ALTER TABLE logs ALTER xid DROP DEFAULT",
+        "ALTER TABLE logs ALTER ingested_at SET DEFAULT clock_timestamp()",
+        "ALTER TABLE logs ALTER message DROP NOT NULL",
+        "ALTER TABLE logs ALTER seq TYPE integer",
+    ],
+)
+def test_the_comparison_sees_a_difference(postgres_url: str, change: str) -> None:
+    """So that an empty comparison means something."""
+    engine = sa.create_engine(sync_url(postgres_url), poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(change)
+    assert len(differences(postgres_url)) == 1
+
+
 def test_two_log_tables_share_a_database(empty_database_url: str) -> None:
     """Each has its version table: the second upgrade does not take the first's revision for its own."""
     migrate.upgrade(empty_database_url)
