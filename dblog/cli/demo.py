@@ -42,7 +42,9 @@ def demo(
         from dblog import migrate
         from dblog.demo import run
 
-        migrate.upgrade(target, progress=lambda step: screen.line(f"schema    {step}"))
+        migrate.upgrade(
+            target, progress=lambda step: screen.line(f"schema    upgraded to {step.revision} in {step.seconds:.2f} s")
+        )
         summary = run(target, records, screen.progress)
         screen.end_progress()
     except KeyboardInterrupt:
