@@ -29,9 +29,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from dblog import __version__
 
-        typer.echo(f"dblog {version('dblog-logging')}")
+        typer.echo(f"dblog {__version__}")
         raise typer.Exit
 
 

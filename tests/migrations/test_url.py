@@ -26,6 +26,8 @@ SCHEMES = st.sampled_from(
 )
 MODES = st.sampled_from(["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=12)
+# SQLAlchemy 2.0 does not percent-encode a database's name.
+DATABASES = st.text(st.characters(codec="utf-8", exclude_characters="\x00@?%"), min_size=1, max_size=12)
 
 # Letters that occur in none of our messages, and everything that means something in a URL.
 LETTERS = "ЖЩЮ"
@@ -67,7 +69,7 @@ def test_no_piece_of_a_password_is_ever_shown(shape: str, secret: str) -> None:
     assert "%D0" not in "".join(shown)
 
 
-@given(scheme=SCHEMES, user=NAMES, password=NAMES, database=NAMES, port=st.integers(1, 65535))
+@given(scheme=SCHEMES, user=NAMES, password=NAMES, database=DATABASES, port=st.integers(1, 65535))
 def test_every_part_survives(scheme: str, user: str, password: str, database: str, port: int) -> None:
     """Any user, password and database arrive as they were, for either driver, given as text or as an object."""
     made = sa.URL.create(scheme, user, password, "db.example", port, database)
