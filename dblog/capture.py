@@ -21,13 +21,14 @@ import orjson
 
 from dblog import salvage
 from dblog.context import _current
-from dblog.entry import ID_FIELDS, LogEntry
-from dblog.levels import band_of, severity_of
+from dblog.entry import ENTRY_BYTES, ID_FIELDS
+from dblog.levels import severity_of
 from dblog.plain import REDACTED, clean, normal_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dblog.entry import Caught
     from dblog.options import Options
 
 __all__ = ["Capture"]
@@ -37,17 +38,20 @@ _PLAIN_COUNT, _PLAIN_LAST = len(_PLAIN_KEYS), _PLAIN_KEYS[-1]
 _NOT_EXTRA = frozenset((*_PLAIN_KEYS, "taskName", "message", "asctime"))
 """What ``LogRecord`` and formatters put on a record; the rest are the caller's extras."""
 _ID_SLOT = {name: slot for slot, name in enumerate(ID_FIELDS)}
-_SCALARS = frozenset((str, int, float, bool, type(None)))
+_NUMBERS = frozenset((int, float, bool, type(None)))
 
 _CACHED = 4096
 """Call sites, key sets and thread names remembered at most; then the cache starts afresh."""
-_ENTRY_BYTES = 600
-"""What an entry costs beside its message, metadata and exception: the tuple, the queue item, two small ints."""
 _MAX_ID = 512
 
-_new = tuple.__new__
 _dumps = orjson.dumps
-_STRICT = orjson.OPT_STRICT_INTEGER
+# What orjson would write of itself but `plain` writes otherwise is refused: subclasses, dataclasses, times.
+_STRICT = (
+    orjson.OPT_STRICT_INTEGER
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
 
 
 class _Unusual(Exception):  # noqa: N818 - a way out of the fast path, not an error
@@ -64,10 +68,9 @@ class _Plan(NamedTuple):
 
 
 class Capture:
-    """Captures records for one handler: ``capture(record) -> (entry, band, size)``; raises only BaseException.
+    """Captures records for one handler: ``capture(record) -> (captured, severity, size)``; raises only BaseException.
 
-    ``band`` is the severity band, ``size`` the bytes the entry holds. The cost on the fast path is about a
-    third of ``QueueHandler``'s.
+    ``captured`` is a ``LogEntry``, or the small tuple ``dblog.entry.expand`` makes one of; ``size`` the bytes held.
     """
 
     def __init__(self, options: Options) -> None:
@@ -82,32 +85,33 @@ class Capture:
         self._names: dict[Any, str | None] = {None: None}
         self._bound: dict[int, tuple[Mapping[str, object], dict[str, object]]] = {}
 
-    def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> tuple[LogEntry, int, int]:
+    def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Caught:
         """Capture one record; ``formatter`` is used only to format its exception."""
         try:
             return self._fast(record)
         except Exception:  # noqa: BLE001 - whatever it was, the slow path is total
             return self._salvage(record, formatter)
 
-    def _fast(self, record: logging.LogRecord) -> tuple[LogEntry, int, int]:
+    def _fast(self, record: logging.LogRecord) -> Caught:
         fields = record.__dict__
         if fields["exc_info"] or fields["exc_text"] or fields["stack_info"]:
             raise _Unusual
         template = message = fields["msg"]
         args = fields["args"]
-        if args and type(record) is logging.LogRecord:
-            message = template % args
-        elif args or type(record) is not logging.LogRecord:
+        if type(record) is not logging.LogRecord:
             message = record.getMessage()
-        if message is template:
+        elif args:
+            message = template % args
+        if not args:
             template = None
-        size = _ENTRY_BYTES + len(message)
+        size = ENTRY_BYTES + len(message)
         if type(message) is not str or "\0" in message or size > self._fast_bytes or self._patterns:
             raise _Unusual
         if not message.isascii():
             message.encode()  # raises for a lone surrogate
             size += 3 * len(message)
-
+        if args and (type(template) is not str or len(template) > self._fast_bytes or not template.isascii()):
+            raise _Unusual
         where = (
             fields["name"],
             fields["levelno"],
@@ -117,47 +121,18 @@ class Capture:
             fields["funcName"],
             fields["module"],
         )
-        level, severity, band, logger, module, function, pathname, lineno = self._sites.get(where) or self._site(where)
+        site = self._sites.get(where) or self._site(where)
         thread = fields["threadName"]
         thread = self._names[thread] if thread in self._names else self._name(thread)
-        task = _task_name(fields)
         context = _current.get()
-        ids = context.ids
+        ids = context[0]
         metadata = None
-        if len(fields) != _PLAIN_COUNT or next(reversed(fields)) != _PLAIN_LAST or context.attributes:
-            metadata, ids = self._extras(fields, ids, context.attributes)
+        if len(fields) != _PLAIN_COUNT or next(reversed(fields)) != _PLAIN_LAST or context[1]:
+            metadata, ids = self._extras(fields, ids, context[1])
             if metadata is not None:
                 size += len(metadata)
-        entry = _new(
-            LogEntry,
-            (
-                int(fields["created"] * 1e6 + 0.5),
-                level,
-                severity,
-                logger,
-                message,
-                template,
-                metadata,
-                module,
-                function,
-                pathname,
-                lineno,
-                thread,
-                task,
-                None,
-                None,
-                None,
-                *ids,
-                None,
-                None,
-                None,
-                None,
-                None,
-                None,
-                None,
-            ),
-        )
-        return entry, band, size
+        moment = int(fields["created"] * 1e6 + 0.5)
+        return (moment, site, message, template, metadata, thread, _task_name(fields), ids), site[1], size
 
     def _site(self, where: tuple[Any, ...]) -> tuple[Any, ...]:
         """The checked columns of one call site; raises for anything that is not exactly what logging makes."""
@@ -170,7 +145,7 @@ class Capture:
         if name is None or levelname is None:
             raise _Unusual
         severity = severity_of(levelno)
-        site = (levelname, severity, band_of(severity), name, module, function, pathname, lineno)
+        site = (levelname, severity, name, module, function, pathname, lineno)
         if len(self._sites) >= _CACHED:
             self._sites.clear()
         self._sites[where] = site
@@ -188,17 +163,22 @@ class Capture:
         self, fields: dict[str, Any], ids: tuple[str | None, ...], bound: Mapping[str, object] | None
     ) -> tuple[bytes | None, tuple[str | None, ...]]:
         keys = tuple(fields)
+        if keys[_PLAIN_COUNT - 1 : _PLAIN_COUNT] == (_PLAIN_LAST,):
+            keys = keys[_PLAIN_COUNT:]  # nothing but extras, in the usual place
         plan = self._plans.get(keys) or self._plan(keys)
         if plan.unusual:
             raise _Unusual
         if plan.ids:
             ids = _override(ids, plan.ids, fields)
         attributes = {key: fields[key] for key in plan.keys}
-        if not _SCALARS.issuperset(map(type, attributes.values())):
-            raise _Unusual
+        hidden = 0
         for key in plan.redacted:
-            if type(attributes[key]) is str:
+            kind = type(attributes[key])
+            if kind is str:
                 attributes[key] = REDACTED
+                hidden += 1
+            elif kind not in _NUMBERS:
+                raise _Unusual
         if bound:
             attributes = {**self._of_context(bound), **attributes}
             if len(attributes) > self._max_attributes:
@@ -206,11 +186,18 @@ class Capture:
         if not attributes:
             return None, ids
         data = _dumps(attributes, None, _STRICT)
-        if len(data) > self._fast_bytes or b"\\u0000" in data or (b"null" in data and not _finite(attributes)):
+        if (
+            len(data) > self._fast_bytes
+            or data.count(b"[") != hidden  # perhaps a list, perhaps only a text: what is nested is redacted the slow way
+            or data.find(b"{", 1) > 0
+            or b"\\u0000" in data
+            or (b"null" in data and not _finite(attributes))
+        ):
             raise _Unusual
         return data, ids
 
     def _plan(self, keys: tuple[str, ...]) -> _Plan:
+        """``keys`` are all of a record's, or only those behind the usual ones."""
         extras = tuple(key for key in keys if key not in _NOT_EXTRA and key not in _ID_SLOT)
         plan = _Plan(
             keys=extras,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from dblog.entry import expand
 from dblog.errors import ErrorClass, StoreError
 from dblog.ledger import IN_FLIGHT, REASON, STORED
 from dblog.levels import band_of
@@ -81,7 +82,7 @@ class Delivery:
     def load(self, items: list[Item]) -> None:
         """Take a batch in hand."""
         now = time.time_ns() // 1000
-        self._groups.append(_Group([(seq, clamp(entry, now)) for seq, _, entry in items]))
+        self._groups.append(_Group([(seq, clamp(expand(captured), now)) for seq, _, _, captured in items]))
 
     def suspect(self) -> None:
         """The thread was interrupted at an unknown place: anything in hand may be stored already."""

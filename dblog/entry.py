@@ -2,21 +2,21 @@
 
 A record (``logging.LogRecord``) is captured into an entry; an entry is stored as
 a row. Everything in an entry is immutable, so it can cross threads. It is a
-``NamedTuple`` because one is made for every record logged: a tuple of 31 fields
+``NamedTuple`` because one is made for every record stored: a tuple of 31 fields
 costs a tenth of a frozen dataclass.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import orjson
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["ID_FIELDS", "LogEntry"]
+__all__ = ["ENTRY_BYTES", "ID_FIELDS", "Captured", "Caught", "LogEntry", "expand"]
 
 ID_FIELDS = (
     "user_id",
@@ -29,6 +29,10 @@ ID_FIELDS = (
     "client_id",
 )
 """The identifiers a record can carry, in the order of ``LogEntry``'s fields."""
+
+
+ENTRY_BYTES = 600
+"""What an entry costs beside its message, metadata and exception: its tuples, the queue item, two small ints."""
 
 
 class LogEntry(NamedTuple):
@@ -99,3 +103,26 @@ class LogEntry(NamedTuple):
 
             metadata = dump_object(metadata)
         return cls(time.time_ns() // 1000, level, severity, logger, message, metadata=metadata, **fields)
+
+
+Captured: TypeAlias = "LogEntry | tuple[Any, ...]"
+"""What waits in the queue: an entry, or ``(timestamp, site, message, template, metadata, thread, async_task, ids)``.
+
+``site`` is ``(level, severity, logger, module, function, pathname, lineno)``, one tuple per call site. The
+small tuple is a third of an entry, in the caller's time and in the queue's memory; the writer expands it.
+"""
+
+Caught: TypeAlias = "tuple[Captured, int, int]"
+"""``(captured, severity, size)``: with its severity number and the bytes it holds."""
+
+_new = tuple.__new__
+
+
+def expand(captured: Captured) -> LogEntry:
+    """The entry of what was captured."""
+    if type(captured) is LogEntry:
+        return captured
+    moment, site, message, template, metadata, thread, task, ids = captured
+    level, severity, logger, module, function, pathname, lineno = site
+    head = (moment, level, severity, logger, message, template, metadata, module, function, pathname, lineno)
+    return _new(LogEntry, (*head, thread, task, None, None, None, *ids, None, None, None, None, None, None, None))

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from dblog import lifecycle
 from dblog.capture import Capture
+from dblog.entry import ENTRY_BYTES
 from dblog.errors import ConfigurationError
 from dblog.guard import MAX_DEPTH, OWN, here
 from dblog.ledger import REASON
-from dblog.levels import band_of, levelno_of, severity_of
+from dblog.levels import BAND, levelno_of, severity_of
 from dblog.options import Options
 from dblog.repair import repair
 from dblog.sink import Origin
@@ -143,7 +144,7 @@ class DatabaseHandler(logging.Handler):
             return
         here.depth = depth + 1
         try:
-            entry, band, size = self._capture(record, self.formatter)
+            captured, severity, size = self._capture(record, self.formatter)
         except BaseException as error:
             self._writer.ledger.refuse(_CAPTURE, _band(record))
             if not isinstance(error, Exception):
@@ -152,19 +153,20 @@ class DatabaseHandler(logging.Handler):
         finally:
             here.depth = depth
         writer = self._writer
-        if entry[2] >= self._flush_severity:
-            writer.buffer.urgent = True
-        if writer.buffer.put(entry, band, size, may_block=depth == 0):
+        buffer = writer.buffer
+        if severity >= self._flush_severity:
+            buffer.urgent = True
+        if buffer.put(captured, BAND[severity], size, depth == 0):
             writer.wake()
 
     def enqueue(self, entry: LogEntry) -> None:
         """Queue an entry made by hand; it is repaired where it would not be storable."""
         entry = repair(entry)
-        size = 600 + sum(len(part) for part in (entry.message, entry.metadata or b"", entry.exc_text or ""))
+        size = ENTRY_BYTES + sum(len(part) for part in (entry.message, entry.metadata or b"", entry.exc_text or ""))
         writer = self._writer
         if entry.severity >= self._flush_severity:
             writer.buffer.urgent = True
-        if writer.buffer.put(entry, band_of(entry.severity), size, may_block=here.depth == 0):
+        if writer.buffer.put(entry, BAND[entry.severity], size, here.depth == 0):
             writer.wake()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
@@ -234,7 +236,7 @@ def _seal(reference: weakref.ref[Writer]) -> None:
 
 def _band(record: logging.LogRecord) -> int:
     levelno = getattr(record, "levelno", 0)
-    return band_of(severity_of(levelno if isinstance(levelno, int) else 0))
+    return BAND[severity_of(levelno if isinstance(levelno, int) else 0)]
 
 
 def stats() -> dict[str, Stats]:

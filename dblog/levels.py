@@ -12,7 +12,7 @@ import logging
 
 from dblog.errors import ConfigurationError
 
-__all__ = ["BANDS", "BAND_NAMES", "band_of", "levelno_of", "parse_level", "severity_of"]
+__all__ = ["BAND", "BANDS", "BAND_NAMES", "band_of", "levelno_of", "parse_level", "severity_of"]
 
 BAND_NAMES = ("trace", "debug", "info", "warning", "error", "critical")
 """One name per severity band, lowest first: what eviction, loss rows and metric labels go by."""
@@ -34,6 +34,10 @@ def severity_of(levelno: int) -> int:
 def band_of(severity: int) -> int:
     """The band (0-5, an index into ``BAND_NAMES``) of a severity number; out-of-range values are clamped."""
     return min(max(severity - 1, 0) // 4, BANDS - 1)
+
+
+BAND = tuple(band_of(severity) for severity in range(25))
+"""``band_of`` as a table, for the hot path."""
 
 
 def levelno_of(severity: int) -> int:

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 
 from dblog.entry import LogEntry
-from dblog.plain import clean
+from dblog.plain import clean, dump_object
 from dblog.salvage import with_notes
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def clamp(entry: LogEntry, now: int, *, force: bool = False) -> LogEntry:
 def repair(entry: LogEntry) -> LogEntry:
     """The entry with every field made storable, flagged in ``metadata.dblog`` when something had to change."""
     fixed = LogEntry(*(fix(value) for fix, value in zip(_FIXES, entry, strict=True)))
-    if fixed == entry and all(type(a) is type(b) for a, b in zip(fixed, entry, strict=True)):
+    # Types first: comparing a foreign one would run its code.
+    if all(type(a) is type(b) for a, b in zip(fixed, entry, strict=True)) and fixed == entry:
         return entry
     return fixed._replace(metadata=with_notes(fixed.metadata, {"flags": ["sanitized"]}))
 
@@ -72,8 +73,7 @@ def _metadata(value: object) -> bytes | None:
         return None
     try:
         if isinstance(value, bytes | str) and isinstance(tree := orjson.loads(value), dict):
-            data = orjson.dumps(tree)
-            return bytes(value) if isinstance(value, bytes) and b"\\u0000" not in value else data.replace(b"\\u0000", b"")
+            return value if type(value) is bytes and b"\\u0000" not in value else dump_object(tree)
     except (ValueError, TypeError, RecursionError):
         pass
     return orjson.dumps({"metadata": _text(value.decode(errors="replace") if isinstance(value, bytes) else value)})

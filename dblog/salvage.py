@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from dblog.context import _current
-from dblog.entry import ID_FIELDS, LogEntry
-from dblog.levels import band_of, severity_of
+from dblog.entry import ENTRY_BYTES, ID_FIELDS, LogEntry
+from dblog.levels import severity_of
 from dblog.plain import REDACTED, Limits, clean, plain, text
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _NOT_EXTRA = frozenset(
     (*logging.LogRecord("", 0, "", 0, "", None, None).__dict__, "taskName", "message", "asctime"),
 )
 _FORMATTER = logging.Formatter()
-_ENTRY_BYTES = 600
 _MAX_NAME = 512
 _MAX_TEMPLATE = 8 * 1024
 _MAX_INT = 2**31 - 1
@@ -99,7 +98,7 @@ def with_notes(metadata: bytes | None, notes: Mapping[str, Any]) -> bytes | None
 
 
 class Salvage:
-    """The total capture of one handler: ``salvage(record, formatter) -> (entry, band, size)``."""
+    """The total capture of one handler: ``salvage(record, formatter) -> (entry, severity, size)``."""
 
     def __init__(self, options: Options) -> None:
         self._redact = options.redact_keys
@@ -143,8 +142,8 @@ class Salvage:
             exc_text=exc_text,
             **dict(zip(ID_FIELDS, ids, strict=True)),
         )
-        size = _ENTRY_BYTES + sum(share.values()) + len(exc_message or "")
-        return entry, band_of(severity), size
+        size = ENTRY_BYTES + sum(share.values()) + len(exc_message or "")
+        return entry, severity, size
 
     def redacted(self, bound: Mapping[str, object]) -> dict[str, object]:
         """A context's attributes with this handler's keys and patterns redacted."""

@@ -83,11 +83,13 @@ class Watchdog:
                 self._wake.acquire(timeout=min(_LOOK, max(0.01, due - now)))
 
     def _abort_due(self, now: float) -> float:
-        """Abort what is late; when the next one will be."""
+        """Abort what is late, again and again until it ends; when the next one will be.
+
+        Once is not enough: an abort between two calls, such as connecting and asking, frees nothing.
+        """
         nearest = now + _LOOK
-        for key, (deadline, abort) in list(self._armed.items()):
+        for deadline, abort in list(self._armed.copy().values()):
             if deadline <= now:
-                self._armed.pop(key, None)
                 try:
                     abort()
                 except Exception:  # noqa: BLE001, S110 - the operation may just have ended; its own error is reported

@@ -10,15 +10,18 @@ from __future__ import annotations
 from typing import Final
 
 from dblog.errors import ErrorClass, StoreError
+from dblog.store.rows import COLUMNS
 
-__all__ = ["postgres_error", "sqlite_error"]
+__all__ = ["connect_error", "postgres_error", "sqlite_error"]
 
 _R, _S, _W = ErrorClass.RECONNECT, ErrorClass.RESEND, ErrorClass.WAIT
 _C, _P, _U = ErrorClass.CONFIGURATION, ErrorClass.POISON, ErrorClass.UNKNOWN
 
 _STATES: Final[dict[str, tuple[ErrorClass, str]]] = {
+    "0A000": (_C, "the table does not take COPY, for example for its row-level security"),
     "23505": (ErrorClass.STORED, "a row of the batch is stored already"),
     "25006": (_R, "the server is read-only, perhaps a standby"),
+    "26000": (_R, "the session is not the one it was"),
     "28000": (_C, "the server does not let this user in"),
     "28P01": (_C, "the server refused the password"),
     "3D000": (_C, "the database does not exist"),
@@ -41,22 +44,31 @@ _STATES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "57P03": (_R, "the server does not accept connections yet"),
     "57P04": (_C, "the database was dropped"),
     "57P05": (_R, "the server ended an idle session"),
+    "XX001": (_C, "the server's data is damaged"),
+    "XX002": (_C, "an index of the server is damaged"),
 }
 _CLASSES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "08": (_R, "the connection failed"),
     "22": (_P, "a value does not fit its column"),
     "23": (_P, "a row breaks a constraint"),
+    "25": (_R, "the server ended the transaction"),
     "28": (_C, "the server does not let this user in"),
     "40": (_S, "the transaction was rolled back"),
     "42": (_C, "the schema or its privileges do not fit"),
     "53": (_W, "the server is short of a resource"),
     "54": (_P, "a row is beyond a limit of the server"),
+    "55": (_S, "an object is not in the state it should be in"),
     "57": (_R, "an operator intervened"),
     "58": (_W, "the server's system failed"),
+    "P0": (_P, "a trigger refuses a row"),
 }
 _NO_PARTITION: Final = (ErrorClass.NO_PARTITION, "no partition holds the day of a row")
+_UNEXPECTED: Final = (_U, "an unexpected error")
 _LOST: Final = (_R, "the database cannot be reached")
 _REFUSED: Final = (_C, "the server is there and refuses the session: user, password, database or pg_hba.conf")
+_NOT_OURS: Final = (_C, "a column that dblog does not fill must not be null")
+_SETTINGS: Final = (_C, "a session cannot be opened with these settings")
+"""Nothing is a row's fault while there is no session yet."""
 
 _VALUE_ERRORS: Final = (UnicodeError, OverflowError, TypeError, ValueError, RecursionError)
 """What drivers raise bare for a value they cannot bind."""
@@ -85,43 +97,62 @@ _SQLITE: Final[dict[str, tuple[ErrorClass, str]]] = {
 }
 
 
-def postgres_error(error: BaseException, *, committing: bool, refused: bool = False, partition: bool = False) -> StoreError:
+def postgres_error(error: BaseException, *, committing: bool = False, answer: str | None = None) -> StoreError:
     """The ``StoreError`` of what psycopg raised.
 
     Args:
         error: the driver's exception.
         committing: the failed statement was COMMIT, so a lost connection leaves its outcome unknown.
-        refused: it happened while connecting, and the server is known to answer.
-        partition: a 23514 came from the log table, where it means that no partition takes the row.
+        answer: it happened while connecting, where libpq tells no SQLSTATE: the server's own, asked for apart;
+            "" when it would talk to us.
     """
     import psycopg  # noqa: PLC0415 - an optional extra
 
     state = getattr(error, "sqlstate", None)
-    if state is None:
-        if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | OSError):
-            kind, sentence = _REFUSED if refused else _LOST
-        elif isinstance(error, (psycopg.DataError, *_VALUE_ERRORS)):
-            kind, sentence = _P, "a value cannot be sent"
-        else:
-            kind, sentence = _U, "an unexpected error"
-        code = type(error).__name__
+    lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError | OSError)
+    code = type(error).__name__ if state is None else f"{state} {type(error).__name__}"
+    if state is not None:
+        kind, sentence = _known(state, error)
+    elif answer:
+        (kind, sentence), code = _known(answer), f"{answer} {code}"
+    elif lost:
+        kind, sentence = _LOST if answer is None else _REFUSED
+    elif isinstance(error, (psycopg.DataError, *_VALUE_ERRORS)):
+        kind, sentence = _P, "a value cannot be sent"
     else:
-        known = _NO_PARTITION if state == "23514" and partition else _STATES.get(state) or _CLASSES.get(state[:2])
-        kind, sentence = known or (_U, "an unexpected error")
-        code = f"{state} {type(error).__name__}"
+        kind, sentence = _UNEXPECTED
     return StoreError(kind, code, sentence, ambiguous=committing and kind in {_R, _U})
 
 
-def sqlite_error(error: BaseException, *, committing: bool) -> StoreError:
+def _known(state: str, error: BaseException | None = None) -> tuple[ErrorClass, str]:
+    """Class and sentence of a SQLSTATE; what it blames tells two of them apart."""
+    blamed = getattr(error, "diag", None)
+    # A missing partition is blamed on a table; a CHECK is blamed on a constraint, and a trigger's own on neither.
+    if state == "23514" and blamed is not None and blamed.table_name and not blamed.constraint_name:
+        return _NO_PARTITION
+    if state == "23502" and blamed is not None and blamed.column_name not in COLUMNS:
+        return _NOT_OURS
+    return _STATES.get(state) or _CLASSES.get(state[:2]) or _UNEXPECTED
+
+
+def connect_error(failure: StoreError) -> StoreError:
+    """The same failure, met while there was no session yet: then no row can be at fault."""
+    if failure.kind in {_R, _S, _W, _C}:
+        return failure
+    kind, sentence = _SETTINGS
+    return StoreError(kind, failure.code, sentence)
+
+
+def sqlite_error(error: BaseException, *, committing: bool = False) -> StoreError:
     """The ``StoreError`` of what sqlite3 raised; ``SQLITE_ERROR`` is the caller's to tell apart."""
     name = getattr(error, "sqlite_errorname", None)
     if name is None:
         value = isinstance(error, _VALUE_ERRORS) or type(error).__name__ in {"InterfaceError", "DataError"}
-        kind, sentence = (_P, "a value cannot be bound") if value else (_U, "an unexpected error")
+        kind, sentence = (_P, "a value cannot be bound") if value else _UNEXPECTED
         if isinstance(error, OSError):
             kind, sentence = _R, "the file cannot be opened"
         return StoreError(kind, type(error).__name__, sentence, ambiguous=committing)
     primary = "_".join(name.split("_")[:2])
-    kind, sentence = _SQLITE.get(name) or _SQLITE.get(primary) or (_U, "an unexpected error")
+    kind, sentence = _SQLITE.get(name) or _SQLITE.get(primary) or _UNEXPECTED
     # A busy COMMIT was not done and can be tried again; an I/O error while committing may have been.
     return StoreError(kind, name, sentence, ambiguous=committing and kind in {_R, _U})

@@ -13,22 +13,23 @@ import os
 import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import psycopg
-from psycopg import pq
 from psycopg.conninfo import make_conninfo
+from sqlalchemy import event
 
 from dblog.errors import ErrorClass, StoreError
 from dblog.store import instances
 from dblog.store.copytext import encode, moment_text, texts
-from dblog.store.errors import postgres_error
+from dblog.store.errors import connect_error, postgres_error
+from dblog.store.probe import ask
 from dblog.store.rows import COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import sqlalchemy as sa
 
@@ -49,6 +50,8 @@ _CASTS: Final = {"timestamp": "timestamptz", "id": "uuid", "instance_id": "uuid"
 _AHEAD: Final = 3
 """Days whose partitions are made ahead."""
 _DAYS_EVERY: Final = 3600.0
+_LOOK: Final = 1.0
+"""Seconds to wait for an answer when nothing but an answer is wanted."""
 _ERROR: Final = 17
 """The lowest severity of ERROR."""
 
@@ -90,7 +93,7 @@ class PostgresSink:
             committing = True
             cursor.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - classified
-            self._fail(error, committing=committing, partition=True)
+            self._fail(error, committing=committing)
 
     def refused_days(self, rows: Sequence[Row]) -> Sequence[int]:
         """Make the partitions these rows need; the rows of days the database refuses."""
@@ -99,7 +102,7 @@ class PostgresSink:
         try:
             made = {day: self._ensure_day(connection, day.isoformat()) for day in set(days)}
         except Exception as error:  # noqa: BLE001 - classified
-            self._fail(error, committing=False)
+            self._fail(error)
         return [index for index, day in enumerate(days) if not made[day]]
 
     def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
@@ -110,37 +113,27 @@ class PostgresSink:
             " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
         )
         rows = [(letter[0], moment_text(letter[1]), *letter[2:]) for letter in letters]
-        connection = self._open()
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(self._begin(()))
-                cursor.executemany(sql, rows)
-                cursor.execute("COMMIT")
-        except Exception as error:  # noqa: BLE001 - classified
-            self._fail(error, committing=False)
+        with self._transaction() as cursor:
+            cursor.executemany(sql, rows)
 
     def report(self, status: Status) -> None:
-        """Insert the writer's row once, then update it by its key."""
+        """Insert the writer's row where it is not there, then update it by its key."""
         table = self._names.qualified(self._names.instances)
         values = instances.values(status, moment=moment_text, document=json.dumps)
-        connection = self._open()
-        try:
-            with connection.cursor() as cursor:
-                if not self._known:
-                    with suppress(psycopg.errors.UniqueViolation):
-                        cursor.execute(instances.insert(table, "%s"), list(values.values()))
-                    self._known = True
-                cursor.execute(instances.update(table, "%s"), instances.update_values(values))
-        except Exception as error:  # noqa: BLE001 - classified
-            self._fail(error, committing=False)
+        with self._transaction() as cursor:
+            if not self._known:
+                cursor.execute(f"{instances.insert(table, '%s')} ON CONFLICT DO NOTHING", list(values.values()))
+            cursor.execute(instances.update(table, "%s"), instances.update_values(values))
+            found = cursor.rowcount > 0
+        self._known = found
 
     def prune(self, _budget: float) -> int:
         """Nothing: days are dropped as partitions, by an administrator."""
         return 0
 
     def reachable(self) -> bool:
-        """Whether the server accepts connections, asked without logging in (libpq's PQping)."""
-        return self._answers()
+        """Whether the server accepts connections, asked without logging in."""
+        return self._answer() is not None
 
     def abort(self) -> None:
         """Shut the socket down under a blocked call: it returns within a millisecond."""
@@ -179,33 +172,43 @@ class PostgresSink:
         try:
             if self._engine is None:
                 self._engine = self._target.engine()
+                # Before SQLAlchemy's own listeners: what they ask the server can block as anything else can.
+                event.listen(self._engine, "connect", self._remember, insert=True)
             held = self._engine.raw_connection()
-            connection = held.driver_connection
-            if not isinstance(connection, psycopg.Connection):
-                raise TypeError("the engine's creator makes no psycopg connection")  # noqa: TRY004, TRY301 - classified
+            connection = self._connection
+            if connection is None:
+                raise psycopg.InterfaceError  # noqa: TRY301 - classified; aborted a moment ago
+            self._held = held
             connection.rollback()
             connection.autocommit = True
-            with self._lock:
-                self._held, self._connection = held, connection
             self._columns = self._read_columns(connection)
         except StoreError:
+            self.close()
             raise
         except Exception as error:  # noqa: BLE001 - classified
             cause = getattr(error, "orig", None) or error
             self.close()
-            refused = getattr(cause, "sqlstate", None) is None and self._answers(unknown=False)
-            raise postgres_error(cause, committing=False, refused=refused) from None
+            answer = self._answer() if isinstance(cause, psycopg.OperationalError) else None
+            raise connect_error(postgres_error(cause, answer=answer)) from None
         self._next_days = 0.0
         return connection
 
-    def _answers(self, *, unknown: bool = True) -> bool:
+    def _remember(self, connection: object, _record: object) -> None:
+        """A connection was opened: from now on ``abort`` can free it."""
+        if not isinstance(connection, psycopg.Connection):
+            raise TypeError("the engine's creator makes no psycopg connection")
+        with self._lock:
+            self._connection = connection
+
+    def _answer(self) -> str | None:
+        """What the server says to somebody at its door, see ``probe.ask``; "" where its address is not known."""
         conninfo = self._target.conninfo()
         if conninfo is None:
-            return unknown
+            return ""
         try:
-            return pq.PGconn.ping(make_conninfo(**{**conninfo, "connect_timeout": 1}).encode()) == pq.Ping.OK
+            return ask(make_conninfo(**conninfo), _LOOK)
         except Exception:  # noqa: BLE001 - a look, nothing more
-            return False
+            return None
 
     def _read_columns(self, connection: psycopg.Connection[Any]) -> tuple[str, ...]:
         """The columns both sides know: a newer table is fine, an older one as long as the vital ones are there."""
@@ -218,7 +221,6 @@ class PostgresSink:
         columns = tuple(column for column in COLUMNS if column in there)
         missing = [column for column in _NEEDED if column not in columns]
         if missing:
-            self.close()
             what = "the table is missing" if not there else f"the table lacks {', '.join(missing)}"
             code = "42703 UndefinedColumn" if there else "42P01 UndefinedTable"
             raise StoreError(ErrorClass.CONFIGURATION, code, f"{what}: run dblog upgrade")
@@ -232,7 +234,7 @@ class PostgresSink:
         except psycopg.Error as error:
             # Somebody else may make them; the batch itself will tell when a day is missing.
             if connection.closed:
-                self._fail(error, committing=False)
+                self._fail(error)
 
     def _ensure_day(self, connection: psycopg.Connection[Any], day: str) -> bool:
         function = self._names.qualified(self._names.ensure_day)
@@ -240,6 +242,18 @@ class PostgresSink:
         return bool(row and row[0])
 
     # -- one transaction --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[psycopg.Cursor[Any]]:
+        """For the side tables, with the same time limits as a batch."""
+        connection = self._open()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(self._begin(()))
+                yield cursor
+                cursor.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - classified
+            self._fail(error)
 
     def _begin(self, rows: Sequence[Row]) -> str:
         options = self._options
@@ -278,9 +292,9 @@ class PostgresSink:
             f"INSERT INTO {table} ({columns}) SELECT {columns} FROM pg_temp.dblog_replay ON CONFLICT DO NOTHING"  # noqa: S608 - checked names
         )
 
-    def _fail(self, error: Exception, *, committing: bool, partition: bool = False) -> NoReturn:
+    def _fail(self, error: Exception, *, committing: bool = False) -> NoReturn:
         """Raise the ``StoreError``, with the connection rolled back, or closed when it is of no more use."""
-        failure = postgres_error(error, committing=committing, partition=partition)
+        failure = postgres_error(error, committing=committing)
         connection = self._connection
         if failure.kind in {ErrorClass.RECONNECT, ErrorClass.UNKNOWN} or connection is None or connection.closed:
             self.close()
