@@ -123,11 +123,11 @@ def _core(url: str, batches: list[Any]) -> float:
 def _row(entry: LogEntry, dialect: str, names: list[str]) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(entry, name) for name in names}
     identity = uuid.uuid4()
-    metadata = entry.metadata or b"{}"
+    metadata = entry.metadata or "{}"
     if dialect == "postgresql":
         moment: Any = datetime.fromtimestamp(entry.timestamp / 1e6, UTC)
         return {**row, "timestamp": moment, "id": identity, "metadata": orjson.loads(metadata)}
-    return {**row, "timestamp": entry.timestamp, "id": identity.bytes, "metadata": metadata.decode()}
+    return {**row, "timestamp": entry.timestamp, "id": identity.bytes, "metadata": metadata}
 
 
 _POSTGRES: dict[str, Callable[[str, list[Any]], float]] = {

@@ -130,7 +130,7 @@ class Capture:
         if len(fields) != _PLAIN_COUNT or next(reversed(fields)) != _PLAIN_LAST or context[1]:
             metadata, ids = self._extras(fields, ids, context[1])
             if metadata is not None:
-                size += len(metadata)
+                size += len(metadata) if metadata.isascii() else 4 * len(metadata)
         moment = int(fields["created"] * 1e6 + 0.5)
         return (moment, site, message, template, metadata, thread, _task_name(fields), ids), site[1], size
 
@@ -161,7 +161,7 @@ class Capture:
 
     def _extras(
         self, fields: dict[str, Any], ids: tuple[str | None, ...], bound: Mapping[str, object] | None
-    ) -> tuple[bytes | None, tuple[str | None, ...]]:
+    ) -> tuple[str | None, tuple[str | None, ...]]:
         keys = tuple(fields)
         if keys[_PLAIN_COUNT - 1 : _PLAIN_COUNT] == (_PLAIN_LAST,):
             keys = keys[_PLAIN_COUNT:]  # nothing but extras, in the usual place
@@ -185,16 +185,17 @@ class Capture:
                 raise _Unusual
         if not attributes:
             return None, ids
-        data = _dumps(attributes, None, _STRICT)
+        # str, not bytes: orjson's bytes keep the kilobyte they were written in, which costs microseconds to hold.
+        text = _dumps(attributes, None, _STRICT).decode()
         if (
-            len(data) > self._fast_bytes
-            or data.count(b"[") != hidden  # perhaps a list, perhaps only a text: what is nested is redacted the slow way
-            or data.find(b"{", 1) > 0
-            or b"\\u0000" in data
-            or (b"null" in data and not _finite(attributes))
+            len(text) > self._fast_bytes
+            or text.count("[") != hidden  # perhaps a list, perhaps only a text: what is nested is redacted the slow way
+            or text.find("{", 1) > 0
+            or "\\u0000" in text
+            or ("null" in text and not _finite(attributes))
         ):
             raise _Unusual
-        return data, ids
+        return text, ids
 
     def _plan(self, keys: tuple[str, ...]) -> _Plan:
         """``keys`` are all of a record's, or only those behind the usual ones."""

@@ -36,6 +36,8 @@ _LOSS_EVERY = 1.0
 _HEARTBEAT_EVERY = 10.0
 _TICK_EVERY = 1.0
 _PRUNE_EVERY = 60.0
+_PRUNE_OVERDUE = 60.0
+"""A service that is never quiet would otherwise never prune."""
 _PRUNE_BUDGET = 0.1
 
 
@@ -48,7 +50,8 @@ class Chores:
         self._delivery = delivery
         self._pending: LogEntry | None = None
         """A loss row that could not be written yet; its id stays, so that a resend is no second row."""
-        self._next_loss = self._next_beat = self._next_tick = self._next_prune = 0.0
+        self._next_loss = self._next_beat = self._next_tick = 0.0
+        self._next_prune = time.monotonic()
 
     def after_batch(self) -> None:
         """A batch was stored: what is due now."""
@@ -61,6 +64,8 @@ class Chores:
             self._beat(now)
         if now >= self._next_tick:
             self._tick(now)
+        if now >= self._next_prune + _PRUNE_OVERDUE:
+            self._prune(now)
 
     def state_changed(self) -> None:
         """The next batch brings a heartbeat."""
@@ -83,8 +88,7 @@ class Chores:
         if now >= self._next_beat:
             self._beat(now)
         if now >= self._next_prune:
-            more = self._guarded(lambda: self._sink.prune(_PRUNE_BUDGET))
-            self._next_prune = now if more else now + _PRUNE_EVERY
+            self._prune(now)
         return max(0.05, min(self._next_beat, self._next_prune) - time.monotonic())
 
     def last(self, deadline: float | None) -> None:
@@ -112,6 +116,10 @@ class Chores:
 
             stats = replace(stats, state=state)
         self._guarded(lambda: self._sink.report(Status(self._writer.origin, time.time_ns() // 1000, stats)))
+
+    def _prune(self, now: float) -> None:
+        more = self._guarded(lambda: self._sink.prune(_PRUNE_BUDGET))
+        self._next_prune = now + (4 * _PRUNE_BUDGET if more else _PRUNE_EVERY)
 
     def _tick(self, now: float, state: str | None = None) -> None:
         self._next_tick = now + _TICK_EVERY
@@ -157,7 +165,7 @@ def _loss_entry(losses: list[Loss], instance_id: UUID) -> LogEntry | None:
         severity=13,
         logger=LOSS_LOGGER,
         message=f"{count} records lost ({reasons})",
-        metadata=orjson.dumps({"dblog": {"loss": details}}),
+        metadata=orjson.dumps({"dblog": {"loss": details}}).decode(),
         instance_id=instance_id,
         id=_uuid7(time.time_ns()),
     )

@@ -20,7 +20,7 @@ from dblog.errors import ErrorClass, StoreError
 from dblog.ledger import IN_FLIGHT, REASON, STORED
 from dblog.levels import band_of
 from dblog.observe import tell
-from dblog.repair import clamp, repair
+from dblog.repair import DAY_US, clamp, repair
 from dblog.sink import DeadLetter
 from dblog.watchdog import watchdog
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["Delivery"]
 
 _POISON, _DEADLINE = REASON["poison"], REASON["deadline"]
-_TRIED = frozenset({ErrorClass.UNKNOWN, ErrorClass.STORED, ErrorClass.NO_PARTITION, ErrorClass.POISON})
 _TRIES = 3
-"""How often an error of unknown class is met with patience before the batch is bisected."""
+"""How often an error that patience may mend is met with it before the batch is bisected."""
+_NO_TODAY = "the database makes no partition for today: do the clocks agree?"
 _MAX_LETTERS = 1000
 """Dead letters kept at most while the database does not take them."""
 
@@ -45,7 +45,10 @@ _MAX_LETTERS = 1000
 class _Group:
     rows: list[Row]
     replay: bool = False
+    attempts: int = 0
+    """Statements these rows were part of."""
     tries: int = 0
+    """Patience spent on them; a half inherits what its whole has learnt."""
     done: bool = False
 
 
@@ -62,7 +65,14 @@ class Delivery:
     """
 
     def __init__(
-        self, sink: Sink, ledger: Ledger, *, name: str, instance_id: UUID, timeout: float, pause: Callable[[StoreError], bool]
+        self,
+        sink: Sink,
+        ledger: Ledger,
+        *,
+        name: str,
+        instance_id: UUID,
+        timeout: float,
+        pause: Callable[[StoreError], bool],
     ) -> None:
         self._sink = sink
         self._ledger = ledger
@@ -103,6 +113,7 @@ class Delivery:
         return True
 
     def _attempt(self, group: _Group) -> StoreError | None:
+        group.attempts += 1
         started = time.perf_counter()
         try:
             with watchdog.limit(self._timeout, self._sink.abort):
@@ -136,22 +147,27 @@ class Delivery:
         if kind is ErrorClass.STORED and not group.replay:
             group.replay = True
             return True
-        group.tries += kind in _TRIED
-        if kind is ErrorClass.NO_PARTITION and group.tries <= _TRIES:
+        if kind is ErrorClass.NO_PARTITION and group.tries < _TRIES:
             return self._make_days(group)
-        if kind is ErrorClass.POISON or group.tries > _TRIES:
+        if kind is ErrorClass.UNKNOWN or kind is ErrorClass.STORED:
+            group.tries += 1
+        if kind in {ErrorClass.POISON, ErrorClass.NO_PARTITION} or group.tries > _TRIES:
             self._split(group, error)
             return True
         tell("retry", self._name, kind)
         return self._pause(error)
 
     def _make_days(self, group: _Group) -> bool:
+        """Have the days made that these rows lack; rows of a day the database refuses move to now."""
+        now = time.time_ns() // 1000
         try:
             with watchdog.limit(self._timeout, self._sink.abort):
                 refused = set(self._sink.refused_days(group.rows))
         except StoreError as error:
             return self._pause(error)
-        now = time.time_ns() // 1000
+        if any(group.rows[index][1].timestamp // DAY_US == now // DAY_US for index in refused):
+            return self._pause(StoreError(ErrorClass.CONFIGURATION, "23514", _NO_TODAY))
+        group.tries += 1
         group.rows = [
             (seq, clamp(entry, now, force=True)) if index in refused else (seq, entry)
             for index, (seq, entry) in enumerate(group.rows)
@@ -159,17 +175,22 @@ class Delivery:
         return True
 
     def _split(self, group: _Group, error: StoreError) -> None:
-        tell("bisection", self._name)
         rows = group.rows
         if len(rows) == 1:
-            self._bury(group, error)
+            ((seq, entry),) = rows
+            fixed = repair(entry)
+            if fixed is entry:
+                self._bury(group, error)
+            else:  # a last try before a dead letter
+                group.rows = [(seq, fixed)]
             return
+        tell("bisection", self._name)
         middle = len(rows) // 2
         halves = []
         for half in (rows[middle:], rows[:middle]):
             if len(half) == 1:
-                half = [(half[0][0], repair(half[0][1]))]  # noqa: PLW2901 - a last try before a dead letter
-            halves.append(_Group(half, group.replay))
+                half = [(half[0][0], repair(half[0][1]))]  # noqa: PLW2901 - the last try, without another statement
+            halves.append(_Group(half, group.replay, group.attempts, group.tries))
         index = self._groups.index(group)
         self._groups[index : index + 1] = halves
 
@@ -183,7 +204,7 @@ class Delivery:
             seq=seq,
             error_class=error.kind.value,
             code=error.code,
-            attempts=group.tries,
+            attempts=group.attempts,
             payload=json.dumps(entry._asdict(), default=_readable),
         )
         with self._ledger.lock:
@@ -195,13 +216,18 @@ class Delivery:
 
     def post_letters(self) -> None:
         """Store the dead letters at hand; those the database does not take now are kept for the next time."""
+        size = 100
         while self._letters:
-            batch = self._letters[:100]
+            batch = self._letters[:size]
             try:
                 with watchdog.limit(self._timeout, self._sink.abort):
                     self._sink.dead_letter(batch)
-            except StoreError:
-                return
+            except StoreError as error:
+                if error.kind is not ErrorClass.POISON:
+                    return
+                if size > 1:  # one of them is refused as well: it must not keep the others back
+                    size = 1
+                    continue
             del self._letters[: len(batch)]
 
     def _give_up(self) -> None:

@@ -54,8 +54,8 @@ class LogEntry(NamedTuple):
     """The formatted message."""
     template: str | None = None
     """The unformatted message, when there were arguments."""
-    metadata: bytes | None = None
-    """A JSON object, UTF-8: the record's extras; dblog's own flags under ``dblog``. None when empty."""
+    metadata: str | None = None
+    """A JSON object: the record's extras; dblog's own flags under ``dblog``. None when empty."""
     module: str | None = None
     function: str | None = None
     pathname: str | None = None
@@ -101,7 +101,8 @@ class LogEntry(NamedTuple):
         if isinstance(metadata, dict):
             from dblog.plain import dump_object  # noqa: PLC0415 - only this path needs it
 
-            metadata = dump_object(metadata)
+            data = dump_object(metadata)
+            metadata = None if data is None else data.decode()
         return cls(time.time_ns() // 1000, level, severity, logger, message, metadata=metadata, **fields)
 
 

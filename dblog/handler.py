@@ -50,7 +50,7 @@ class DatabaseHandler(logging.Handler):
     Args:
         url: ``postgresql://…`` or ``sqlite:///…``; None to start detached and buffer until ``attach``.
         engine: a SQLAlchemy Engine or AsyncEngine instead; only its URL and way to connect are used, never its pool.
-        sink: something else to store to, such as ``dblog.testing.MemorySink``.
+        sink: something else to store to, such as ``dblog.testing.MemorySink``; or what makes one for a writer.
         level: records below are not handled.
         password: for the URL; a text, or a callable asked at each connect.
         password_file: a file to read the password from at each connect.
@@ -67,7 +67,7 @@ class DatabaseHandler(logging.Handler):
         url: str | None = None,
         *,
         engine: Any = None,
-        sink: Sink | None = None,
+        sink: Sink | Callable[[Origin], Sink] | None = None,
         level: int | str = logging.NOTSET,
         password: str | Callable[[], str] | None = None,
         password_file: str | os.PathLike[str] | None = None,
@@ -85,7 +85,7 @@ class DatabaseHandler(logging.Handler):
         if sum(target is not None for target in (url, engine, sink)) > 1:
             raise ConfigurationError("url, engine and sink exclude each other: give one of them")
         if sink is not None:
-            self._open = lambda _origin: sink
+            self._open = sink if callable(sink) else lambda _origin: sink
         elif url is not None or engine is not None:
             self._open = self._opener(url if engine is None else engine)
         self._writer = self._new_writer()
@@ -162,7 +162,7 @@ class DatabaseHandler(logging.Handler):
     def enqueue(self, entry: LogEntry) -> None:
         """Queue an entry made by hand; it is repaired where it would not be storable."""
         entry = repair(entry)
-        size = ENTRY_BYTES + sum(len(part) for part in (entry.message, entry.metadata or b"", entry.exc_text or ""))
+        size = ENTRY_BYTES + sum(len(part) for part in (entry.message, entry.metadata or "", entry.exc_text or ""))
         writer = self._writer
         if entry.severity >= self._flush_severity:
             writer.buffer.urgent = True

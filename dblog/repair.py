@@ -68,15 +68,16 @@ def _whole(least: int, most: int, default: int | None) -> Callable[[object], int
     return fix
 
 
-def _metadata(value: object) -> bytes | None:
+def _metadata(value: object) -> str | None:
     if value is None:
         return None
     try:
         if isinstance(value, bytes | str) and isinstance(tree := orjson.loads(value), dict):
-            return value if type(value) is bytes and b"\\u0000" not in value else dump_object(tree)
+            data = orjson.dumps(tree).decode()
+            return value if type(value) is str and clean(value) == value and "\\u0000" not in value else data.replace("\\u0000", "")
     except (ValueError, TypeError, RecursionError):
         pass
-    return orjson.dumps({"metadata": _text(value.decode(errors="replace") if isinstance(value, bytes) else value)})
+    return orjson.dumps({"metadata": _text(value.decode(errors="replace") if isinstance(value, bytes) else value)}).decode()
 
 
 def _uuid(value: object) -> UUID | None:

@@ -85,7 +85,7 @@ def cut(value: str, limit: int) -> str:
     return data[:head].decode(errors="ignore") + mark + data[len(data) - tail :].decode(errors="ignore")
 
 
-def with_notes(metadata: bytes | None, notes: Mapping[str, Any]) -> bytes | None:
+def with_notes(metadata: str | None, notes: Mapping[str, Any]) -> str | None:
     """``metadata`` with ``notes`` merged under ``dblog``; as it is when there are none."""
     if not notes:
         return metadata
@@ -94,7 +94,7 @@ def with_notes(metadata: bytes | None, notes: Mapping[str, Any]) -> bytes | None
     merged = dict(known) if isinstance(known, dict) else {}
     flags = {*merged.get("flags", ()), *notes.get("flags", ())}
     tree["dblog"] = {**merged, **notes, "flags": sorted(flags)}
-    return orjson.dumps(tree)
+    return orjson.dumps(tree).decode()
 
 
 class Salvage:
@@ -130,7 +130,7 @@ class Salvage:
             logger=_name(fields.get("name"), notes) or "",
             message=message,
             template=template,
-            metadata=with_notes(None if metadata == b"{}" else metadata, notes.as_dict()),
+            metadata=with_notes(None if metadata == b"{}" else metadata.decode(), notes.as_dict()),
             module=_name(fields.get("module"), notes),
             function=_name(fields.get("funcName"), notes),
             pathname=_name(fields.get("pathname"), notes),

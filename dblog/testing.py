@@ -1,30 +1,50 @@
-"""For tests, yours and ours: a sink in memory that can fail on demand, and a pytest fixture.
+"""For tests, yours and ours: a sink in memory that fails on demand, and a pytest fixture.
 
 ::
 
-    handler = dblog.DatabaseHandler(sink=MemorySink())
+    pytest_plugins = ["dblog.testing"]            # conftest.py
 
-Use the fixture with ``pytest_plugins = ["dblog.testing"]``.
+    def test_checkout_is_logged(dblog_sink):
+        checkout()
+        (entry,) = dblog_sink.wait(level="WARNING")
+
+A ``MemorySink`` without pytest is ``dblog.DatabaseHandler(sink=MemorySink())``. What it
+keeps is what a database would hold: entries with service, host, id and seq filled in.
+It refuses to stand in for SQL: there is nothing to query.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from dblog.errors import ErrorClass, StoreError
+from dblog.handler import DatabaseHandler
+from dblog.store.rows import id_words, origin_bits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dblog.entry import LogEntry
-    from dblog.sink import DeadLetter, Row, Status
+    from dblog.ledger import Stats
+    from dblog.sink import DeadLetter, Origin, Row, Status
 
-__all__ = ["MemorySink"]
+__all__ = ["MemorySink", "Recording", "assert_conserved", "recording"]
+
+
+def assert_conserved(stats: Stats) -> None:
+    """Every record is counted in exactly one place; ``AssertionError`` with the figures when not."""
+    places = stats.stored + stats.dropped + stats.failed + stats.queued + stats.in_flight + stats.spooled
+    assert stats.emitted == places, f"{stats.emitted} records emitted, {places} accounted for: {stats}"  # noqa: S101 - its purpose
+    assert stats.dropped == sum(stats.dropped_by.values()), f"reasons do not add up: {stats}"  # noqa: S101 - as above
+    assert stats.failed == sum(stats.failed_by.values()), f"reasons do not add up: {stats}"  # noqa: S101 - as above
 
 
 class MemorySink:
-    """Keeps what a writer stores in lists; see ``dblog.sink.Sink``.
+    """Keeps what writers store in lists; see ``dblog.sink.Sink``. Several handlers may share one.
 
     Attributes:
         rows: ``(seq, entry)`` in the order stored; a resent row is stored once.
@@ -42,8 +62,14 @@ class MemorySink:
         self.statuses: list[Status] = []
         self.statements = 0
         self.fault: Callable[[Sequence[Row]], None] | None = None
+        self._lose_reply = False
         self._stored: set[object] = set()
         self._lock = threading.Lock()
+        self._aborted = threading.Event()
+
+    def __call__(self, origin: Origin) -> _Opened:
+        """The sink as one writer sees it, who fills in what is the same for all of its rows."""
+        return _Opened(self, origin)
 
     @property
     def entries(self) -> list[LogEntry]:
@@ -54,6 +80,8 @@ class MemorySink:
     def messages(self) -> list[str]:
         """The messages of ``entries``."""
         return [entry.message for entry in self.entries]
+
+    # -- faults -----------------------------------------------------------------------------------------------
 
     def down(self, kind: ErrorClass = ErrorClass.RECONNECT) -> None:
         """From now on every write fails with an error of this class."""
@@ -67,18 +95,71 @@ class MemorySink:
         """From now on writes succeed."""
         self.fault = None
 
-    def write(self, rows: Sequence[Row], *, replay: bool = False) -> None:
-        """Store the rows, unless ``fault`` says otherwise."""
+    def fail(self, times: int = 1, kind: ErrorClass = ErrorClass.RECONNECT, *, ambiguous: bool = False) -> None:
+        """The next ``times`` writes fail; with ``ambiguous`` their rows are stored and only the reply is lost."""
+        left = times
+
+        def fail(_rows: Sequence[Row]) -> None:
+            nonlocal left
+            left -= 1
+            if left <= 0:
+                self.fault = None
+            self._lose_reply = ambiguous
+            if not ambiguous:
+                raise StoreError(kind, "FAIL", "the memory sink was told to fail")
+
+        self.fault = fail
+
+    def refuse(self, text: str, kind: ErrorClass = ErrorClass.POISON) -> None:
+        """From now on writes that hold a message with this text fail."""
+
+        def fail(rows: Sequence[Row]) -> None:
+            if any(text in entry.message for _, entry in rows):
+                raise StoreError(kind, "REFUSED", "the memory sink was told to refuse a row")
+
+        self.fault = fail
+
+    @contextlib.contextmanager
+    def blocked(self) -> Iterator[threading.Event]:
+        """In the block writes hang, as on a frozen server; the event is set once one does. Then they go through."""
+        hanging, release = threading.Event(), threading.Event()
+        self._aborted.clear()
+
+        def hang(_rows: Sequence[Row]) -> None:
+            hanging.set()
+            while not release.wait(0.01):
+                if self._aborted.is_set():
+                    self._aborted.clear()
+                    raise StoreError(ErrorClass.RECONNECT, "ABORTED", "the operation took too long", ambiguous=True)
+
+        self.fault = hang
+        try:
+            yield hanging
+        finally:
+            self.fault = None
+            release.set()
+
+    # -- the sink ---------------------------------------------------------------------------------------------
+
+    def write(self, rows: Sequence[Row], *, replay: bool = False, origin: Origin | None = None) -> None:
+        """Store the rows, as ``origin``'s where it is told, unless ``fault`` says otherwise."""
+        self.statements += 1
+        if (fault := self.fault) is not None:
+            fault(rows)
+        writer = origin and origin.instance_id
         with self._lock:
-            self.statements += 1
-            if self.fault is not None:
-                self.fault(rows)
-            keys = [(entry.instance_id, seq) if seq is not None else entry.id for seq, entry in rows]
+            keys = [(writer or entry.instance_id, seq) if seq is not None else entry.id for seq, entry in rows]
             known = [key in self._stored for key in keys]
             if any(known) and not replay:
                 raise StoreError(ErrorClass.STORED, "23505", "a row of the batch is stored already")
             self._stored.update(keys)
-            self.rows += [row for row, there in zip(rows, known, strict=True) if not there]
+            new = [row for row, there in zip(rows, known, strict=True) if not there]
+            self.rows += new if origin is None else [_complete(row, origin) for row in new]
+        if self._lose_reply:
+            self._lose_reply = False
+            raise StoreError(
+                ErrorClass.RECONNECT, "REPLY", "the memory sink was told to lose the reply", ambiguous=True
+            )
 
     def refused_days(self, _rows: Sequence[Row]) -> Sequence[int]:
         """None."""
@@ -101,10 +182,122 @@ class MemorySink:
         return self.fault is None
 
     def abort(self) -> None:
-        """Nothing blocks here."""
+        """Free a write that hangs in ``blocked``."""
+        self._aborted.set()
 
     def close(self) -> None:
         """Nothing is held."""
 
     def abandon(self) -> None:
         """Nothing is held."""
+
+
+class _Opened:
+    """One writer's view of a shared ``MemorySink``."""
+
+    dialect = "memory"
+
+    def __init__(self, shared: MemorySink, origin: Origin) -> None:
+        self._shared = shared
+        self._origin = origin
+        self.refused_days, self.dead_letter, self.report = shared.refused_days, shared.dead_letter, shared.report
+        self.prune, self.reachable, self.abort = shared.prune, shared.reachable, shared.abort
+        self.close, self.abandon = shared.close, shared.abandon
+
+    def write(self, rows: Sequence[Row], *, replay: bool = False) -> None:
+        """Store the rows as this writer's."""
+        self._shared.write(rows, replay=replay, origin=self._origin)
+
+
+def _complete(row: Row, origin: Origin) -> Row:
+    """The row as a database would give it back."""
+    seq, entry = row
+    identity = entry.id
+    if identity is None and seq is not None:
+        high, low = id_words(entry.timestamp, seq, origin_bits(origin))
+        identity = UUID(int=high << 64 | low)
+    filled = entry._replace(
+        service=entry.service or origin.service,
+        host=entry.host or origin.host,
+        pid=entry.pid or origin.pid,
+        instance_id=origin.instance_id,
+        seq=seq,
+        id=identity,
+    )
+    return seq, filled
+
+
+class Recording:
+    """What a test logs, stored in memory by a real handler; the fixture ``dblog_sink`` is one.
+
+    Attributes:
+        handler: the ``DatabaseHandler``, on the root logger.
+        sink: its ``MemorySink``; ``sink.down()``, ``sink.fail(3)`` … make it fail.
+    """
+
+    def __init__(self, handler: DatabaseHandler, sink: MemorySink) -> None:
+        self.handler = handler
+        self.sink = sink
+
+    def wait(self, timeout: float = 5.0, **wanted: object) -> list[LogEntry]:
+        """Wait until everything logged so far is stored, and give the entries that match.
+
+        Args:
+            timeout: seconds; then ``AssertionError`` with the handler's stats.
+            wanted: values of fields of ``LogEntry``, or of extras; all must be equal.
+        """
+        assert self.handler.flush(timeout), f"not stored within {timeout} s: {self.handler.stats()}"  # noqa: S101 - its purpose
+        return self.entries(**wanted)
+
+    def entries(self, **wanted: object) -> list[LogEntry]:
+        """The entries stored so far that match; see ``wait``."""
+        return [entry for entry in self.sink.entries if all(_is(entry, name, value) for name, value in wanted.items())]
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages of everything logged so far."""
+        return [entry.message for entry in self.wait()]
+
+
+def _is(entry: LogEntry, name: str, value: object) -> bool:
+    if name in entry._fields:
+        return bool(getattr(entry, name) == value)
+    attributes = entry.attributes
+    return name in attributes and bool(attributes[name] == value)
+
+
+@contextlib.contextmanager
+def recording(level: int | str = logging.DEBUG, **options: Any) -> Iterator[Recording]:
+    """Record in memory what the block logs: a handler on the root logger, and the root's level as low as ``level``.
+
+    Args:
+        level: the handler's.
+        options: of ``DatabaseHandler``.
+    """
+    root, sink = logging.getLogger(), MemorySink()
+    handler = DatabaseHandler(sink=sink, level=level, **options)
+    handler.set_name("dblog_sink")
+    before = root.level
+    root.setLevel(min(before, handler.level) if before else before)
+    root.addHandler(handler)
+    try:
+        yield Recording(handler, sink)
+        handler.flush()
+        assert_conserved(handler.stats())
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+        handler.close()
+
+
+try:
+    import pytest
+except ImportError:  # the rest is of use without it
+    pass
+else:
+
+    @pytest.fixture
+    def dblog_sink() -> Iterator[Recording]:
+        """What the test logs, as it would be stored: a ``dblog.testing.Recording``."""
+        with recording() as made:
+            yield made

@@ -36,8 +36,8 @@ __all__ = ["Writer"]
 _TICK = 0.05
 _PARK_AFTER = 1.0
 _PROBE_EVERY = 0.5
-_BLOCKED_RETRY = 5.0
-"""Seconds between two looks at most while BLOCKED: somebody is probably mending it right now."""
+_REACHABLE_RETRY = 5.0
+"""Seconds between two attempts at most while the database answers: no cheaper look would tell that it is mended."""
 _ABORT_GRACE = 0.5
 """Seconds a writer gets to return after its blocked call was aborted."""
 _DEADLINE, _CLOSED = REASON["deadline"], REASON["closed"]
@@ -332,24 +332,25 @@ class Writer:
     # -- outcomes ---------------------------------------------------------------------------------------------
 
     def _healthy(self) -> None:
-        if self.state != "RUNNING" and self.state != "CLOSED":
-            recovered = self.last_error is not None
+        recovered, self.last_error = self.last_error is not None, None
+        if self.state not in {"RUNNING", "CLOSED"}:
             self.state = "DRAINING" if self._stop else "RUNNING"
-            self.last_error = None
             if recovered and self._chores is not None:
                 self._chores.state_changed()
 
     def _pause(self, error: StoreError) -> bool:
         """Between two attempts: backoff with jitter, ended early when the database answers again or at the end."""
-        blocked = error.kind is ErrorClass.CONFIGURATION
-        self.state = "BLOCKED" if blocked else "RETRY"
+        state = "BLOCKED" if error.kind is ErrorClass.CONFIGURATION else "RETRY"
+        if state != self.state:
+            self._backoff.reset()  # another trouble: perhaps the last step on the way out
+        self.state = state
         self.last_error = str(error)
         complain(
             f"{self.name}:{error.code}", f"{self.name}: {error}; {len(self.buffer)} records wait, none is lost yet"
         )
         deadline = self._deadline
-        until = time.monotonic() + min(self._backoff.next(), _BLOCKED_RETRY if blocked else float("inf"))
         reachable = error.kind is not ErrorClass.RECONNECT
+        until = time.monotonic() + min(self._backoff.next(), _REACHABLE_RETRY if reachable else float("inf"))
         next_probe = time.monotonic() + _PROBE_EVERY
         while (now := time.monotonic()) < until:
             if self._deadline is not None and now >= self._deadline:

@@ -42,9 +42,14 @@ class Target:
         self._options = options
         self._password = password
         self._password_file = password_file
-        same_driver = engine is not None and engine.url.drivername.partition("+")[2] in {"", url.drivername.partition("+")[2]}
+        same_driver = engine is not None and engine.url.drivername.partition("+")[2] in {
+            "",
+            url.drivername.partition("+")[2],
+        }
         same_driver = same_driver and engine is not None and engine.dialect.driver == url.get_dialect()().driver
-        self._creator: Callable[[], Any] | None = getattr(engine.pool, "_creator", None) if same_driver and engine else None
+        self._creator: Callable[[], Any] | None = (
+            getattr(engine.pool, "_creator", None) if same_driver and engine else None
+        )
 
     def engine(self) -> sa.Engine:
         """A new engine that keeps no pool: a writer holds one connection."""

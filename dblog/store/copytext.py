@@ -112,7 +112,7 @@ class _Encoder:
             high = (moment // 1000 & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | seq >> 20 & 0xFFF
             lines.append(
                 f"{prefix}{micros:06d}+00\x1f{high:016x}{bits | (seq & 0xF_FFFF) << 42:016x}\x1f{e[1]}\x1f{e[2]}\x1f{e[3]}"
-                f"\x1f{e[4]}\x1f{_NULL if e[5] is None else e[5]}\x1f{_NULL if e[6] is None else e[6].decode()}"
+                f"\x1f{e[4]}\x1f{_NULL if e[5] is None else e[5]}\x1f{_NULL if e[6] is None else e[6]}"
                 f"\x1f{site[0]}\x1f{_NULL if e[12] is None else e[12]}\x1f{error}\x1f{named}\x1f{tail}\x1f{seq}\x1e"
             )
         self._second, self._prefix = second, prefix

@@ -75,7 +75,6 @@ def values(rows: Sequence[Row], origin: Origin) -> list[tuple[object, ...]]:
     add = result.append
     for seq, entry in rows:
         moment = entry[0]
-        metadata = entry[6]
         # `id` and `instance_id` are given only by rows that dblog or a user made by hand.
         if seq is None or entry[29] is not None:
             identity = b"" if entry[29] is None else entry[29].bytes
@@ -87,9 +86,7 @@ def values(rows: Sequence[Row], origin: Origin) -> list[tuple[object, ...]]:
             (
                 moment,
                 identity,
-                *entry[1:6],
-                metadata if metadata is None else metadata.decode(),
-                *entry[7:24],
+                *entry[1:24],
                 entry[24] or service,
                 entry[25] or host,
                 entry[26] or pid,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from dblog.errors import ErrorClass, StoreError
 from dblog.store import instances
-from dblog.store.errors import sqlite_error
+from dblog.store.errors import connect_error, sqlite_error
 from dblog.store.rows import COLUMNS, values
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _NEEDED: Final = ("timestamp", "id", "message")
 _CHECKPOINT_PAGES: Final = 10_000
 """WAL pages between automatic checkpoints: 16 % more rows/s than SQLite's 1000."""
 _PRUNE_ROWS: Final = 500
+_REOPEN: Final = frozenset({ErrorClass.RECONNECT, ErrorClass.CONFIGURATION, ErrorClass.UNKNOWN})
 
 
 class SQLiteSink:
@@ -76,6 +77,10 @@ class SQLiteSink:
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - classified
             self._fail(error, committing=committing)
+        if self._identify() != self._inode:
+            # Deleted or replaced before the commit or after it: resent, the rows are in the file that is there now.
+            self.close()
+            raise StoreError(ErrorClass.RECONNECT, "SQLITE_READONLY_DBMOVED", "the file was replaced", ambiguous=True)
 
     def refused_days(self, _rows: Sequence[Row]) -> Sequence[int]:
         """None: there are no partitions."""
@@ -92,7 +97,7 @@ class SQLiteSink:
         self._transaction(lambda connection: connection.executemany(sql, rows))
 
     def report(self, status: Status) -> None:
-        """Insert the writer's row once, then update it by its key."""
+        """Insert the writer's row where it is not there, then update it by its key."""
         table = self._names.qualified(self._names.instances)
         row = instances.values(status, moment=int, document=json.dumps)
         row["instance_id"] = status.origin.instance_id.bytes
@@ -100,10 +105,9 @@ class SQLiteSink:
         def refresh(connection: sqlite3.Connection) -> None:
             if not self._known:
                 connection.execute(instances.insert(table, "?") + " ON CONFLICT DO NOTHING", list(row.values()))
-            connection.execute(instances.update(table, "?"), instances.update_values(row))
+            self._known = connection.execute(instances.update(table, "?"), instances.update_values(row)).rowcount > 0
 
         self._transaction(refresh)
-        self._known = True
 
     def prune(self, budget: float) -> int:
         """Delete expired rows, the oldest first, in short transactions for about ``budget`` seconds."""
@@ -184,7 +188,7 @@ class SQLiteSink:
             raise
         except Exception as error:  # noqa: BLE001 - classified
             self.close()
-            raise sqlite_error(getattr(error, "orig", None) or error, committing=False) from None
+            raise connect_error(sqlite_error(getattr(error, "orig", None) or error)) from None
         return connection
 
     def _tighten(self) -> None:
@@ -197,15 +201,18 @@ class SQLiteSink:
 
     def _read_columns(self, connection: sqlite3.Connection) -> None:
         table = self._names.qualified(self._names.logs)
-        there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        described = connection.execute(f"PRAGMA table_info({table})").fetchall()
+        there = {name for _, name, *_ in described}
         columns = [column for column in COLUMNS if column in there]
         missing = [column for column in _NEEDED if column not in columns]
         if missing:
             what = "the table is missing" if not there else f"the table lacks {', '.join(missing)}"
             raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_ERROR", f"{what}: run dblog upgrade")
-        self._insert = (
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - a checked name
-        )
+        foreign = [name for _, name, _, full, default, key in described if full and default is None and not key]
+        if unfilled := set(foreign) - set(COLUMNS):
+            sentence = f"dblog does not fill the column {min(unfilled)}, which must not be null"
+            raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_CONSTRAINT_NOTNULL", sentence)
+        self._insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - a checked name
         indices = [COLUMNS.index(column) for column in columns]
         self._pick = None if len(columns) == len(COLUMNS) else lambda row: tuple(row[index] for index in indices)
 
@@ -229,7 +236,7 @@ class SQLiteSink:
         try:
             oversized = options.max_bytes is not None and self._used_bytes(connection) > options.max_bytes
         except sqlite3.Error as error:
-            self._fail(error, committing=False)
+            self._fail(error)
         if oversized:
             before = 1 << 62
         elif options.retention is not None:
@@ -247,21 +254,22 @@ class SQLiteSink:
     @staticmethod
     def _used_bytes(connection: sqlite3.Connection) -> int:
         page, pages, free = (
-            connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in ("page_size", "page_count", "freelist_count")
+            connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+            for pragma in ("page_size", "page_count", "freelist_count")
         )
         return int(page * (pages - free))
 
-    def _fail(self, error: Exception, *, committing: bool) -> NoReturn:
+    def _fail(self, error: Exception, *, committing: bool = False) -> NoReturn:
         """Raise the ``StoreError``, with the transaction rolled back, or the connection closed."""
         failure = sqlite_error(error, committing=committing)
         connection = self._connection
-        if failure.code == "SQLITE_ERROR":
-            # "no such table" has no code of its own: a new connection will look for the table.
+        if failure.code in {"SQLITE_ERROR", "SQLITE_CONSTRAINT_NOTNULL"}:
+            # "no such table" has no code of its own, NOT NULL names no column: a new connection looks at the table.
             self.close()
             if self._identify() is not None:
                 self._connect()
-        elif failure.kind in {ErrorClass.RECONNECT, ErrorClass.CONFIGURATION, ErrorClass.UNKNOWN} or connection is None:
-            self.close()
+        elif failure.kind in _REOPEN or failure.code.startswith("SQLITE_READONLY") or connection is None:
+            self.close()  # also read-only: SQLite opens such a file without a word, and stays so when it is mended
         elif connection.in_transaction:
             try:
                 connection.execute("ROLLBACK")
