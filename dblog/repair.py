@@ -42,7 +42,7 @@ def clamp(entry: LogEntry, now: int, *, force: bool = False) -> LogEntry:
 
 def repair(entry: LogEntry) -> LogEntry:
     """The entry with every field made storable, flagged in ``metadata.dblog`` when something had to change."""
-    fixed = LogEntry(*(fix(value) for fix, value in zip(_FIXES, entry, strict=True)))
+    fixed = LogEntry._make(fix(value) for fix, value in zip(_FIXES, entry, strict=True))
     # Types first: comparing a foreign one would run its code.
     if all(type(a) is type(b) for a, b in zip(fixed, entry, strict=True)) and fixed == entry:
         return entry
@@ -73,11 +73,17 @@ def _metadata(value: object) -> str | None:
         return None
     try:
         if isinstance(value, bytes | str) and isinstance(tree := orjson.loads(value), dict):
-            data = orjson.dumps(tree).decode()
-            return value if type(value) is str and clean(value) == value and "\\u0000" not in value else data.replace("\\u0000", "")
+            if type(value) is str and "\\u0000" not in value and clean(value) is value:
+                return value
+            return _dumped(tree)
     except (ValueError, TypeError, RecursionError):
         pass
-    return orjson.dumps({"metadata": _text(value.decode(errors="replace") if isinstance(value, bytes) else value)}).decode()
+    return _dumped({"metadata": _text(value.decode(errors="replace") if isinstance(value, bytes) else value)})
+
+
+def _dumped(tree: dict[str, object]) -> str | None:
+    data = dump_object(tree)
+    return None if data is None else data.decode()
 
 
 def _uuid(value: object) -> UUID | None:

@@ -92,7 +92,9 @@ def with_notes(metadata: str | None, notes: Mapping[str, Any]) -> str | None:
     tree = orjson.loads(metadata) if metadata else {}
     known = tree.get("dblog")
     merged = dict(known) if isinstance(known, dict) else {}
-    flags = {*merged.get("flags", ()), *notes.get("flags", ())}
+    given = merged.get("flags")  # of an entry made by hand: anything JSON knows
+    flags = {flag for flag in (given if isinstance(given, list) else ()) if isinstance(flag, str)}
+    flags.update(notes.get("flags", ()))
     tree["dblog"] = {**merged, **notes, "flags": sorted(flags)}
     return orjson.dumps(tree).decode()
 

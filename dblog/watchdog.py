@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from _thread import allocate_lock
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -61,10 +62,8 @@ class Watchdog:
                 return
             self._thread = thread
         else:
-            try:
+            with suppress(RuntimeError):  # already woken
                 self._wake.release()
-            except RuntimeError:
-                pass  # already woken
 
     def _run(self) -> None:
         idle_since = time.monotonic()
@@ -90,10 +89,8 @@ class Watchdog:
         nearest = now + _LOOK
         for deadline, abort in list(self._armed.copy().values()):
             if deadline <= now:
-                try:
+                with suppress(Exception):  # the operation may just have ended; its own error is reported
                     abort()
-                except Exception:  # noqa: BLE001, S110 - the operation may just have ended; its own error is reported
-                    pass
             else:
                 nearest = min(nearest, deadline)
         return nearest

@@ -62,7 +62,7 @@ class Target:
         return engine
 
     def conninfo(self) -> dict[str, Any] | None:
-        """libpq's parameters without the password, for a cheap look at the server; None where they are not known."""
+        """Parameters of libpq without the password, for a cheap look at the server; None where they are not known."""
         if self._creator is not None:
             return None
         _, parameters = self.url.get_dialect()().create_connect_args(self.url)

@@ -238,7 +238,7 @@ class PostgresSink:
 
     def _ensure_day(self, connection: psycopg.Connection[Any], day: str) -> bool:
         function = self._names.qualified(self._names.ensure_day)
-        row = connection.execute(f"SELECT {function}(%s::date)", [day]).fetchone()  # noqa: S608 - a checked name
+        row = connection.execute(f"SELECT {function}(%s::date)", [day]).fetchone()
         return bool(row and row[0])
 
     # -- one transaction --------------------------------------------------------------------------------------

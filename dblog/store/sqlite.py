@@ -174,7 +174,7 @@ class SQLiteSink:
             held = self._engine.raw_connection()
             connection = held.driver_connection
             if not isinstance(connection, sqlite3.Connection):
-                raise TypeError("the engine's creator makes no sqlite3 connection")  # noqa: TRY004, TRY301 - classified
+                raise TypeError("the engine's creator makes no sqlite3 connection")  # noqa: TRY301 - classified
             with self._lock:
                 self._held, self._connection, self._inode = held, connection, inode
             connection.isolation_level = None
