@@ -76,7 +76,7 @@ class Delivery:
     ) -> None:
         self._sink = sink
         self._ledger = ledger
-        self._name = name
+        self.name = name
         self._instance_id = instance_id
         self._timeout = timeout
         self._pause = pause
@@ -124,9 +124,9 @@ class Delivery:
             failure = StoreError(ErrorClass.UNKNOWN, type(error).__name__, "the sink failed", ambiguous=True)
         else:
             self._stored(group)
-            tell("batch", self._name, len(group.rows), time.perf_counter() - started, self.lag, stored=True)
+            tell("batch", self.name, len(group.rows), time.perf_counter() - started, self.lag, stored=True)
             return None
-        tell("batch", self._name, len(group.rows), time.perf_counter() - started, None, stored=False)
+        tell("batch", self.name, len(group.rows), time.perf_counter() - started, None, stored=False)
         group.replay |= failure.ambiguous
         return failure
 
@@ -154,7 +154,7 @@ class Delivery:
         if kind in {ErrorClass.POISON, ErrorClass.NO_PARTITION} or group.tries > _TRIES:
             self._split(group, error)
             return True
-        tell("retry", self._name, kind)
+        tell("retry", self.name, kind)
         return self._pause(error)
 
     def _make_days(self, group: _Group) -> bool:
@@ -184,7 +184,7 @@ class Delivery:
             else:  # a last try before a dead letter
                 group.rows = [(seq, fixed)]
             return
-        tell("bisection", self._name)
+        tell("bisection", self.name)
         middle = len(rows) // 2
         halves = []
         for half in (rows[middle:], rows[:middle]):

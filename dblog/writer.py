@@ -54,7 +54,7 @@ class Writer:
     """
 
     def __init__(self, name: str, options: Options, origin: Origin, sink: Sink | None = None) -> None:
-        self.name = name
+        self._name = name
         self.options = options
         self.origin = origin
         self.ledger = Ledger()
@@ -91,6 +91,17 @@ class Writer:
             self.attach(sink)
 
     # -- for any thread ---------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The handler's name, which comes after its construction: ``dictConfig`` sets it then."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
+        if self._delivery is not None:
+            self._delivery.name = name
 
     def attach(self, sink: Sink) -> None:
         """Give the writer its sink; what waits in the buffer is stored from now on."""
