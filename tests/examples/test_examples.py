@@ -1,0 +1,102 @@
+"""Each example is run as its docstring says, with warnings as errors; what it prints is what it promises."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PROGRAMS = sorted(
+    path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py") if "__main__" in path.read_text()
+)
+
+
+def run(program: str, *arguments: str) -> str:
+    """What the example prints."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / program), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def check_web_service(printed: str) -> None:
+    """Own, uvicorn's and SQLAlchemy's records are there, those of requests with their trace, none lost."""
+    assert "100 requests, 2 failed as they should" in printed
+    counts = {name: int(count) for count, name in re.findall(r"^ +(\d+)  ([\w.]+)$", printed, re.MULTILINE)}
+    assert counts["shop"] == 102
+    assert counts["uvicorn.access"] == 100
+    assert counts["sqlalchemy.engine.Engine"] == 400
+    assert counts["uvicorn.error"] >= 4
+    assert "records of requests without a trace: 0" in printed
+    (totals,) = re.findall(
+        r"^emitted (\d+)  stored (\d+)  dblog's own, not stored (\d+)  lost 0$", printed, re.MULTILINE
+    )
+    emitted, stored, own = map(int, totals)
+    assert emitted == stored + own
+    assert stored == sum(counts.values()) - counts.get("dblog.loss", 0)
+    trace = printed.partition("one failed request:\n")[2]
+    for part in ("order 49 received", "INSERT INTO orders", "ERROR    order 49 cannot be paid", '"POST /orders/49'):
+        assert part in trace
+
+
+def test_web_service_on_sqlite() -> None:
+    check_web_service(run("web_service.py", "--requests", "100"))
+
+
+def test_web_service_on_postgres(empty_postgres_url: str) -> None:
+    check_web_service(run("web_service.py", "--requests", "100", "--url", empty_postgres_url))
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in (EXAMPLES / "configuration").iterdir()))
+def test_configuration_in_a_file(file: str, empty_sqlite_url: str) -> None:
+    """fileConfig and dictConfig give the same handler: level, service and redaction included."""
+    import sqlalchemy as sa
+
+    assert run("config_file.py", f"configuration/{file}", "--url", empty_sqlite_url).endswith("emitted 1  stored 1\n")
+    engine = sa.create_engine(empty_sqlite_url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        ((message, service, metadata),) = connection.execute(sa.text("SELECT message, service, metadata FROM logs"))
+    assert (message, service) == ("login of Ada failed", "shop")
+    assert '"password":"[REDACTED]"' in metadata.replace(" ", "")
+    assert "hunter2" not in metadata
+
+
+def test_late_attach() -> None:
+    """What was logged before the database was known comes first."""
+    printed = run("late_attach.py").splitlines()
+    assert printed[:2] == ["imported, before anybody knows a database", "settings read: ['url']"]
+    assert printed[-1] == "made"
+
+
+def test_asyncio_worker() -> None:
+    printed = run("asyncio_worker.py")
+    assert [printed.count(f"job-{job}: ") for job in range(4)] == [1] * 4
+    assert re.findall(r"^job-(\d): \d records, 1 trace, worker-\1$", printed, re.MULTILINE) == list("0123")
+
+
+def test_own_alembic() -> None:
+    """Two version tables, no difference for autogenerate, and dblog leaves without a trace."""
+    printed = run("own_alembic/main.py")
+    assert "No new upgrade operations detected." in printed
+    assert "tables: alembic_version dblog_version log_dead_letters log_instances logs orders" in printed
+    assert printed.endswith("without dblog: alembic_version orders\n")
+
+
+def test_own_alembic_on_postgres(empty_postgres_url: str) -> None:
+    """Partitions and the function are hidden too."""
+    printed = run("own_alembic/main.py", "--url", empty_postgres_url)
+    assert "No new upgrade operations detected." in printed
+    assert printed.endswith("without dblog: alembic_version orders\n")
+
+
+def test_every_example_is_run_here_and_says_how() -> None:
+    """A program without a test, or a docstring without its command line, is found."""
+    source = Path(__file__).read_text()
+    for program in PROGRAMS:
+        assert f'run("{program}"' in source
+        assert f"python examples/{program}" in (EXAMPLES / program).read_text().split('"""')[1]
