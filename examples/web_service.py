@@ -169,10 +169,9 @@ def report(codes: list[int], stats: dblog.Stats, seen: dict[str, Any]) -> None:
     """Say it."""
     print(f"{len(codes)} requests, {codes.count(502)} failed as they should")
     # dropped{self}: what SQLAlchemy logged of dblog's own connection; fed back, it would never end.
-    lost = stats.dropped - stats.dropped_by.get("self", 0) + stats.failed
-    print(
-        f"emitted {stats.emitted}  stored {stats.stored}  dblog's own, not stored {stats.dropped_by.get('self', 0)}  lost {lost}"
-    )
+    own = stats.dropped_by.get("self", 0)
+    lost = stats.dropped - own + stats.failed
+    print(f"emitted {stats.emitted}  stored {stats.stored}  dblog's own, not stored {own}  lost {lost}")
     for name, count in sorted(seen["rows"].items()):
         print(f"  {count:>6}  {name}")
     print(f"records of requests without a trace: {seen['untraced']}")

@@ -1,0 +1,201 @@
+"""The documents are complete and true: their programs run, and every option, metric, command and flag is in them."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+import typer
+
+import dblog
+from dblog.cli import app
+from dblog.errors import DblogError, ErrorClass
+from dblog.ledger import DROP_REASONS, FAIL_REASONS
+from dblog.levels import BAND_NAMES
+from dblog.metrics import METRICS
+from dblog.options import OVERFLOW_POLICIES, Options
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = typing.cast("typing.Any", typer.main.get_command(app)).commands
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def first_cell(document: str) -> set[str]:
+    """Every name in the first column of the document's tables."""
+    rows = re.findall(r"^\| (.*?) \|", text(document), re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+
+
+RUNNER = """
+import sys, pathlib
+from dblog import migrate
+migrate.upgrade("sqlite:///logs.db")
+for number, source in enumerate(sys.stdin.read().split("\\f")):
+    if "dblog_sink" in source:
+        pathlib.Path("conftest.py").write_text('pytest_plugins = ["dblog.testing"]')
+        pathlib.Path("test_readme.py").write_text("import logging\\n" + source)
+    else:
+        exec(compile(source, f"block {number + 1}", "exec"), globals())
+"""
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_python_blocks_run(path: Path, tmp_path: Path) -> None:
+    """In order, in one program, in an empty folder with a migrated ``logs.db``, with warnings as errors."""
+    sources = blocks(path, "python")
+    if path.name == "README.md":
+        assert len(sources) >= 4
+    command = [sys.executable, "-W", "error", "-c", RUNNER]
+    result = subprocess.run(
+        command, input="\f".join(sources), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    if (tmp_path / "test_readme.py").exists():
+        without = [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "asyncio")]
+        command = [sys.executable, "-m", "pytest", "-q", "-Werror", *without, "."]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout
+
+
+def test_the_readme_s_rows_are_in_the_database(tmp_path: Path) -> None:
+    """The first screen does what it says: the record is there, with its template, extras and ids."""
+    import sqlalchemy as sa
+
+    sources = [source for source in blocks(ROOT / "README.md", "python") if "dblog_sink" not in source]
+    command = [sys.executable, "-c", RUNNER]
+    subprocess.run(command, input="\f".join(sources), cwd=tmp_path, check=True, capture_output=True, text=True)
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/logs.db", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        rows = {row.message: row for row in connection.execute(sa.text("SELECT * FROM logs"))}
+    first = rows["3 items for Ada"]
+    assert (first.service, first.logger, first.template) == ("shop", "shop.cart", "%d items for %s")
+    assert first.metadata == '{"cart":"c-17"}'
+    inner = rows["carries task_id"]
+    assert (inner.task_id, inner.user_id, inner.trace_id) == ("nightly", "u-17", "4bf92f3577b34da6a3ce929d0e0e4736")
+
+
+def test_the_readme_s_first_screen() -> None:
+    """What it is, the dictConfig entry and exactly two set-up commands; the rest is short."""
+    readme = text("README.md")
+    assert 100 <= len(readme.splitlines()) <= 150
+    setups = [line for source in blocks(ROOT / "README.md", "sh") for line in source.splitlines() if "venv" in line]
+    assert setups == [
+        "python3 -m venv .venv && .venv/bin/pip install -q '.[all]' && .venv/bin/dblog demo",
+        "python3 -m venv .venv && .venv/bin/pip install -q -e '.[all,test]' && .venv/bin/pytest",
+    ]
+    assert readme.index('"class": "dblog.DatabaseHandler"') < readme.index(setups[0]) < readme.index("\n## ")
+    assert readme.index(setups[1]) < readme.index("\n## ")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_named_exist_with_their_flags(path: Path) -> None:
+    """No document names a command or flag that is not there."""
+    for command, rest in re.findall(r"(?:^|[`/ ])dblog ([a-z]+)\b([^|`\n]*)", "\n".join(quoted(path))):
+        assert command in COMMANDS, f"dblog {command}"
+        flags = {flag for parameter in COMMANDS[command].params for flag in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= flags | {"--help"}, f"dblog {command}{rest}"
+
+
+def quoted(path: Path) -> list[str]:
+    """What is set as code: shell blocks and inline."""
+    return blocks(path, "sh") + [f"`{part}`" for part in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", path.read_text())]
+
+
+def test_every_command_and_flag_is_documented() -> None:
+    rows = {
+        row[0]: row[1]
+        for row in re.findall(r"^\| `dblog ([a-z]+)[^`]*` \| (.*) \|$", text("docs/cli.md"), re.MULTILINE)
+    }
+    assert set(rows) == set(COMMANDS)
+    for name, command in COMMANDS.items():
+        flags = {flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")} - {"--help"}
+        assert flags == set(re.findall(r"--[a-z-]+", rows[name])), name
+
+
+def test_every_option_is_documented() -> None:
+    """Every field of ``Options`` and every other keyword of the handler has its row, and no row names another."""
+    keywords = set(inspect.signature(dblog.DatabaseHandler).parameters) - {"options"}
+    fields = {field.name for field in dataclasses.fields(Options)}
+    assert first_cell("docs/options.md") == keywords | fields
+    named = first_cell("README.md")
+    assert named <= keywords | fields, named - keywords - fields
+
+
+@pytest.mark.parametrize("policy", OVERFLOW_POLICIES)
+def test_every_overflow_policy_is_documented(policy: str) -> None:
+    assert f"`{policy}`" in text("docs/options.md")
+
+
+def test_documented_defaults_are_the_defaults() -> None:
+    """The numbers of the tables, as the handler has them."""
+    document, defaults = text("docs/options.md"), Options()
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", document, re.MULTILINE))
+    units = {"MiB": 1 << 20, "KiB": 1 << 10, "s": 1, "": 1}
+    checked = 0
+    for name, shown in rows.items():
+        if number := re.fullmatch(r"([\d,.]+) ?(MiB|KiB|s|)", shown):
+            assert float(number[1].replace(",", "")) * units[number[2]] == getattr(defaults, name), name
+            checked += 1
+        elif hasattr(defaults, name) and re.fullmatch(r"`\w+`", shown) and isinstance(getattr(defaults, name), str):
+            assert shown.strip("`") == getattr(defaults, name)
+            checked += 1
+    assert checked >= 15
+
+
+def test_every_metric_is_documented_with_its_labels() -> None:
+    rows = re.findall(r"^\| `(dblog_\w+)` \| (\w+) \| (.*?) \|", text("docs/metrics.md"), re.MULTILINE)
+    documented = {name: (kind, tuple(re.findall(r"\w+", labels))) for name, kind, labels in rows}
+    assert documented == {f"dblog_{name}": (spec.kind, spec.labels) for name, spec in METRICS.items()}
+
+
+def test_every_metric_named_anywhere_exists() -> None:
+    names = {f"dblog_{name}" for name in METRICS} | {f"dblog_{name}_bucket" for name in METRICS}
+    others = {"dblog_sink", "dblog_migrations", "dblog_ensure_day"}
+    for path in DOCUMENTS:
+        assert set(re.findall(r"\bdblog_\w+", path.read_text())) <= names | others, path.name
+
+
+def test_every_label_value_is_documented() -> None:
+    metrics = text("docs/metrics.md")
+    for value in (*DROP_REASONS, *FAIL_REASONS, *BAND_NAMES):
+        assert re.search(rf"\b{value}\b", metrics), value
+    reliability = first_cell("docs/reliability.md")
+    assert {*DROP_REASONS, *FAIL_REASONS} <= reliability
+    assert len({kind.value for kind in ErrorClass}) == len(ErrorClass)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+        assert target.startswith("https://") or (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_dotted_names_exist(path: Path) -> None:
+    """``dblog.something`` in a document is something."""
+    import importlib
+
+    for dotted in set(re.findall(r"`(dblog(?:\.\w+)+)", path.read_text())) - {"dblog.loss"}:
+        module, _, name = dotted.rpartition(".")
+        try:
+            found = hasattr(importlib.import_module(module), name)
+        except ImportError:
+            found = False
+        if not found:
+            importlib.import_module(dotted)
+    assert issubclass(dblog.ConfigurationError, DblogError)
