@@ -250,6 +250,7 @@ def enqueue(entry: LogEntry) -> int:
     Args:
         entry: for example ``LogEntry.now("message", level="INFO")``.
     """
+    entry = repair(entry)
     admitting = [handler for handler in lifecycle.handlers() if levelno_of(entry.severity) >= handler.level]
     for handler in admitting:
         handler.enqueue(entry)

@@ -160,8 +160,9 @@ class Salvage:
             notes.flags.add("format_error")
             raw = record.__dict__.get("msg")
             message = text(raw, _UNFORMATTED)
-            if args:
-                message = f"{message} {text(args, _UNFORMATTED)}"
+            if args:  # one by one: a tuple's own text is lost with the first argument that has none
+                each = args if type(args) is tuple else (args,)
+                message = f"{message} ({', '.join(text(arg, _UNFORMATTED // len(each)) for arg in each)})"
         shown = self._hide_text(notes.clean(text(message, sys.maxsize)))
         if not args:
             return shown, None

@@ -73,8 +73,6 @@ class PostgresSink:
         self._lock = threading.Lock()
         """Between closing a connection and aborting it from another thread."""
         self._columns: tuple[str, ...] = ()
-        self._known = False
-        """This writer's row in log_instances exists."""
         self._next_days = 0.0
 
     # -- the protocol -----------------------------------------------------------------------------------------
@@ -117,15 +115,13 @@ class PostgresSink:
             cursor.executemany(sql, rows)
 
     def report(self, status: Status) -> None:
-        """Insert the writer's row where it is not there, then update it by its key."""
+        """Update the writer's row by its key; insert it where it is not there, or not any more."""
         table = self._names.qualified(self._names.instances)
         values = instances.values(status, moment=moment_text, document=json.dumps)
         with self._transaction() as cursor:
-            if not self._known:
-                cursor.execute(f"{instances.insert(table, '%s')} ON CONFLICT DO NOTHING", list(values.values()))
             cursor.execute(instances.update(table, "%s"), instances.update_values(values))
-            found = cursor.rowcount > 0
-        self._known = found
+            if not cursor.rowcount:
+                cursor.execute(instances.insert(table, "%s"), list(values.values()))
 
     def prune(self, _budget: float) -> int:
         """Nothing: days are dropped as partitions, by an administrator."""

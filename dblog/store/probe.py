@@ -7,6 +7,7 @@ And it keeps the server's SQLSTATE to itself.
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import time
@@ -34,18 +35,21 @@ def ask(conninfo: str, timeout: float) -> str | None:
     """
     deadline = time.monotonic() + timeout
     attempt = pq.PGconn.connect_start(conninfo.encode())
+    heard = False
     try:
         while attempt.status != pq.ConnStatus.BAD:
-            if attempt.status == pq.ConnStatus.AWAITING_RESPONSE and _wait(attempt.socket, select.POLLIN, deadline):
-                return _read(attempt)
             polled = attempt.connect_poll()
             if polled == pq.PollingStatus.OK:
                 return ""
-            if polled == pq.PollingStatus.FAILED:
+            if polled == pq.PollingStatus.FAILED:  # not with us: no TLS, for example
+                return "" if heard else None
+            reading = polled == pq.PollingStatus.READING
+            if not _wait(attempt.socket, select.POLLIN if reading else select.POLLOUT, deadline):
                 return None
-            wanted = select.POLLIN if polled == pq.PollingStatus.READING else select.POLLOUT
-            if not _wait(attempt.socket, wanted, deadline):
-                return None
+            message = _peek(attempt.socket) if reading else b""
+            heard = heard or bool(message)
+            if message and attempt.status == pq.ConnStatus.AWAITING_RESPONSE:
+                return "" if attempt.ssl_in_use else _state(message)
     finally:
         attempt.finish()
     return None
@@ -57,14 +61,17 @@ def _wait(descriptor: int, wanted: int, deadline: float) -> bool:
     return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
 
-def _read(attempt: pq.abc.PGconn) -> str | None:
-    """The first message of the server, looked at without taking it from libpq; under TLS, that there is one."""
-    with socket.socket(fileno=socket.dup(attempt.socket)) as line:
-        message = b""
-        with suppress(OSError):
-            message = line.recv(_GREETING, socket.MSG_PEEK)
-    if attempt.ssl_in_use or message[:1] != b"E":
-        return "" if message else None
+def _peek(descriptor: int) -> bytes:
+    """What the server said, without taking it from libpq; nothing when it hung up."""
+    with socket.socket(fileno=os.dup(descriptor)) as line, suppress(OSError):
+        return line.recv(_GREETING, socket.MSG_PEEK)
+    return b""
+
+
+def _state(message: bytes) -> str | None:
+    """The SQLSTATE of an ErrorResponse (PostgreSQL 18, "Message Formats"), "" of any other message."""
+    if message[:1] != b"E":
+        return ""
     fields = {field[:1]: field[1:].decode("ascii", "replace") for field in message[5:].split(b"\0")}
     state = fields.get(b"C", "")
     return None if state in _LATER else state

@@ -59,7 +59,6 @@ class SQLiteSink:
         self._inode: tuple[int, int] | None = None
         self._insert = ""
         self._pick: Callable[[tuple[object, ...]], tuple[object, ...]] | None = None
-        self._known = False
 
     # -- the protocol -----------------------------------------------------------------------------------------
 
@@ -97,15 +96,14 @@ class SQLiteSink:
         self._transaction(lambda connection: connection.executemany(sql, rows))
 
     def report(self, status: Status) -> None:
-        """Insert the writer's row where it is not there, then update it by its key."""
+        """Update the writer's row by its key; insert it where it is not there, or not any more."""
         table = self._names.qualified(self._names.instances)
         row = instances.values(status, moment=int, document=json.dumps)
         row["instance_id"] = status.origin.instance_id.bytes
 
         def refresh(connection: sqlite3.Connection) -> None:
-            if not self._known:
-                connection.execute(instances.insert(table, "?") + " ON CONFLICT DO NOTHING", list(row.values()))
-            self._known = connection.execute(instances.update(table, "?"), instances.update_values(row)).rowcount > 0
+            if not connection.execute(instances.update(table, "?"), instances.update_values(row)).rowcount:
+                connection.execute(instances.insert(table, "?"), list(row.values()))
 
         self._transaction(refresh)
 
