@@ -97,23 +97,26 @@ def test_a_database_that_is_not_there_is_one_line() -> None:
 
 def on_a_terminal(arguments: list[str], *, interrupt_at: bytes | None = None) -> tuple[int, str, int]:
     """Exit status, screen and process group of the demo on 80 columns; Ctrl-C once ``interrupt_at`` is on it."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ |= {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "PYTHONIOENCODING": "utf-8"}
-        os.execv(sys.executable, [*COMMAND, *arguments])
-    screen = b""
-    deadline = time.monotonic() + 50
-    while time.monotonic() < deadline and select.select([terminal], [], [], 50)[0]:
-        try:
-            part = os.read(terminal, 65536)
-        except OSError:  # the other side is closed
-            break
-        screen += part
-        if interrupt_at is not None and interrupt_at in screen:
-            interrupt_at = None
-            os.write(terminal, b"\x03")  # the terminal makes it a SIGINT to all of the foreground
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), screen.decode(), pid
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(
+        [*COMMAND, *arguments], env=environment, start_new_session=True, stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        screen = b""
+        while select.select([ours], [], [], 50)[0]:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:  # the other side is closed
+                break
+            if not part:
+                break
+            screen += part
+            if interrupt_at is not None and interrupt_at in screen:
+                interrupt_at = None
+                os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of the foreground
+    os.close(ours)
+    return process.returncode, screen.decode(), process.pid
 
 
 def test_a_live_bar_on_a_terminal(tmp_path: Path) -> None:

@@ -395,9 +395,9 @@ def test_without_the_library_one_line_says_what_to_install(monkeypatch: pytest.M
 
 
 def run(code: str, **environment: str) -> list[Any]:
-    """What a Python program prints, one JSON value per line."""
+    """What a Python program prints, one JSON value per line; forking beside threads, which it does, is no error."""
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", PRELUDE + code],
+        [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", "-c", PRELUDE + code],
         capture_output=True, text=True, check=False, timeout=50, env=os.environ | environment,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
