@@ -7,8 +7,8 @@ that was deleted or replaced would accept inserts into nowhere.
 
 from __future__ import annotations
 
-import ctypes
 import json
+import math
 import os
 import sqlite3
 import stat
@@ -17,8 +17,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from dblog import lifecycle
 from dblog.errors import ErrorClass, StoreError
 from dblog.store import instances
+from dblog.store.connect import keep_for_ever
 from dblog.store.errors import connect_error, sqlite_error
 from dblog.store.rows import COLUMNS, values
 
@@ -38,6 +40,9 @@ _NEEDED: Final = ("timestamp", "id", "message")
 _CHECKPOINT_PAGES: Final = 10_000
 """WAL pages between automatic checkpoints: 16 % more rows/s than SQLite's 1000."""
 _PRUNE_ROWS: Final = 500
+_EVER: Final = 1 << 62
+_REST: Final = 1.0
+"""Seconds a fork waits at most for the call under way."""
 _REOPEN: Final = frozenset({ErrorClass.RECONNECT, ErrorClass.CONFIGURATION, ErrorClass.UNKNOWN})
 
 
@@ -56,14 +61,22 @@ class SQLiteSink:
         self._held: Any = None
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.Lock()
+        """Between closing a connection and interrupting it from another thread."""
+        self._busy = threading.Lock()
+        """Held during every call that uses the file."""
         self._inode: tuple[int, int] | None = None
         self._insert = ""
         self._pick: Callable[[tuple[object, ...]], tuple[object, ...]] | None = None
+        lifecycle.around_fork(self)
 
     # -- the protocol -----------------------------------------------------------------------------------------
 
     def write(self, rows: Sequence[Row], *, replay: bool = False) -> None:
         """One transaction."""
+        with self._busy:
+            self._write(rows, replay=replay)
+
+    def _write(self, rows: Sequence[Row], *, replay: bool) -> None:
         connection = self._open()
         committing = False
         try:
@@ -93,7 +106,8 @@ class SQLiteSink:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
         )
         rows = [(letter[0].bytes, letter[1], letter[2].bytes, *letter[3:]) for letter in letters]
-        self._transaction(lambda connection: connection.executemany(sql, rows))
+        with self._busy:
+            self._transaction(lambda connection: connection.executemany(sql, rows))
 
     def report(self, status: Status) -> None:
         """Update the writer's row by its key; insert it where it is not there, or not any more."""
@@ -105,16 +119,18 @@ class SQLiteSink:
             if not connection.execute(instances.update(table, "?"), instances.update_values(row)).rowcount:
                 connection.execute(instances.insert(table, "?"), list(row.values()))
 
-        self._transaction(refresh)
+        with self._busy:
+            self._transaction(refresh)
 
     def prune(self, budget: float) -> int:
         """Delete expired rows, the oldest first, in short transactions for about ``budget`` seconds."""
         until = time.monotonic() + budget
         gone = 0
         while time.monotonic() < until:
-            count = self._prune_some()
+            with self._busy:
+                count = self._prune_some()
             gone += count
-            if count < _PRUNE_ROWS:
+            if not count:
                 break
         return gone
 
@@ -136,15 +152,25 @@ class SQLiteSink:
                 with suppress(Exception):
                     held.invalidate()
 
-    def abandon(self) -> None:
-        """In a forked child: keep the parent's connection for ever, unused.
+    def rest(self) -> bool:
+        """Before a fork: close the connection, and begin no call until ``wake_up``.
 
-        Closing it here, even by garbage collection or at exit, could corrupt the parent's file
-        (sqlite.org, "How To Corrupt An SQLite Database File", 2.6).
+        SQLite keeps its locks on a file, and the mutexes of its calls, in the memory of the process. A child that
+        inherited them would wait for ever for a lock that its parent's writer held, or believe it holds one that it
+        does not and lose its write-ahead log to the parent's closing (sqlite.org, "How To Corrupt", 2.6).
         """
-        for inherited in (self._connection, self._held, self._engine):
-            if inherited is not None:
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
+        if not self._busy.acquire(timeout=_REST):
+            return False
+        self.close()
+        return True
+
+    def wake_up(self) -> None:
+        """After the fork, in the parent."""
+        self._busy.release()
+
+    def abandon(self) -> None:
+        """In a forked child: where the parent could not ``rest``, keep its connection for ever, unused."""
+        keep_for_ever(self._held, self._connection, self._engine)
         self._held = self._connection = self._engine = None
 
     # -- connecting -------------------------------------------------------------------------------------------
@@ -229,25 +255,37 @@ class SQLiteSink:
         return result
 
     def _prune_some(self) -> int:
-        options = self._options
-        connection = self._open()
+        connection, table = self._open(), self._names.qualified(self._names.logs)
+        before, count = self._expired(), _PRUNE_ROWS
         try:
-            oversized = options.max_bytes is not None and self._used_bytes(connection) > options.max_bytes
+            if surplus := self._surplus_rows(connection):
+                before, count = _EVER, min(surplus, _PRUNE_ROWS)
         except sqlite3.Error as error:
             self._fail(error)
-        if oversized:
-            before = 1 << 62
-        elif options.retention is not None:
-            before = time.time_ns() // 1000 - int(options.retention * 1e6)
-        else:
+        if not before:
             return 0
-        table = self._names.qualified(self._names.logs)
         sql = (
             f"DELETE FROM {table} WHERE ingest_seq IN"  # noqa: S608 - a checked name
-            f" (SELECT ingest_seq FROM {table} WHERE timestamp < ? ORDER BY timestamp LIMIT {_PRUNE_ROWS})"
+            f" (SELECT ingest_seq FROM {table} WHERE timestamp < ? ORDER BY timestamp LIMIT ?)"
         )
-        cursor = self._transaction(lambda connection: connection.execute(sql, (before,)))
+        cursor = self._transaction(lambda connection: connection.execute(sql, (before, count)))
         return int(getattr(cursor, "rowcount", 0))
+
+    def _expired(self) -> int:
+        """µs since 1970 UTC before which rows are too old; 0 where age does not matter."""
+        kept = self._options.retention
+        return 0 if kept is None else time.time_ns() // 1000 - int(kept * 1e6)
+
+    def _surplus_rows(self, connection: sqlite3.Connection) -> int:
+        """About how many rows must go for the file to hold ``max_bytes``."""
+        allowed = self._options.max_bytes
+        if allowed is None or (used := self._used_bytes(connection)) <= allowed:
+            return 0
+        table = self._names.qualified(self._names.logs)
+        # Two lookups at the ends of the table; min and max in one SELECT would read it all.
+        span = f"SELECT (SELECT max(ingest_seq) FROM {table}) - (SELECT min(ingest_seq) FROM {table}) + 1"  # noqa: S608 - as above
+        (rows,) = connection.execute(span).fetchone()
+        return math.ceil((rows or 0) * (used - allowed) / used)
 
     @staticmethod
     def _used_bytes(connection: sqlite3.Connection) -> int:
