@@ -89,7 +89,6 @@ class DatabaseHandler(logging.Handler):
         elif url is not None or engine is not None:
             self._open = self._opener(url if engine is None else engine)
         self._writer = self._new_writer()
-        weakref.finalize(self, _seal, weakref.ref(self._writer)).atexit = False
         lifecycle.register(self)
 
     def _opener(self, target: Any) -> Callable[[Origin], Sink]:
@@ -110,7 +109,10 @@ class DatabaseHandler(logging.Handler):
             container=os.environ.get("HOSTNAME") if "KUBERNETES_SERVICE_HOST" in os.environ else None,
         )
         sink = None if self._open is None else self._open(origin)
-        return Writer(self.get_name() or self._default_name, options, origin, sink)
+        writer = Writer(self.get_name() or self._default_name, options, origin, sink)
+        self._finalizer = weakref.finalize(self, _seal, weakref.ref(writer))
+        self._finalizer.atexit = False
+        return writer
 
     def set_name(self, name: str | None) -> None:
         """Set the handler's name, which stats and metrics go by (``logging.config`` calls this)."""
@@ -196,8 +198,7 @@ class DatabaseHandler(logging.Handler):
             under ``logging``'s module lock, which ``dictConfig`` holds while it replaces handlers.
         """
         if lifecycle.holds_logging_lock():
-            self._writer.buffer.notify()
-            return False
+            return self._writer.flush(0.0)
         if timeout is None:
             timeout = max(0.0, lifecycle.exit_deadline(self.options.shutdown_timeout) - time.monotonic())
         return self._writer.flush(timeout)
@@ -219,8 +220,11 @@ class DatabaseHandler(logging.Handler):
 
     def after_fork(self) -> None:
         """In a forked child: a writer of its own; the parent's records and connection stay the parent's."""
-        self._writer.abandon()
+        parents = self._writer
+        parents.abandon()
+        self._finalizer.detach()
         self._writer = self._new_writer()
+        self._writer.buffer.closed = parents.buffer.closed
 
     def __repr__(self) -> str:
         level = logging.getLevelName(self.level)

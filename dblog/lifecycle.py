@@ -4,6 +4,8 @@ At the end of a process every writer gets one shared deadline to store what wait
 records logged after that are stored by their caller. A forked child starts afresh:
 new queue, new ids, new counters, and the parent's connection left alone.
 
+A process that is about to fork closes what must not be inherited open (``around_fork``).
+
 Nothing here runs at import but three registrations; nothing starts a thread.
 """
 
@@ -17,14 +19,34 @@ import os
 import threading
 import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dblog.writer import Writer
 
-__all__ = ["Forkable", "exit_deadline", "exiting", "handlers", "holds_logging_lock", "register", "remember", "forget"]
+__all__ = [
+    "Forkable",
+    "Resting",
+    "around_fork",
+    "can_be_orphaned",
+    "exit_deadline",
+    "exiting",
+    "finish",
+    "forget",
+    "handlers",
+    "holds_logging_lock",
+    "orphaned",
+    "register",
+    "remember",
+]
+
+_ABORT_GRACE = 0.5
+"""Seconds a writer gets to return after its blocked call was aborted."""
 
 
 class Forkable(Protocol):
@@ -33,42 +55,67 @@ class Forkable(Protocol):
     def after_fork(self) -> None: ...  # noqa: D102 - the class says it
 
 
+class Resting(Protocol):
+    """Rests while its process forks; both are called in the thread that forks, ``wake_up`` in the parent only."""
+
+    def rest(self) -> bool: ...  # noqa: D102 - the class says it
+
+    def wake_up(self) -> None: ...  # noqa: D102 - the class says it
+
+
 class _Process:
     """What is true of this process; replaced whole in a forked child."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent: _Process | None = None) -> None:
+        # Built-in sets change in one step: a lock here would be taken again by a finaliser or a signal handler that
+        # interrupts its holder.
         self.writers: set[Writer] = set()
-        self.lock = threading.Lock()
         self.deadline: float | None = None
         """Monotonic time by which an exiting process stops waiting for its databases."""
+        self.watched = False
+        """A multiprocessing finalizer will finish this process."""
+        self.main = threading.main_thread()
+        self.of_thread: bool = parent is not None and (parent.of_thread or parent.main is not self.main)
+        """Forked in a thread: it ends with that thread's function, and without atexit."""
 
 
 _process = _Process()
-_forkables: weakref.WeakSet[Any] = weakref.WeakSet()
+_handlers: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+_resting: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+_fork = threading.local()
+"""``asleep``: what rests for the fork under way in this thread."""
+
+
+def _alive(registry: weakref.WeakValueDictionary[int, Any]) -> list[Any]:
+    # valuerefs() copies in one step; iterating would stumble over a handler another thread makes.
+    return [each for reference in registry.valuerefs() if (each := reference()) is not None]
 
 
 def register(handler: Forkable) -> None:
     """``handler.after_fork()`` will be called in every forked child."""
-    _forkables.add(handler)
+    _handlers[id(handler)] = handler
     if multiprocessing.process.parent_process() is not None:
         _finalize_child()
 
 
+def around_fork(resting: Resting) -> None:
+    """``resting.rest()`` will be called before every fork; where it says True, ``wake_up()`` after it in the parent."""
+    _resting[id(resting)] = resting
+
+
 def handlers() -> list[Any]:
-    """The handlers alive in this process."""
-    return list(_forkables)
+    """The handlers alive in this process, the oldest first."""
+    return _alive(_handlers)
 
 
 def remember(writer: Writer) -> None:
     """This writer has something to finish at exit."""
-    with _process.lock:
-        _process.writers.add(writer)
+    _process.writers.add(writer)
 
 
 def forget(writer: Writer) -> None:
     """This writer has finished."""
-    with _process.lock:
-        _process.writers.discard(writer)
+    _process.writers.discard(writer)
 
 
 def exiting() -> bool:
@@ -92,32 +139,77 @@ def holds_logging_lock() -> bool:
     return bool(owned is not None and owned())
 
 
+def can_be_orphaned() -> bool:
+    """Whether this process was forked in a thread.
+
+    It ends when the last of its threads does, and runs no exit functions: a writer that waited for more records would
+    keep it alive for ever.
+    """
+    return _process.of_thread
+
+
+def orphaned() -> bool:
+    """Whether this process was forked in a thread whose function has returned."""
+    with suppress(RuntimeError):  # a thread that threading did not start: when it ends cannot be told
+        return _process.of_thread and not _process.main.is_alive()
+    return False
+
+
+def finish(writers: Iterable[Writer], deadline: float) -> None:
+    """See these writers to their end: all of them at once, by one deadline (monotonic)."""
+    writers = list(writers)
+    for writer in writers:
+        writer.end(deadline)
+    late = [writer for writer in writers if not writer.join(deadline)]
+    for writer in late:
+        writer.abort()
+    for writer in late:
+        writer.join(deadline + _ABORT_GRACE)
+
+
 def _finish_all() -> None:
     """At exit: every writer stores what it has, under one deadline."""
     writers = list(_process.writers)
-    if not writers and _process.deadline is not None:
-        return
     if _process.deadline is None:
         longest = max((writer.options.shutdown_timeout for writer in writers), default=5.0)
         _process.deadline = time.monotonic() + longest
-    for writer in writers:
-        writer.finish(_process.deadline)
+    finish(writers, _process.deadline)
+
+
+def _before_fork() -> None:
+    _fork.asleep = [each for each in _alive(_resting) if each.rest()]
+
+
+def _in_parent() -> None:
+    for each in _fork.__dict__.pop("asleep", ()):
+        each.wake_up()
 
 
 def _in_child() -> None:
     global _process  # noqa: PLW0603 - the one assignment that forgets the parent
-    _process = _Process()
+    _process = _Process(_process)
+    _fork.__dict__.clear()
+    _resting.clear()
     watchdog.after_fork()
-    for handler in list(_forkables):
+    for handler in handlers():
         handler.after_fork()
+    if multiprocessing.process.parent_process() is not None:
+        _finalize_child()
 
 
 def _finalize_child(_token: object = None) -> None:
     """multiprocessing's children end with ``os._exit`` and run no atexit; they run finalizers."""
-    multiprocessing.util.Finalize(None, _finish_all, exitpriority=-1000)
+    if not _process.watched:
+        _process.watched = True
+        multiprocessing.util.Finalize(None, _finish_all, exitpriority=-1000)
+
+
+def _in_bootstrap(_token: object) -> None:
+    """A child of multiprocessing has just cleared the finalizers it inherited, and ours with them."""
+    _process.watched = False
+    _finalize_child()
 
 
 atexit.register(_finish_all)
-os.register_at_fork(after_in_child=_in_child)
-# A child clears the finalizers it inherits and then runs these, so they are registered anew in each.
-multiprocessing.util.register_after_fork(_forkables, _finalize_child)
+os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
+multiprocessing.util.register_after_fork(_handlers, _in_bootstrap)

@@ -36,6 +36,7 @@ class Watchdog:
         self._wake.acquire()
         self._parked = True
         self._thread: threading.Thread | None = None
+        self._retired = False
 
     def limit(self, seconds: float, abort: Callable[[], None]) -> _Limit:
         """A context manager: ``abort`` is called, from another thread, once the block has run for ``seconds``."""
@@ -50,6 +51,12 @@ class Watchdog:
     def disarm(self, key: object) -> None:
         """The operation ended."""
         self._armed.pop(key, None)
+
+    def retire(self) -> None:
+        """End the thread as soon as there is nothing to watch: the process lives only as long as its threads."""
+        self._retired = True
+        with suppress(RuntimeError):
+            self._wake.release()
 
     def _start(self) -> None:
         self._parked = False
@@ -72,6 +79,9 @@ class Watchdog:
             if self._armed:
                 idle_since = now
             due = self._abort_due(now)
+            if self._retired and not self._armed:
+                self._parked = True
+                return
             if now - idle_since >= _PARK_AFTER:
                 self._parked = True
                 if not self._armed:

@@ -25,6 +25,7 @@ from dblog.diagnostics import complain
 from dblog.errors import ErrorClass
 from dblog.guard import OWN, here, own_thread
 from dblog.ledger import BYTES, EMITTED, IN_FLIGHT, QUEUED, REASON, Ledger, Stats
+from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
     from dblog.errors import StoreError
@@ -38,9 +39,11 @@ _PARK_AFTER = 1.0
 _PROBE_EVERY = 0.5
 _REACHABLE_RETRY = 5.0
 """Seconds between two attempts at most while the database answers: no cheaper look would tell that it is mended."""
-_ABORT_GRACE = 0.5
-"""Seconds a writer gets to return after its blocked call was aborted."""
 _DEADLINE, _CLOSED = REASON["deadline"], REASON["closed"]
+
+
+class _Later(Exception):  # noqa: N818 - not an error
+    """A caller that stores in the thread's place does not wait for a database: what it has in hand stays there."""
 
 
 class Writer:
@@ -79,6 +82,8 @@ class Writer:
         """Held by whoever delivers: the thread, or a caller where no thread can be had."""
         self._start_lock = allocate_lock()
         self._no_thread_until = 0.0
+        self._not_before = 0.0
+        """Monotonic time of a caller's next attempt, after one that failed."""
         self._deadline: float | None = None
         """Monotonic time by which to stop retrying; set by close and exit."""
         self._stop = False
@@ -138,8 +143,8 @@ class Writer:
         elif self._alive() or self._start():
             self.buffer.notify()
         else:
-            self.state = "SYNC"
-            self._deliver_here(time.monotonic() + self.options.operation_timeout)
+            lifecycle.remember(self)
+            self._deliver_here(None)
 
     def flush(self, timeout: float) -> bool:
         """True iff every record emitted before the call is stored, dropped or failed within ``timeout`` seconds."""
@@ -147,7 +152,9 @@ class Writer:
         with self.ledger.lock:
             target = self.ledger.cells[EMITTED]
         while not self._is_settled(target):
-            if self._sink is None or here.depth >= OWN or time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or self._sink is None or here.depth >= OWN:
+                self._flush_wanted = True  # soon, then
+                self.buffer.notify()
                 return False
             gate = allocate_lock()
             gate.acquire()
@@ -159,27 +166,55 @@ class Writer:
         return True
 
     def seal(self) -> None:
-        """Close without waiting: nothing more is taken, the thread stores what waits and ends."""
-        self.buffer.close()
+        """Hand over without waiting: the thread stores what waits and ends.
+
+        A record that comes all the same is stored too, by a thread of its own: ``dictConfig`` closes the old handlers
+        first and takes them off their loggers later, while other threads go on logging.
+        """
+        if self.state == "CLOSED":
+            return
         self._stop = True
-        if self.state != "CLOSED":
-            self.state = "SEALED"
-        lifecycle.remember(self)
-        self._wake_to_end()
+        if self._sink is None:  # nowhere to go
+            self.buffer.close()
+            self.buffer.discard(_CLOSED)
+            self._conclude()
+            return
+        self.state = "SEALED"
+        if self._alive() or len(self.buffer):
+            lifecycle.remember(self)
+            self.buffer.notify()
 
     def close(self, deadline: float) -> None:
         """Store what waits until ``deadline`` (monotonic), count the rest as dropped{deadline}, end the thread."""
+        if here.depth >= OWN:  # in a thread of dblog's own: it cannot wait for itself
+            self.seal()
+            return
         self.buffer.close()
-        self._stop = True
-        self._end(deadline)
+        lifecycle.finish([self], deadline)
+        self.buffer.discard(_CLOSED if self._sink is None else _DEADLINE)
         if self.state != "CLOSED":
-            self._conclude(_CLOSED if self._sink is None else _DEADLINE)
+            self._conclude()
 
-    def finish(self, deadline: float) -> None:
-        """At exit: store what waits until ``deadline`` and end the thread; later records are stored by their caller."""
+    def end(self, deadline: float) -> None:
+        """Announce the end: the thread stores what waits until ``deadline``; whoever comes later stores it himself."""
+        self._deadline = deadline
         self._stop = True
-        self._end(deadline)
-        self.buffer.parked = True
+        self.buffer.notify()
+
+    def join(self, until: float) -> bool:
+        """Wait for the thread, or store what waits in its place; False when it is still at it at ``until``."""
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            thread.join(max(0.0, until - time.monotonic()))
+            return not thread.is_alive()
+        if self._sink is not None:
+            self._deliver_here(until, wait=True)
+        return True
+
+    def abort(self) -> None:
+        """Free the thread from a call that hangs."""
+        if self._sink is not None:
+            self._sink.abort()
 
     def abandon(self) -> None:
         """In a forked child: the parent's connection is the parent's."""
@@ -188,33 +223,8 @@ class Writer:
 
     # -- ending -----------------------------------------------------------------------------------------------
 
-    def _wake_to_end(self) -> None:
-        if self._alive():
-            self.buffer.notify()
-        elif self._sink is None:
-            self._conclude(_CLOSED)
-        elif len(self.buffer) and not self._start():
-            return  # at exit, `finish` stores it
-        elif not self._alive() and not len(self.buffer):
-            self._conclude(_DEADLINE)
-
-    def _end(self, deadline: float) -> None:
-        self._deadline = deadline
-        self.buffer.notify()
-        thread = self._thread
-        if here.depth >= OWN:
-            return
-        if thread is not None and thread.is_alive():
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive() and self._sink is not None:
-                self._sink.abort()
-                thread.join(_ABORT_GRACE)
-        elif self._sink is not None:
-            self._deliver_here(deadline)
-
-    def _conclude(self, reason: int) -> None:
-        """Nothing more will be stored: account for what waits, let go of the connection, tell the observers."""
-        self.buffer.discard(reason)
+    def _conclude(self) -> None:
+        """Nothing waits: let go of the connection, tell the observers and people."""
         if self._chores is not None and (here.depth >= OWN or not self._alive()):  # else a stuck thread has the sink
             with own_thread():
                 self._chores.last(self._deadline)
@@ -222,6 +232,9 @@ class Writer:
         self.buffer.parked = True
         self._settle()
         lifecycle.forget(self)
+        late = self.stats().dropped_by.get("deadline")
+        if late:
+            complain(f"{self.name}:deadline", f"{self.name}: {late} records were lost: no database took them in time")
 
     # -- the thread -------------------------------------------------------------------------------------------
 
@@ -238,18 +251,17 @@ class Writer:
         try:
             if self._alive():
                 return True
-            thread = threading.Thread(target=self._main, name=f"dblog-{self.name}", daemon=True)
-            with own_thread():  # whatever starting a thread logs
-                thread.start()
-            self._thread = thread
+            self._thread = threading.Thread(target=self._main, name=f"dblog-{self.name}", daemon=True)
+            lifecycle.remember(self)
+            self._thread.start()
         except RuntimeError:
+            self._thread = None
             self._no_thread_until = time.monotonic() + 1.0
             if threading.main_thread().is_alive():  # at exit it is expected, and nothing is lost by it
                 complain("thread", "no thread can be started: records are stored by their callers")
             return False
         finally:
             self._start_lock.release()
-        lifecycle.remember(self)
         return True
 
     def _main(self) -> None:
@@ -261,6 +273,8 @@ class Writer:
         if len(self.buffer):  # put while this thread was on its way out
             here.depth = 0
             self.wake()
+        elif lifecycle.orphaned():
+            watchdog.retire()
 
     def _survive(self) -> bool:
         """Run the loop; False when its own code failed and it has to be run again."""
@@ -277,14 +291,14 @@ class Writer:
         return True
 
     def _loop(self) -> None:
-        self.state = "STARTING"
+        self.state = "DRAINING" if self._stop else "STARTING"
         while True:
             ending = self._await_work()
             if not self._round():
                 self.buffer.discard(_DEADLINE)
             if ending and not len(self.buffer):
                 break
-        self._conclude(_DEADLINE)
+        self._conclude()
 
     def _round(self) -> bool:
         """Take one batch and see it through; False when the deadline came first."""
@@ -314,6 +328,7 @@ class Writer:
         while True:
             now = time.monotonic()
             waiting = len(buffer)
+            self._notice_orphanhood()
             if self._stop or self._delivery:
                 return self._stop
             if self._flush_wanted:
@@ -325,11 +340,15 @@ class Writer:
                 if full or buffer.urgent or now - self._last_flush >= options.flush_interval:
                     return False
                 buffer.wait(min(_TICK, options.flush_interval))
-            elif now - idle_since >= _PARK_AFTER:
+            elif now - idle_since >= _PARK_AFTER and not lifecycle.can_be_orphaned():
                 self._park()
                 idle_since = time.monotonic()
             else:
                 buffer.wait(_TICK)
+
+    def _notice_orphanhood(self) -> None:
+        if lifecycle.orphaned() and not self._stop:
+            self.end(time.monotonic() + self.options.shutdown_timeout)
 
     def _park(self) -> None:
         """Sleep until a record comes or a chore is due."""
@@ -345,12 +364,16 @@ class Writer:
     def _healthy(self) -> None:
         recovered, self.last_error = self.last_error is not None, None
         if self.state not in {"RUNNING", "CLOSED"}:
-            self.state = "DRAINING" if self._stop else "RUNNING"
+            self.state = "DRAINING" if self._stop else "RUNNING" if self._alive() else "SYNC"
             if recovered and self._chores is not None:
                 self._chores.state_changed()
 
     def _pause(self, error: StoreError) -> bool:
-        """Between two attempts: backoff with jitter, ended early when the database answers again or at the end."""
+        """Between two attempts: backoff with jitter, ended early when the database answers again or at the end.
+
+        Raises:
+            _Later: in a caller that stores in the thread's place; the next caller after the backoff tries again.
+        """
         state = "BLOCKED" if error.kind is ErrorClass.CONFIGURATION else "RETRY"
         if state != self.state:
             self._backoff.reset()  # another trouble: perhaps the last step on the way out
@@ -360,10 +383,14 @@ class Writer:
             f"{self.name}:{error.code}", f"{self.name}: {error}; {len(self.buffer)} records wait, none is lost yet"
         )
         deadline = self._deadline
+        if deadline is None and not self._alive():
+            self._not_before = time.monotonic() + self._backoff.next()
+            raise _Later
         reachable = error.kind is not ErrorClass.RECONNECT
         until = time.monotonic() + min(self._backoff.next(), _REACHABLE_RETRY if reachable else float("inf"))
         next_probe = time.monotonic() + _PROBE_EVERY
         while (now := time.monotonic()) < until:
+            self._notice_orphanhood()
             if self._deadline is not None and now >= self._deadline:
                 return False
             if self._deadline is not deadline:  # the end was announced meanwhile: one try at once
@@ -386,9 +413,11 @@ class Writer:
 
     def _settle(self) -> None:
         """Nothing is in hand: everything before the oldest waiting record is accounted for."""
+        cells = self.ledger.cells
         with self.ledger.lock:
-            oldest = self.buffer.oldest_seq()
-            self._settled = self.ledger.cells[EMITTED] if oldest is None else oldest - 1
+            if not cells[IN_FLIGHT]:  # else a thread is stuck with them
+                oldest = self.buffer.oldest_seq()
+                self._settled = cells[EMITTED] if oldest is None else oldest - 1
         while self._gates:
             try:
                 self._gates.popleft().release()
@@ -397,15 +426,38 @@ class Writer:
 
     # -- without a thread -------------------------------------------------------------------------------------
 
-    def _deliver_here(self, deadline: float) -> None:
-        """Store what waits in the calling thread; whoever finds another at it leaves it to that one."""
-        while (len(self.buffer) or self._delivery) and self._working.acquire(blocking=False):
+    def _deliver_here(self, deadline: float | None, *, wait: bool = False) -> None:
+        """Store what waits in the calling thread; whoever finds another at it leaves it to that one, or waits.
+
+        Args:
+            deadline: monotonic time to give up at; None to keep what the database does not take now.
+            wait: until ``deadline`` for another who is at it.
+        """
+        while len(self.buffer) or self._delivery:
+            now = time.monotonic()
+            if deadline is None and now < self._not_before:
+                return
+            if not self._working.acquire(timeout=0 if deadline is None or not wait else max(0.0, deadline - now)):
+                return
             before, self._deadline = self._deadline, deadline
             try:
                 with own_thread():
-                    while len(self.buffer) or self._delivery:
-                        if not self._round():
-                            self.buffer.discard(_DEADLINE)
+                    self._drain()
+            except _Later:
+                return
+            except BaseException:
+                if self._delivery is not None:
+                    self._delivery.suspect()
+                raise
             finally:
                 self._deadline = before
                 self._working.release()
+
+    def _drain(self) -> None:
+        """Until nothing waits. Past the deadline a database that was well gets one attempt more, another none."""
+        if self.state == "CLOSED":
+            self.state = "DRAINING"
+        while len(self.buffer) or self._delivery:
+            late = self._deadline is not None and time.monotonic() >= self._deadline
+            if (late and self.last_error is not None and not self._delivery) or not self._round():
+                self.buffer.discard(_DEADLINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 
     from dblog.options import Options
 
-__all__ = ["Target"]
+__all__ = ["Target", "keep_for_ever"]
+
+
+def keep_for_ever(*inherited: object) -> None:
+    """In a forked child: what belongs to the parent is never finalised, not even at exit.
+
+    A finaliser would speak on the parent's connection: SQLAlchemy's rolls back what the parent has begun.
+    """
+    for each in inherited:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
 
 
 class Target:
@@ -50,6 +60,8 @@ class Target:
         self._creator: Callable[[], Any] | None = (
             getattr(engine.pool, "_creator", None) if same_driver and engine else None
         )
+        # For what it imports: a process forked while its writer imports has that module locked for ever.
+        self.engine()
 
     def engine(self) -> sa.Engine:
         """A new engine that keeps no pool: a writer holds one connection."""

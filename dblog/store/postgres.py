@@ -23,6 +23,7 @@ from sqlalchemy import event
 
 from dblog.errors import ErrorClass, StoreError
 from dblog.store import instances
+from dblog.store.connect import keep_for_ever
 from dblog.store.copytext import encode, moment_text, texts
 from dblog.store.errors import connect_error, postgres_error
 from dblog.store.probe import ask
@@ -149,8 +150,8 @@ class PostgresSink:
                 held.invalidate()
 
     def abandon(self) -> None:
-        """In a forked child: nothing; libpq's connection closes only in the process that opened it."""
-        _abandoned.append((self._held, self._connection, self._engine))
+        """In a forked child: keep the parent's connection for ever, unused."""
+        keep_for_ever(self._held, self._connection, self._engine)
         self._held = self._connection = self._engine = None
 
     # -- connecting -------------------------------------------------------------------------------------------
@@ -302,7 +303,3 @@ class PostgresSink:
             if failure.kind is ErrorClass.CONFIGURATION:
                 self.close()  # its columns and privileges are read anew
         raise failure from None
-
-
-_abandoned: list[object] = []
-"""Connections of a parent process: kept, because even forgetting one could run its finaliser."""
