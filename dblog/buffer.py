@@ -12,8 +12,9 @@ import time
 from _thread import allocate_lock
 from collections import deque
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from dblog.entry import ITEM_SITE, ITEM_SIZE
 from dblog.ledger import (
     BY_BAND,
     BYTES,
@@ -22,17 +23,13 @@ from dblog.ledger import (
     QUEUED,
     REASON,
 )
-from dblog.levels import BANDS
+from dblog.levels import BAND, BANDS
 
 if TYPE_CHECKING:
-    from dblog.entry import Captured
+    from dblog.entry import Item
     from dblog.ledger import Ledger
 
-__all__ = ["Buffer", "Item"]
-
-Item: TypeAlias = list[Any]
-"""``[seq, size, band, captured]``. A list, because ``seq`` is set inside the critical section, where nothing may be
-allocated that the garbage collector tracks: a collection there could run a finaliser that logs."""
+__all__ = ["Buffer"]
 
 _CHUNK = 128
 """Records moved per lock hold when a batch is taken: callers wait for microseconds, not for a whole batch."""
@@ -50,6 +47,7 @@ class Buffer:
         overflow: one of ``dblog.options.OVERFLOW_POLICIES``.
         block_timeout: seconds a caller waits with ``overflow="block"``.
         high_water: waiting records at which the writer is woken at once.
+        urgent_from: the severity from which a record sets ``urgent``.
     """
 
     __slots__ = (
@@ -61,6 +59,7 @@ class Buffer:
         "_max_bytes",
         "_max_records",
         "_overflow",
+        "_urgent_from",
         "_waiters",
         "_wake",
         "closed",
@@ -70,7 +69,15 @@ class Buffer:
     )
 
     def __init__(
-        self, ledger: Ledger, *, size: int, size_bytes: int, overflow: str, block_timeout: float, high_water: int
+        self,
+        ledger: Ledger,
+        *,
+        size: int,
+        size_bytes: int,
+        overflow: str,
+        block_timeout: float,
+        high_water: int,
+        urgent_from: int = 25,
     ) -> None:
         self.ledger = ledger
         self.parked = True
@@ -85,6 +92,7 @@ class Buffer:
         self._overflow = overflow
         self._block_timeout = block_timeout
         self._high_water = min(high_water, size)
+        self._urgent_from = urgent_from
         self._bands: tuple[deque[Item], ...] = tuple(deque() for _ in range(BANDS))
         self._waiters: deque[Any] = deque()
         # A binary semaphore made of a C lock: unlike threading.Event it can be set from a signal handler
@@ -95,9 +103,17 @@ class Buffer:
     def __len__(self) -> int:
         return self._cells[QUEUED]
 
-    def put(self, captured: Captured, band: int, size: int, may_block: bool = True) -> bool:  # noqa: FBT001, FBT002 - a keyword costs 30 ns per record
-        """Queue one record or count it as dropped; True when the writer has to be woken."""
-        item = [0, size, band, captured]
+    def put(self, item: Item, may_block: bool = True) -> bool:  # noqa: FBT001, FBT002 - a keyword costs 30 ns per record
+        """Queue one record or count it as dropped; True when the writer has to be woken.
+
+        Nothing may be allocated inside the critical section that the garbage collector tracks: a collection there
+        could run a finaliser that logs.
+        """
+        size = item[ITEM_SIZE]
+        severity = item[ITEM_SITE][1]
+        band = BAND[severity]
+        if severity >= self._urgent_from:
+            self.urgent = True
         cells = self._cells
         deadline = None
         while True:
@@ -127,18 +143,19 @@ class Buffer:
             return self._wait_for_room(size, deadline)
         with self._lock:
             while self._full(size):
-                live = [deq for deq in self._bands if deq]
+                live = [(lowest, deq) for lowest, deq in enumerate(self._bands) if deq]
                 if not live:
                     return False
+                lowest, victims = live[0]
                 if self._overflow == "drop_oldest":
-                    victims = min(live, key=lambda deq: deq[0][0])
-                else:
-                    victims = live[0]
-                    if band <= self._bands.index(victims):
-                        return False
-                seq, freed, lowest, _ = victims.popleft()
-                self.ledger.lose(QUEUED, seq, _EVICTED, lowest, freed)
+                    victims = min((deq for _, deq in live), key=lambda deq: deq[0][0])
+                elif band <= lowest:
+                    return False
+                self._lose(victims.popleft(), _EVICTED)
         return True
+
+    def _lose(self, item: Item, reason: int) -> None:
+        self.ledger.lose(QUEUED, item[0], reason, BAND[item[ITEM_SITE][1]], item[ITEM_SIZE])
 
     def _full(self, size: int) -> bool:
         cells = self._cells
@@ -182,8 +199,8 @@ class Buffer:
         cells = self._cells
         while len(taken) < limit and room > 0:
             with self._lock:
-                chunk = self._pop(min(_CHUNK, limit - len(taken)), room, first=not taken)
-                count, freed = len(chunk), sum(item[1] for item in chunk)
+                chunk, freed = self._pop(min(_CHUNK, limit - len(taken)), room, first=not taken)
+                count = len(chunk)
                 cells[QUEUED] -= count
                 cells[IN_FLIGHT] += count
                 cells[BYTES] -= freed
@@ -194,25 +211,24 @@ class Buffer:
         self._release_waiters()
         return taken
 
-    def _pop(self, limit: int, room: int, *, first: bool) -> list[Item]:
+    def _pop(self, limit: int, room: int, *, first: bool) -> tuple[list[Item], int]:
+        """At most ``limit`` items and ``room`` bytes, but ``first`` at least one; and their bytes."""
         live = [deq for deq in self._bands if deq]
         if len(live) == 1:
-            (only,) = live
-            chunk = [only.popleft() for _ in range(min(limit, len(only)))]
+            popleft = live[0].popleft
+            chunk = [popleft() for _ in range(min(limit, len(live[0])))]
         else:
             chunk = sorted(chain.from_iterable(islice(deq, limit) for deq in live))[:limit]
             last = chunk[-1][0] if chunk else 0
             for deq in live:
                 while deq and deq[0][0] <= last:
                     deq.popleft()
-        total = 0
-        for index, item in enumerate(chunk):
-            total += item[1]
-            if total > room and not (first and index == 0):
-                for surplus in reversed(chunk[index:]):
-                    self._bands[surplus[2]].appendleft(surplus)
-                return chunk[:index]
-        return chunk
+        total = sum([item[ITEM_SIZE] for item in chunk])
+        while total > room and len(chunk) > first:
+            surplus = chunk.pop()
+            total -= surplus[ITEM_SIZE]
+            self._bands[BAND[surplus[ITEM_SITE][1]]].appendleft(surplus)
+        return chunk, total
 
     def oldest_seq(self) -> int | None:
         """The lowest ``seq`` waiting, None when nothing waits."""
@@ -232,8 +248,7 @@ class Buffer:
             while deq:
                 with self._lock:
                     if deq:
-                        seq, freed, band, _ = deq.popleft()
-                        self.ledger.lose(QUEUED, seq, reason, band, freed)
+                        self._lose(deq.popleft(), reason)
                         count += 1
         self._release_waiters()
         return count

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from dblog import salvage
 from dblog.context import _current
 from dblog.entry import ENTRY_BYTES, ID_FIELDS
 from dblog.levels import severity_of
 from dblog.plain import REDACTED, clean, normal_key
+from dblog.salvage import Salvage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dblog.entry import Caught
+    from dblog.entry import Item
     from dblog.options import Options
 
 __all__ = ["Capture"]
@@ -68,13 +68,10 @@ class _Plan(NamedTuple):
 
 
 class Capture:
-    """Captures records for one handler: ``capture(record) -> (captured, severity, size)``; raises only BaseException.
-
-    ``captured`` is a ``LogEntry``, or the small tuple ``dblog.entry.expand`` makes one of; ``size`` the bytes held.
-    """
+    """Captures records for one handler: ``capture(record) -> Item``; raises only BaseException."""
 
     def __init__(self, options: Options) -> None:
-        self._salvage = salvage.Salvage(options)
+        self.salvage = Salvage(options)
         self._redact = options.redact_keys
         self._patterns = options.redact_patterns
         self._max_attributes = options.max_attributes
@@ -85,14 +82,15 @@ class Capture:
         self._names: dict[Any, str | None] = {None: None}
         self._bound: dict[int, tuple[Mapping[str, object], dict[str, object]]] = {}
 
-    def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Caught:
+    def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None = None) -> Item:
         """Capture one record; ``formatter`` is used only to format its exception."""
         try:
-            return self._fast(record)
+            return self.fast(record)
         except Exception:  # noqa: BLE001 - whatever it was, the slow path is total
-            return self._salvage(record, formatter)
+            return self.salvage(record, formatter)
 
-    def _fast(self, record: logging.LogRecord) -> Caught:
+    def fast(self, record: logging.LogRecord) -> Item:
+        """The item of an ordinary record; any exception means that ``salvage`` has to be asked."""
         fields = record.__dict__
         if fields["exc_info"] or fields["exc_text"] or fields["stack_info"]:
             raise _Unusual
@@ -102,15 +100,15 @@ class Capture:
             message = record.getMessage()
         elif args:
             message = template % args
-        if not args:
-            template = None
         size = ENTRY_BYTES + len(message)
         if type(message) is not str or "\0" in message or size > self._fast_bytes or self._patterns:
             raise _Unusual
         if not message.isascii():
             message.encode()  # raises for a lone surrogate
             size += 3 * len(message)
-        if args and (type(template) is not str or len(template) > self._fast_bytes or not template.isascii()):
+        if not args:
+            template = None
+        elif type(template) is not str or len(template) > self._fast_bytes or not template.isascii():
             raise _Unusual
         where = (
             fields["name"],
@@ -124,6 +122,12 @@ class Capture:
         site = self._sites.get(where) or self._site(where)
         thread = fields["threadName"]
         thread = self._names[thread] if thread in self._names else self._name(thread)
+        if _HAS_TASK_NAME:
+            task = fields.get("taskName")
+            if task is not None and not _harmless(task):
+                raise _Unusual
+        else:
+            task = None if _running_loop() is None else _task_name()
         context = _current.get()
         ids = context[0]
         metadata = None
@@ -132,7 +136,7 @@ class Capture:
             if metadata is not None:
                 size += len(metadata) if metadata.isascii() else 4 * len(metadata)
         moment = int(fields["created"] * 1e6 + 0.5)
-        return (moment, site, message, template, metadata, thread, _task_name(fields), ids), site[1], size
+        return [0, moment, site, message, template, metadata, thread, task, ids, None, size]
 
     def _site(self, where: tuple[Any, ...]) -> tuple[Any, ...]:
         """The checked columns of one call site; raises for anything that is not exactly what logging makes."""
@@ -217,7 +221,7 @@ class Capture:
         if known is None or known[0] is not bound:
             if len(self._bound) >= _CACHED:
                 self._bound.clear()
-            known = self._bound[id(bound)] = (bound, self._salvage.redacted(bound))
+            known = self._bound[id(bound)] = (bound, self.salvage.redacted(bound))
         return known[1]
 
 
@@ -230,7 +234,7 @@ def _override(
         value = fields[key]
         if value is None:
             continue
-        if type(value) is not str or len(value) > _MAX_ID or not value.isascii() or "\0" in value:
+        if not _harmless(value):
             raise _Unusual
         merged[slot] = value
     return tuple(merged)
@@ -240,20 +244,18 @@ def _finite(attributes: dict[str, object]) -> bool:
     return all(type(value) is not float or math.isfinite(value) for value in attributes.values())
 
 
-if sys.version_info >= (3, 12):
+def _harmless(value: object) -> bool:
+    return type(value) is str and len(value) <= _MAX_ID and value.isascii() and "\0" not in value
 
-    def _task_name(fields: dict[str, Any]) -> str | None:
-        name = fields.get("taskName")
-        if name is not None and (type(name) is not str or len(name) > _MAX_ID or not name.isascii() or "\0" in name):
+
+_HAS_TASK_NAME = sys.version_info >= (3, 12)
+if not _HAS_TASK_NAME:  # LogRecord.taskName came with Python 3.12
+    from asyncio import _get_running_loop as _running_loop  # the public one raises, which costs more than the rest
+    from asyncio import current_task
+
+    def _task_name() -> str | None:
+        task = current_task()
+        name = None if task is None else task.get_name()
+        if name is not None and not _harmless(name):
             raise _Unusual
         return name
-
-else:
-
-    def _task_name(_fields: dict[str, Any]) -> str | None:
-        """Python 3.11 has no ``LogRecord.taskName``; without asyncio imported there is no task."""
-        asyncio = sys.modules.get("asyncio")
-        if asyncio is None or asyncio._get_running_loop() is None:  # noqa: SLF001 - the public one raises, which costs more
-            return None
-        task = asyncio.current_task()
-        return None if task is None else clean(str(task.get_name()))[:_MAX_ID]

@@ -27,7 +27,7 @@ from dblog.watchdog import watchdog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dblog.buffer import Item
+    from dblog.entry import Item
     from dblog.ledger import Ledger
     from dblog.sink import Row, Sink
 
@@ -92,7 +92,7 @@ class Delivery:
     def load(self, items: list[Item]) -> None:
         """Take a batch in hand."""
         now = time.time_ns() // 1000
-        self._groups.append(_Group([(seq, clamp(expand(captured), now)) for seq, _, _, captured in items]))
+        self._groups.append(_Group([(item[0], clamp(expand(item), now)) for item in items]))
 
     def suspect(self) -> None:
         """The thread was interrupted at an unknown place: anything in hand may be stored already."""

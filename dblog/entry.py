@@ -16,7 +16,7 @@ import orjson
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["ENTRY_BYTES", "ID_FIELDS", "Captured", "Caught", "LogEntry", "expand"]
+__all__ = ["ENTRY_BYTES", "ID_FIELDS", "ITEM_SITE", "ITEM_SIZE", "Item", "LogEntry", "compact", "expand"]
 
 ID_FIELDS = (
     "user_id",
@@ -106,24 +106,40 @@ class LogEntry(NamedTuple):
         return cls(time.time_ns() // 1000, level, severity, logger, message, metadata=metadata, **fields)
 
 
-Captured: TypeAlias = "LogEntry | tuple[Any, ...]"
-"""What waits in the queue: an entry, or ``(timestamp, site, message, template, metadata, thread, async_task, ids)``.
+Item: TypeAlias = list[Any]
+"""What capture makes and the queue holds, a third of an entry's size; the writer expands it:
 
-``site`` is ``(level, severity, logger, module, function, pathname, lineno)``, one tuple per call site. The
-small tuple is a third of an entry, in the caller's time and in the queue's memory; the writer expands it.
+``[seq, timestamp, site, message, template, metadata, thread, async_task, ids, rest, size]``
+
+``seq`` is set inside the buffer's critical section: that is why it is a list, not a tuple. ``site`` is
+``(level, severity, logger, module, function, pathname, lineno)``, one tuple per call site; ``rest`` a dict of
+further fields of the entry, or None; ``size`` the bytes held.
 """
-
-Caught: TypeAlias = "tuple[Captured, int, int]"
-"""``(captured, severity, size)``: with its severity number and the bytes it holds."""
+ITEM_SITE, ITEM_SIZE = 2, 10
 
 _new = tuple.__new__
 
 
-def expand(captured: Captured) -> LogEntry:
-    """The entry of what was captured."""
-    if type(captured) is LogEntry:
-        return captured
-    moment, site, message, template, metadata, thread, task, ids = captured
+def expand(item: Item) -> LogEntry:
+    """The entry of an item."""
+    _, moment, site, message, template, metadata, thread, task, ids, rest, _ = item
     level, severity, logger, module, function, pathname, lineno = site
     head = (moment, level, severity, logger, message, template, metadata, module, function, pathname, lineno)
-    return _new(LogEntry, (*head, thread, task, None, None, None, *ids, None, None, None, None, None, None, None))
+    entry = _new(LogEntry, (*head, thread, task, None, None, None, *ids, None, None, None, None, None, None, None))
+    return entry if rest is None else entry._replace(**rest)
+
+
+def compact(entry: LogEntry, **rest: Any) -> Item:
+    """The item of an entry, whose other fields travel as they are."""
+    site = (entry.level, entry.severity, entry.logger, entry.module, entry.function, entry.pathname, entry.lineno)
+    size = ENTRY_BYTES + sum(4 * len(text) for text in (entry.message, entry.metadata, entry.exc_text) if text)
+    for name in ("exc_type", "exc_message", "exc_text", "service", "host", "pid", "id"):
+        if getattr(entry, name) is not None:
+            rest[name] = getattr(entry, name)
+    return [
+        *(0, entry.timestamp, site, entry.message, entry.template, entry.metadata, entry.thread, entry.async_task),
+        *(entry[_FIRST_ID : _FIRST_ID + len(ID_FIELDS)], rest or None, size),
+    ]
+
+
+_FIRST_ID = LogEntry._fields.index(ID_FIELDS[0])

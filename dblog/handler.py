@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dblog import lifecycle
 from dblog.capture import Capture
-from dblog.entry import ENTRY_BYTES
+from dblog.entry import compact
 from dblog.errors import ConfigurationError
 from dblog.guard import MAX_DEPTH, OWN, here
 from dblog.ledger import REASON
@@ -78,8 +78,8 @@ class DatabaseHandler(logging.Handler):
         self.options = checked
         self._secret = (password, password_file)
         self._open: Callable[[Origin], Sink] | None = None
-        self._capture = Capture(checked)
-        self._flush_severity = severity_of(checked.flush_level)
+        capture = Capture(checked)
+        self._fast, self._salvage = capture.fast, capture.salvage
         number = next(_numbers)
         self._default_name = "dblog" if number == 1 else f"dblog-{number}"
         if sum(target is not None for target in (url, engine, sink)) > 1:
@@ -123,52 +123,52 @@ class DatabaseHandler(logging.Handler):
 
     # -- records in -------------------------------------------------------------------------------------------
 
-    def handle(self, record: logging.LogRecord) -> bool:  # type: ignore[override]  # 3.12 returns the record, 3.11 a bool
+    def handle(self, record: logging.LogRecord, filtered: bool = False) -> bool:  # type: ignore[override]  # noqa: FBT001, FBT002 - 3.12 returns the record; a keyword costs 30 ns
         """Filter, capture and queue one record; takes no handler lock, raises nothing but BaseException."""
-        if self.filters:
-            try:
-                passed: Any = self.filter(record)
-            except Exception:  # noqa: BLE001 - a user's filter must not break the application
-                self._writer.ledger.refuse(_CAPTURE, 0)
+        if self.filters and not filtered:
+            passed = self._filtered(record)
+            if passed is None:
                 return False
-            if not passed:
-                return False
-            if isinstance(passed, logging.LogRecord):
-                record = passed
-        self.emit(record)
-        return True
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Capture and queue one record that passed the filters."""
+            record = passed
         depth = here.depth
         if depth >= MAX_DEPTH:
             self._writer.ledger.refuse(_SELF if depth >= OWN else _REENTRANT, _band(record))
-            return
+            return True
         here.depth = depth + 1
         try:
-            captured, severity, size = self._capture(record, self.formatter)
+            try:
+                item = self._fast(record)
+            except Exception:  # noqa: BLE001 - anything unusual
+                item = self._salvage(record, self.formatter)
         except BaseException as error:
             self._writer.ledger.refuse(_CAPTURE, _band(record))
             if not isinstance(error, Exception):
                 raise
-            return
+            return True
         finally:
             here.depth = depth
         writer = self._writer
-        buffer = writer.buffer
-        if severity >= self._flush_severity:
-            buffer.urgent = True
-        if buffer.put(captured, BAND[severity], size, depth == 0):
+        if writer.buffer.put(item, depth == 0):
             writer.wake()
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Capture and queue one record that passed the filters."""
+        self.handle(record, True)  # noqa: FBT003 - see handle
+
+    def _filtered(self, record: logging.LogRecord) -> logging.LogRecord | None:
+        """The record the filters let pass, which from Python 3.12 on can be another one; None when they do not."""
+        try:
+            passed: Any = self.filter(record)
+        except Exception:  # noqa: BLE001 - a user's filter must not break the application
+            self._writer.ledger.refuse(_CAPTURE, 0)
+            return None
+        return passed if isinstance(passed, logging.LogRecord) else record if passed else None
 
     def enqueue(self, entry: LogEntry) -> None:
         """Queue an entry made by hand; it is repaired where it would not be storable."""
-        entry = repair(entry)
-        size = ENTRY_BYTES + sum(len(part) for part in (entry.message, entry.metadata or "", entry.exc_text or ""))
         writer = self._writer
-        if entry.severity >= self._flush_severity:
-            writer.buffer.urgent = True
-        if writer.buffer.put(entry, BAND[entry.severity], size, here.depth == 0):
+        if writer.buffer.put(compact(repair(entry)), here.depth == 0):
             writer.wake()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name

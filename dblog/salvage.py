@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from dblog.context import _current
-from dblog.entry import ENTRY_BYTES, ID_FIELDS, LogEntry
+from dblog.entry import ID_FIELDS, LogEntry, compact
 from dblog.levels import severity_of
 from dblog.plain import REDACTED, Limits, clean, plain, text
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Mapping
 
+    from dblog.entry import Item
     from dblog.options import Options
 
 __all__ = ["Notes", "Salvage", "cut", "with_notes"]
@@ -100,7 +101,7 @@ def with_notes(metadata: str | None, notes: Mapping[str, Any]) -> str | None:
 
 
 class Salvage:
-    """The total capture of one handler: ``salvage(record, formatter) -> (entry, severity, size)``."""
+    """The total capture of one handler: ``salvage(record, formatter) -> Item``."""
 
     def __init__(self, options: Options) -> None:
         self._redact = options.redact_keys
@@ -110,7 +111,7 @@ class Salvage:
             max_depth=options.max_depth, max_attributes=options.max_attributes, max_bytes=options.max_record_bytes
         )
 
-    def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> tuple[LogEntry, int, int]:
+    def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Item:
         notes = Notes()
         fields = record.__dict__
         message, template = self._message(record, notes)
@@ -140,12 +141,11 @@ class Salvage:
             thread=_name(fields.get("threadName"), notes),
             async_task=_name(fields.get("taskName") or _current_task_name(), notes),
             exc_type=exc_type,
-            exc_message=exc_message,
+            exc_message=exc_message or None,
             exc_text=exc_text,
             **dict(zip(ID_FIELDS, ids, strict=True)),
         )
-        size = ENTRY_BYTES + sum(share.values()) + len(exc_message or "")
-        return entry, severity, size
+        return compact(entry)
 
     def redacted(self, bound: Mapping[str, object]) -> dict[str, object]:
         """A context's attributes with this handler's keys and patterns redacted."""
