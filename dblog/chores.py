@@ -52,6 +52,8 @@ class Chores:
         """A loss row that could not be written yet; its id stays, so that a resend is no second row."""
         self._next_loss = self._next_beat = self._next_tick = 0.0
         self._next_prune = time.monotonic()
+        self._behind = False
+        """The last look found rows to prune: there may be more."""
 
     def after_batch(self) -> None:
         """A batch was stored: what is due now."""
@@ -64,7 +66,7 @@ class Chores:
             self._beat(now)
         if now >= self._next_tick:
             self._tick(now)
-        if now >= self._next_prune + _PRUNE_OVERDUE:
+        if now >= self._next_prune + (0.0 if self._behind else _PRUNE_OVERDUE):
             self._prune(now)
 
     def state_changed(self) -> None:
@@ -118,8 +120,8 @@ class Chores:
         self._guarded(lambda: self._sink.report(Status(self._writer.origin, time.time_ns() // 1000, stats)))
 
     def _prune(self, now: float) -> None:
-        more = self._guarded(lambda: self._sink.prune(_PRUNE_BUDGET))
-        self._next_prune = now + (4 * _PRUNE_BUDGET if more else _PRUNE_EVERY)
+        self._behind = bool(self._guarded(lambda: self._sink.prune(_PRUNE_BUDGET)))
+        self._next_prune = now + (4 * _PRUNE_BUDGET if self._behind else _PRUNE_EVERY)
 
     def _tick(self, now: float, state: str | None = None) -> None:
         self._next_tick = now + _TICK_EVERY
