@@ -106,7 +106,7 @@ def test_the_readme_s_first_screen() -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_named_exist_with_their_flags(path: Path) -> None:
     """No document names a command or flag that is not there."""
-    for command, rest in re.findall(r"(?:^|[`/ ])dblog ([a-z]+)\b([^|`\n]*)", "\n".join(quoted(path))):
+    for command, rest in re.findall(r"(?:^|[`/ ])dblog ([a-z]+)\b([^|`\n]*)", "\n".join(quoted(path)), re.MULTILINE):
         assert command in COMMANDS, f"dblog {command}"
         flags = {flag for parameter in COMMANDS[command].params for flag in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= flags | {"--help"}, f"dblog {command}{rest}"
