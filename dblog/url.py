@@ -8,6 +8,7 @@ changes nothing but speed. Importing this module does not import SQLAlchemy.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
 import urllib.parse
@@ -137,12 +138,13 @@ def _parse(url: object) -> URL:
     if not isinstance(url, (str, URL)):
         msg = f"a database URL is a str or a sqlalchemy URL, not {type(url).__name__}"
         raise ConfigurationError(msg)
-    try:
+    parsed = None
+    with contextlib.suppress(ArgumentError, ValueError):
         parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        # Neither the cause nor its text may travel on: both can hold a piece of the password.
+    if parsed is None:
+        # Not from within a handler: the cause can hold a piece of the password, and would travel on as the context.
         msg = f"{safe_url(url)} is not a database URL: {_EXAMPLES}"
-        raise ConfigurationError(msg) from None
+        raise ConfigurationError(msg)
     if parsed.drivername not in _POSTGRES | _SQLITE:
         msg = f"{safe_url(url)}: dblog stores in Postgres or SQLite only: {_EXAMPLES}"
         raise ConfigurationError(msg)
