@@ -25,6 +25,7 @@ from dblog.diagnostics import complain
 from dblog.errors import ErrorClass
 from dblog.guard import OWN, here, own_thread
 from dblog.ledger import BYTES, EMITTED, IN_FLIGHT, QUEUED, REASON, Ledger, Stats
+from dblog.levels import severity_of
 from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Writer:
             size_bytes=options.queue_bytes,
             overflow=options.overflow,
             block_timeout=options.block_timeout,
-            high_water=options.batch_size,
+            high_water=options.queue_size // 2,
+            urgent_from=severity_of(options.flush_level),
         )
         self.state = "DETACHED"
         self.last_error: str | None = None
@@ -232,9 +234,11 @@ class Writer:
         self.buffer.parked = True
         self._settle()
         lifecycle.forget(self)
-        late = self.stats().dropped_by.get("deadline")
+        stats = self.stats()
+        late = stats.in_flight + stats.dropped_by.get("deadline", 0)
         if late:
-            complain(f"{self.name}:deadline", f"{self.name}: {late} records were lost: no database took them in time")
+            line = f"{self.name}: {late} records are not known to be stored: the database did not take them in time"
+            complain(f"{self.name}:deadline", line)
 
     # -- the thread -------------------------------------------------------------------------------------------
 
@@ -254,10 +258,10 @@ class Writer:
             self._thread = threading.Thread(target=self._main, name=f"dblog-{self.name}", daemon=True)
             lifecycle.remember(self)
             self._thread.start()
-        except RuntimeError:
+        except RuntimeError as error:
             self._thread = None
             self._no_thread_until = time.monotonic() + 1.0
-            if threading.main_thread().is_alive():  # at exit it is expected, and nothing is lost by it
+            if "shutdown" not in str(error):  # Python 3.12 and later, at exit: expected, and nothing is lost by it
                 complain("thread", "no thread can be started: records are stored by their callers")
             return False
         finally:
