@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_attempts, make_conninfo
 from sqlalchemy import event
 
 from dblog.errors import ErrorClass, StoreError
@@ -203,7 +203,10 @@ class PostgresSink:
         if conninfo is None:
             return ""
         try:
-            return ask(make_conninfo(**conninfo), _LOOK)
+            # One per address: names are resolved here, because libpq would do so holding the interpreter.
+            places = [make_conninfo("", **place) for place in conninfo_attempts(conninfo)]
+            answers = (ask(place, _LOOK / len(places)) for place in places)
+            return next((answer for answer in answers if answer is not None), None)
         except Exception:  # noqa: BLE001 - a look, nothing more
             return None
 

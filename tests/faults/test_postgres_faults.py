@@ -287,6 +287,19 @@ def test_what_a_server_answers(served: Served) -> None:
         closing.result()
 
 
+def test_a_look_at_several_places(served: Served) -> None:
+    """The look goes by name and by list, as the connection does."""
+    port = served.server.port
+    for place in (f"localhost:{port}/dblog", f"/dblog?host=127.0.0.1:1&host=localhost:{port}"):
+        handler = DatabaseHandler(f"postgresql://postgres@{place}")
+        sink = handler._writer._sink
+        assert sink is not None
+        assert sink.reachable(), place
+    served.server.stop("immediate")
+    assert not sink.reachable()
+    served.server.start()
+
+
 # -- B6, B7, B9: a server that cannot -------------------------------------------------------------------------
 
 
