@@ -138,7 +138,7 @@ class Chores:
     def _guarded(self, chore: Callable[[], object]) -> object:
         """The chore's result, True for None; None when the database does not take it now."""
         try:
-            with watchdog.limit(self._writer.options.operation_timeout, self._sink.abort):
+            with watchdog.limit(self._writer.patience(), self._sink.abort):
                 result = chore()
         except StoreError as error:
             self._writer.last_error = str(error)

@@ -60,7 +60,7 @@ class Delivery:
         ledger: counts what becomes of them.
         name: the handler's name, for observers.
         instance_id: names the writer in dead letters.
-        timeout: seconds one operation may take, enforced from outside the driver.
+        timeout: seconds one operation may take now, enforced from outside the driver.
         pause: waits before the next attempt; False when there is no time left for one.
     """
 
@@ -71,7 +71,7 @@ class Delivery:
         *,
         name: str,
         instance_id: UUID,
-        timeout: float,
+        timeout: Callable[[], float],
         pause: Callable[[StoreError], bool],
     ) -> None:
         self._sink = sink
@@ -116,7 +116,7 @@ class Delivery:
         group.attempts += 1
         started = time.perf_counter()
         try:
-            with watchdog.limit(self._timeout, self._sink.abort):
+            with watchdog.limit(self._timeout(), self._sink.abort):
                 self._sink.write(group.rows, replay=group.replay)
         except StoreError as error:
             failure = error
@@ -161,7 +161,7 @@ class Delivery:
         """Have the days made that these rows lack; rows of a day the database refuses move to now."""
         now = time.time_ns() // 1000
         try:
-            with watchdog.limit(self._timeout, self._sink.abort):
+            with watchdog.limit(self._timeout(), self._sink.abort):
                 refused = set(self._sink.refused_days(group.rows))
         except StoreError as error:
             return self._pause(error)
@@ -220,7 +220,7 @@ class Delivery:
         while self._letters:
             batch = self._letters[:size]
             try:
-                with watchdog.limit(self._timeout, self._sink.abort):
+                with watchdog.limit(self._timeout(), self._sink.abort):
                     self._sink.dead_letter(batch)
             except StoreError as error:
                 if error.kind is not ErrorClass.POISON:

@@ -40,6 +40,8 @@ _PARK_AFTER = 1.0
 _PROBE_EVERY = 0.5
 _REACHABLE_RETRY = 5.0
 """Seconds between two attempts at most while the database answers: no cheaper look would tell that it is mended."""
+_LAST_PATIENCE = 1.0
+"""Seconds the last operation gets although its deadline is over: a database that is well needs less."""
 _DEADLINE, _CLOSED = REASON["deadline"], REASON["closed"]
 
 
@@ -117,7 +119,7 @@ class Writer:
             self.ledger,
             name=self.name,
             instance_id=self.origin.instance_id,
-            timeout=self.options.operation_timeout,
+            timeout=self.patience,
             pause=self._pause,
         )
         self._chores = Chores(self, sink, self._delivery)
@@ -125,6 +127,13 @@ class Writer:
         self.state = "NEW"
         if len(self.buffer):
             self.wake()
+
+    def patience(self) -> float:
+        """Seconds an operation that begins now may take: no longer than until the end, if that is near."""
+        patience = self.options.operation_timeout
+        if self._deadline is None:
+            return patience
+        return min(patience, max(self._deadline - time.monotonic(), _LAST_PATIENCE))
 
     def stats(self) -> Stats:
         """One exact snapshot."""

@@ -23,6 +23,7 @@ from dblog.repair import DAY_US
 from dblog.store.errors import postgres_error
 from dblog.store.probe import ask
 from dblog.testing import assert_conserved
+from dblog.writer import Writer
 from tests.oracle import exactly_once, execute, hold, logging_to, rows, seqs, until
 from tests.proxy import FaultProxy
 
@@ -122,6 +123,25 @@ def test_a_frozen_server(served: Served, seconds: float) -> None:
             until(lambda: _state(handler) == "RUNNING", say=handler.stats)
         assert handler.flush(20), handler.stats()
         exactly_once(served.owner, handler)
+
+
+def test_a_frozen_server_at_the_end(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a thread the caller himself stores what waits, but for no longer than he has."""
+    monkeypatch.setattr(Writer, "_start", lambda _: False)
+    with logging_to(served.url, shutdown_timeout=0.5, operation_timeout=15) as (logger, handler):
+        logger.info("stored by the caller")
+        assert handler.stats().stored == 1
+        monkeypatch.setattr(Writer, "wake", lambda _: None)
+        logger.info("too late")
+        monkeypatch.undo()
+        served.server.freeze()
+        began = time.monotonic()
+        handler.close()
+        assert time.monotonic() - began < 5
+        served.server.thaw()
+        stats = handler.stats()
+        assert_conserved(stats)
+        assert (stats.stored, stats.dropped_by) == (1, {"deadline": 1})
 
 
 @pytest.mark.parametrize("cycles", [4, pytest.param(20, marks=pytest.mark.long)])
@@ -290,13 +310,11 @@ def test_what_a_server_answers(served: Served) -> None:
 def test_a_look_at_several_places(served: Served) -> None:
     """The look goes by name and by list, as the connection does."""
     port = served.server.port
-    for place in (f"localhost:{port}/dblog", f"/dblog?host=127.0.0.1:1&host=localhost:{port}"):
-        handler = DatabaseHandler(f"postgresql://postgres@{place}")
-        sink = handler._writer._sink
-        assert sink is not None
-        assert sink.reachable(), place
+    places = (f"localhost:{port}/dblog", f"/dblog?host=127.0.0.1:1&host=localhost:{port}")
+    sinks = [DatabaseHandler(f"postgresql://postgres@{place}")._writer._sink for place in places]
+    assert [sink is not None and sink.reachable() for sink in sinks] == [True, True]
     served.server.stop("immediate")
-    assert not sink.reachable()
+    assert [sink is not None and sink.reachable() for sink in sinks] == [False, False]
     served.server.start()
 
 
