@@ -14,7 +14,7 @@ from collections import deque
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from dblog.entry import ITEM_SITE, ITEM_SIZE
+from dblog.item import ITEM_SITE, ITEM_SIZE
 from dblog.ledger import (
     BY_BAND,
     BYTES,
@@ -26,7 +26,7 @@ from dblog.ledger import (
 from dblog.levels import BAND, BANDS
 
 if TYPE_CHECKING:
-    from dblog.entry import Item
+    from dblog.item import Item
     from dblog.ledger import Ledger
 
 __all__ = ["Buffer"]
@@ -103,7 +103,7 @@ class Buffer:
     def __len__(self) -> int:
         return self._cells[QUEUED]
 
-    def put(self, item: Item, may_block: bool = True) -> bool:  # noqa: FBT001, FBT002 - a keyword costs 30 ns per record
+    def put(self, item: Item, may_block: bool = True) -> bool:
         """Queue one record or count it as dropped; True when the writer has to be woken.
 
         Nothing may be allocated inside the critical section that the garbage collector tracks: a collection there
@@ -119,7 +119,7 @@ class Buffer:
         while True:
             with self._lock:
                 # Straight-line until append: see the module docstring of dblog.ledger.
-                if cells[QUEUED] < self._max_records and cells[BYTES] + size <= self._max_bytes and not self.closed:
+                if cells[QUEUED] < self._max_records and cells[BYTES] + size <= self._max_bytes:
                     cells[EMITTED] = item[0] = cells[EMITTED] + 1
                     cells[BY_BAND + band] += 1
                     cells[QUEUED] += 1
@@ -239,6 +239,7 @@ class Buffer:
         """From now on every ``put`` is counted as dropped{closed}."""
         with self._lock:
             self.closed = True
+            self._max_records = -1
         self._release_waiters()
 
     def discard(self, reason: int) -> int:

@@ -13,14 +13,12 @@ starts afresh and accepts everything.
 from __future__ import annotations
 
 import logging
-import math
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import orjson
-
 from dblog.context import _current
-from dblog.entry import ENTRY_BYTES, ID_FIELDS
+from dblog.entry import ID_FIELDS
+from dblog.item import ENTRY_BYTES
 from dblog.levels import severity_of
 from dblog.plain import REDACTED, clean, normal_key
 from dblog.salvage import Salvage
@@ -28,7 +26,7 @@ from dblog.salvage import Salvage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dblog.entry import Item
+    from dblog.item import Item
     from dblog.options import Options
 
 __all__ = ["Capture"]
@@ -43,15 +41,8 @@ _NUMBERS = frozenset((int, float, bool, type(None)))
 _CACHED = 4096
 """Call sites, key sets and thread names remembered at most; then the cache starts afresh."""
 _MAX_ID = 512
-
-_dumps = orjson.dumps
-# What orjson would write of itself but `plain` writes otherwise is refused: subclasses, dataclasses, times.
-_STRICT = (
-    orjson.OPT_STRICT_INTEGER
-    | orjson.OPT_PASSTHROUGH_SUBCLASS
-    | orjson.OPT_PASSTHROUGH_DATACLASS
-    | orjson.OPT_PASSTHROUGH_DATETIME
-)
+_ATTRIBUTE_BYTES = 64
+"""What an extra costs beside its text: its place in a dict, its number."""
 
 
 class _Unusual(Exception):  # noqa: N818 - a way out of the fast path, not an error
@@ -79,7 +70,7 @@ class Capture:
         self._fast_bytes = options.max_record_bytes // 4
         self._sites: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self._plans: dict[tuple[str, ...], _Plan] = {}
-        self._names: dict[Any, str | None] = {None: None}
+        self._names: set[str] = set()
         self._bound: dict[int, tuple[Mapping[str, object], dict[str, object]]] = {}
 
     def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None = None) -> Item:
@@ -90,16 +81,33 @@ class Capture:
             return self.salvage(record, formatter)
 
     def fast(self, record: logging.LogRecord) -> Item:
-        """The item of an ordinary record; any exception means that ``salvage`` has to be asked."""
-        fields = record.__dict__
-        if fields["exc_info"] or fields["exc_text"] or fields["stack_info"]:
+        """The item of an ordinary record; any exception means that ``salvage`` has to be asked.
+
+        Attributes are read before ``__dict__`` is: until somebody asks for it, CPython keeps them beside the object.
+        """
+        if record.exc_info or record.exc_text or record.stack_info:
             raise _Unusual
-        template = message = fields["msg"]
-        args = fields["args"]
+        template = message = record.msg
+        args = record.args
+        where = (
+            record.name,
+            record.levelno,
+            record.levelname,
+            record.pathname,
+            record.lineno,
+            record.funcName,
+            record.module,
+        )
+        thread = record.threadName
+        moment = int(record.created * 1e6 + 0.5)
+        if _HAS_TASK_NAME:
+            task = record.taskName
+        else:
+            task = None if _running_loop() is None else _task_name()
         if type(record) is not logging.LogRecord:
             message = record.getMessage()
         elif args:
-            message = template % args
+            message = template % args  # type: ignore[operator]  # str in all but odd records, which raise here
         size = ENTRY_BYTES + len(message)
         if type(message) is not str or "\0" in message or size > self._fast_bytes or self._patterns:
             raise _Unusual
@@ -110,32 +118,18 @@ class Capture:
             template = None
         elif type(template) is not str or len(template) > self._fast_bytes or not template.isascii():
             raise _Unusual
-        where = (
-            fields["name"],
-            fields["levelno"],
-            fields["levelname"],
-            fields["pathname"],
-            fields["lineno"],
-            fields["funcName"],
-            fields["module"],
-        )
         site = self._sites.get(where) or self._site(where)
-        thread = fields["threadName"]
-        thread = self._names[thread] if thread in self._names else self._name(thread)
-        if _HAS_TASK_NAME:
-            task = fields.get("taskName")
-            if task is not None and not _harmless(task):
-                raise _Unusual
-        else:
-            task = None if _running_loop() is None else _task_name()
+        if type(thread) is not str or thread not in self._names:  # a subclass can look like one that was seen
+            self._name(thread)
+        if task is not None and not _harmless(task):
+            raise _Unusual
         context = _current.get()
         ids = context[0]
+        fields = record.__dict__
         metadata = None
         if len(fields) != _PLAIN_COUNT or next(reversed(fields)) != _PLAIN_LAST or context[1]:
-            metadata, ids = self._extras(fields, ids, context[1])
-            if metadata is not None:
-                size += len(metadata) if metadata.isascii() else 4 * len(metadata)
-        moment = int(fields["created"] * 1e6 + 0.5)
+            metadata, ids, held = self._extras(fields, ids, context[1])
+            size += held
         return [0, moment, site, message, template, metadata, thread, task, ids, None, size]
 
     def _site(self, where: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -155,51 +149,48 @@ class Capture:
         self._sites[where] = site
         return site
 
-    def _name(self, name: object) -> str | None:
+    def _name(self, name: object) -> None:
+        if name is None:
+            return
         if type(name) is not str or clean(name) != name or len(name) > _MAX_ID:
             raise _Unusual
         if len(self._names) >= _CACHED:
-            self._names = {None: None}
-        self._names[name] = name
-        return name
+            self._names = set()
+        self._names.add(name)
 
     def _extras(
         self, fields: dict[str, Any], ids: tuple[str | None, ...], bound: Mapping[str, object] | None
-    ) -> tuple[str | None, tuple[str | None, ...]]:
+    ) -> tuple[dict[str, Any] | None, tuple[str | None, ...], int]:
         keys = tuple(fields)
-        if keys[_PLAIN_COUNT - 1 : _PLAIN_COUNT] == (_PLAIN_LAST,):
+        if len(keys) > _PLAIN_COUNT and keys[_PLAIN_COUNT - 1] == _PLAIN_LAST:
             keys = keys[_PLAIN_COUNT:]  # nothing but extras, in the usual place
-        plan = self._plans.get(keys) or self._plan(keys)
-        if plan.unusual:
+        extras, given, redacted, unusual = self._plans.get(keys) or self._plan(keys)
+        if unusual:
             raise _Unusual
-        if plan.ids:
-            ids = _override(ids, plan.ids, fields)
-        attributes = {key: fields[key] for key in plan.keys}
-        hidden = 0
-        for key in plan.redacted:
-            kind = type(attributes[key])
+        if given:
+            ids = _override(ids, given, fields)
+        size = 0
+        attributes = {}
+        for key in extras:
+            value = fields[key]
+            kind = type(value)
             if kind is str:
-                attributes[key] = REDACTED
-                hidden += 1
-            elif kind not in _NUMBERS:
+                size += len(value)
+            elif kind not in _NUMBERS:  # it could change, or its text is its own business
                 raise _Unusual
+            attributes[key] = value
+        for key in redacted:
+            if type(attributes[key]) is str:
+                attributes[key] = REDACTED
         if bound:
             attributes = {**self._of_context(bound), **attributes}
             if len(attributes) > self._max_attributes:
                 raise _Unusual
         if not attributes:
-            return None, ids
-        # str, not bytes: orjson's bytes keep the kilobyte they were written in, which costs microseconds to hold.
-        text = _dumps(attributes, None, _STRICT).decode()
-        if (
-            len(text) > self._fast_bytes
-            or text.count("[") != hidden  # perhaps a list, perhaps only a text: what is nested is redacted the slow way
-            or text.find("{", 1) > 0
-            or "\\u0000" in text
-            or ("null" in text and not _finite(attributes))
-        ):
+            return None, ids, 0
+        if size > self._fast_bytes:
             raise _Unusual
-        return text, ids
+        return attributes, ids, size + _ATTRIBUTE_BYTES * len(attributes)
 
     def _plan(self, keys: tuple[str, ...]) -> _Plan:
         """``keys`` are all of a record's, or only those behind the usual ones."""
@@ -238,10 +229,6 @@ def _override(
             raise _Unusual
         merged[slot] = value
     return tuple(merged)
-
-
-def _finite(attributes: dict[str, object]) -> bool:
-    return all(type(value) is not float or math.isfinite(value) for value in attributes.values())
 
 
 def _harmless(value: object) -> bool:

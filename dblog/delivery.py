@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from dblog.entry import expand
 from dblog.errors import ErrorClass, StoreError
+from dblog.item import expand
 from dblog.ledger import IN_FLIGHT, REASON, STORED
 from dblog.levels import band_of
 from dblog.observe import tell
@@ -27,7 +27,7 @@ from dblog.watchdog import watchdog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dblog.entry import Item
+    from dblog.item import Item
     from dblog.ledger import Ledger
     from dblog.sink import Row, Sink
 

@@ -9,14 +9,14 @@ costs a tenth of a frozen dataclass.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 if TYPE_CHECKING:
     from uuid import UUID
 
-__all__ = ["ENTRY_BYTES", "ID_FIELDS", "ITEM_SITE", "ITEM_SIZE", "Item", "LogEntry", "compact", "expand"]
+__all__ = ["ID_FIELDS", "LogEntry"]
 
 ID_FIELDS = (
     "user_id",
@@ -29,10 +29,6 @@ ID_FIELDS = (
     "client_id",
 )
 """The identifiers a record can carry, in the order of ``LogEntry``'s fields."""
-
-
-ENTRY_BYTES = 600
-"""What an entry costs beside its message, metadata and exception: its tuples, the queue item, two small ints."""
 
 
 class LogEntry(NamedTuple):
@@ -104,42 +100,3 @@ class LogEntry(NamedTuple):
             data = dump_object(metadata)
             metadata = None if data is None else data.decode()
         return cls(time.time_ns() // 1000, level, severity, logger, message, metadata=metadata, **fields)
-
-
-Item: TypeAlias = list[Any]
-"""What capture makes and the queue holds, a third of an entry's size; the writer expands it:
-
-``[seq, timestamp, site, message, template, metadata, thread, async_task, ids, rest, size]``
-
-``seq`` is set inside the buffer's critical section: that is why it is a list, not a tuple. ``site`` is
-``(level, severity, logger, module, function, pathname, lineno)``, one tuple per call site; ``rest`` a dict of
-further fields of the entry, or None; ``size`` the bytes held.
-"""
-ITEM_SITE, ITEM_SIZE = 2, 10
-
-_new = tuple.__new__
-
-
-def expand(item: Item) -> LogEntry:
-    """The entry of an item."""
-    _, moment, site, message, template, metadata, thread, task, ids, rest, _ = item
-    level, severity, logger, module, function, pathname, lineno = site
-    head = (moment, level, severity, logger, message, template, metadata, module, function, pathname, lineno)
-    entry = _new(LogEntry, (*head, thread, task, None, None, None, *ids, None, None, None, None, None, None, None))
-    return entry if rest is None else entry._replace(**rest)
-
-
-def compact(entry: LogEntry, **rest: Any) -> Item:
-    """The item of an entry, whose other fields travel as they are."""
-    site = (entry.level, entry.severity, entry.logger, entry.module, entry.function, entry.pathname, entry.lineno)
-    size = ENTRY_BYTES + sum(4 * len(text) for text in (entry.message, entry.metadata, entry.exc_text) if text)
-    for name in ("exc_type", "exc_message", "exc_text", "service", "host", "pid", "id"):
-        if getattr(entry, name) is not None:
-            rest[name] = getattr(entry, name)
-    return [
-        *(0, entry.timestamp, site, entry.message, entry.template, entry.metadata, entry.thread, entry.async_task),
-        *(entry[_FIRST_ID : _FIRST_ID + len(ID_FIELDS)], rest or None, size),
-    ]
-
-
-_FIRST_ID = LogEntry._fields.index(ID_FIELDS[0])

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from dblog import lifecycle
 from dblog.capture import Capture
-from dblog.entry import compact
 from dblog.errors import ConfigurationError
 from dblog.guard import MAX_DEPTH, OWN, here
+from dblog.item import compact
 from dblog.ledger import REASON
 from dblog.levels import BAND, levelno_of, severity_of
 from dblog.options import Options
@@ -123,7 +123,7 @@ class DatabaseHandler(logging.Handler):
 
     # -- records in -------------------------------------------------------------------------------------------
 
-    def handle(self, record: logging.LogRecord, filtered: bool = False) -> bool:  # type: ignore[override]  # noqa: FBT001, FBT002 - 3.12 returns the record; a keyword costs 30 ns
+    def handle(self, record: logging.LogRecord, filtered: bool = False) -> bool:  # type: ignore[override]
         """Filter, capture and queue one record; takes no handler lock, raises nothing but BaseException."""
         if self.filters and not filtered:
             passed = self._filtered(record)
@@ -154,7 +154,7 @@ class DatabaseHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Capture and queue one record that passed the filters."""
-        self.handle(record, True)  # noqa: FBT003 - see handle
+        self.handle(record, True)
 
     def _filtered(self, record: logging.LogRecord) -> logging.LogRecord | None:
         """The record the filters let pass, which from Python 3.12 on can be another one; None when they do not."""
@@ -224,7 +224,8 @@ class DatabaseHandler(logging.Handler):
         parents.abandon()
         self._finalizer.detach()
         self._writer = self._new_writer()
-        self._writer.buffer.closed = parents.buffer.closed
+        if parents.buffer.closed:
+            self._writer.buffer.close()
 
     def __repr__(self) -> str:
         level = logging.getLevelName(self.level)

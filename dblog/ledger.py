@@ -51,6 +51,7 @@ LOST = BY_BAND + BANDS
 RANGE = LOST + len(REASONS) * BANDS
 """``cells[RANGE + 2 * reason]``, ``+ 1``: first and last ``seq`` lost since the last loss row."""
 _CELLS = RANGE + 2 * len(REASONS)
+_SELF = REASON["self"] * BANDS
 _NO_RANGES = [0] * (2 * len(REASONS))
 
 
@@ -128,8 +129,7 @@ class Ledger:
             cells[cell] += 1
             if not cells[span] or seq < cells[span]:
                 cells[span] = seq
-            if seq > cells[span + 1]:
-                cells[span + 1] = seq
+            cells[span + 1] = max(cells[span + 1], seq)
 
     def snapshot(self) -> list[int]:
         """All cells at one moment."""
@@ -155,8 +155,10 @@ class Ledger:
         return losses
 
     def has_losses(self) -> bool:
-        """Whether ``take_losses`` would return any."""
-        return self.cells[LOST:RANGE] != self._reported
+        """Whether a loss row is due: never for dblog's own records alone, which nobody asked to store."""
+        now, own = self.cells[LOST:RANGE], slice(_SELF, _SELF + BANDS)
+        now[own] = self._reported[own]
+        return now != self._reported
 
     def stats(
         self, *, state: str, last_error: str | None = None, last_success: float | None = None, lag: float | None = None

@@ -13,8 +13,8 @@ from uuid import UUID
 import orjson
 
 from dblog.entry import LogEntry
+from dblog.notes import with_notes
 from dblog.plain import clean, dump_object
-from dblog.salvage import with_notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,84 @@
+"""What waits in the queue: a record as captured, smaller and cheaper than the entry it becomes.
+
+The caller makes an item; the writer expands it. What can no longer change, such as
+flat extras, travels as it is and is encoded by the writer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import orjson
+
+from dblog.entry import ID_FIELDS, LogEntry
+from dblog.notes import with_notes
+from dblog.plain import Limits, plain
+
+__all__ = ["ENTRY_BYTES", "ITEM_SITE", "ITEM_SIZE", "Item", "compact", "expand"]
+
+ENTRY_BYTES = 600
+"""What an entry costs beside its message, metadata and exception: its tuples, the queue item, two small ints."""
+
+Item: TypeAlias = list[Any]
+"""What capture makes and the queue holds, a third of an entry's size; the writer expands it:
+
+``[seq, timestamp, site, message, template, metadata, thread, async_task, ids, rest, size]``
+
+``seq`` is set inside the buffer's critical section: that is why it is a list, not a tuple. ``site`` is
+``(level, severity, logger, module, function, pathname, lineno)``, one tuple per call site; ``metadata`` JSON text, or
+a dict of text, numbers, booleans and None still to be encoded; ``rest`` a dict of further fields of the entry, or
+None; ``size`` the bytes held.
+"""
+ITEM_SITE, ITEM_SIZE = 2, 10
+
+_new = tuple.__new__
+_STRICT = orjson.OPT_STRICT_INTEGER
+
+
+def expand(item: Item) -> LogEntry:
+    """The entry of an item."""
+    _, moment, site, message, template, metadata, thread, task, ids, rest, _ = item
+    level, severity, logger, module, function, pathname, lineno = site
+    if type(metadata) is dict:
+        metadata = _encoded(metadata)
+    head = (moment, level, severity, logger, message, template, metadata, module, function, pathname, lineno)
+    entry = _new(LogEntry, (*head, thread, task, None, None, None, *ids, None, None, None, None, None, None, None))
+    return entry if rest is None else entry._replace(**rest)
+
+
+def _encoded(attributes: dict[str, Any]) -> str | None:
+    """JSON text of flat attributes. What cannot change was captured as it was; no user code runs here."""
+    try:
+        # str, not bytes: orjson's bytes keep the kilobyte they were written in, which costs microseconds to hold.
+        text = orjson.dumps(attributes, None, _STRICT).decode()
+    except TypeError:  # a larger integer, a lone surrogate
+        text = ""
+    if not text or "\\u0000" in text or ("null" in text and not _finite(attributes)):
+        tree, flags = plain(attributes, limits=_UNBOUNDED, redact=())
+        return with_notes(orjson.dumps(tree).decode(), {"flags": sorted(flags)} if flags else {})
+    return text
+
+
+def _finite(attributes: dict[str, Any]) -> bool:
+    return all(type(value) is not float or math.isfinite(value) for value in attributes.values())
+
+
+_UNBOUNDED = Limits(max_attributes=10_000, max_bytes=1 << 30)
+"""Capture has counted and measured already."""
+
+
+def compact(entry: LogEntry, **rest: Any) -> Item:
+    """The item of an entry, whose other fields travel as they are."""
+    site = (entry.level, entry.severity, entry.logger, entry.module, entry.function, entry.pathname, entry.lineno)
+    size = ENTRY_BYTES + sum(4 * len(text) for text in (entry.message, entry.metadata, entry.exc_text) if text)
+    for name in ("exc_type", "exc_message", "exc_text", "service", "host", "pid", "id"):
+        if getattr(entry, name) is not None:
+            rest[name] = getattr(entry, name)
+    return [
+        *(0, entry.timestamp, site, entry.message, entry.template, entry.metadata, entry.thread, entry.async_task),
+        *(entry[_FIRST_ID : _FIRST_ID + len(ID_FIELDS)], rest or None, size),
+    ]
+
+
+_FIRST_ID = LogEntry._fields.index(ID_FIELDS[0])
