@@ -41,6 +41,8 @@ _CHECKPOINT_PAGES: Final = 10_000
 """WAL pages between automatic checkpoints: 16 % more rows/s than SQLite's 1000."""
 _PRUNE_ROWS: Final = 500
 _EVER: Final = 1 << 62
+_LOCK_WAIT: Final = 0.1
+"""Seconds of one wait for another process's write lock; after each the writer looks whether it should rest."""
 _REST: Final = 1.0
 """Seconds a fork waits at most for the call under way."""
 _REOPEN: Final = frozenset({ErrorClass.RECONNECT, ErrorClass.CONFIGURATION, ErrorClass.UNKNOWN})
@@ -64,6 +66,8 @@ class SQLiteSink:
         """Between closing a connection and interrupting it from another thread."""
         self._busy = threading.Lock()
         """Held during every call that uses the file."""
+        self._wanted = False
+        """Somebody waits for ``_busy``."""
         self._inode: tuple[int, int] | None = None
         self._insert = ""
         self._pick: Callable[[tuple[object, ...]], tuple[object, ...]] | None = None
@@ -83,7 +87,7 @@ class SQLiteSink:
             tuples = values(rows, self._origin)
             if self._pick is not None:
                 tuples = [self._pick(row) for row in tuples]
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection)
             connection.executemany(self._insert + (" ON CONFLICT DO NOTHING" if replay else ""), tuples)
             committing = True
             connection.execute("COMMIT")
@@ -159,7 +163,10 @@ class SQLiteSink:
         inherited them would wait for ever for a lock that its parent's writer held, or believe it holds one that it
         does not and lose its write-ahead log to the parent's closing (sqlite.org, "How To Corrupt", 2.6).
         """
-        if not self._busy.acquire(timeout=_REST):
+        self._wanted = True
+        rested = self._busy.acquire(timeout=_REST)
+        self._wanted = False
+        if not rested:
             return False
         self.close()
         return True
@@ -207,6 +214,7 @@ class SQLiteSink:
             connection.execute(f"PRAGMA synchronous = {self._options.synchronous}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             self._read_columns(connection)
+            connection.execute(f"PRAGMA busy_timeout = {int(_LOCK_WAIT * 1000)}")
         except StoreError:
             self.close()
             raise
@@ -242,11 +250,24 @@ class SQLiteSink:
 
     # -- other transactions -----------------------------------------------------------------------------------
 
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Start a transaction, waiting ``connect_timeout`` at most for another process's."""
+        deadline = time.monotonic() + self._options.connect_timeout
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                busy = getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+                if not busy or self._wanted or time.monotonic() >= deadline:
+                    raise
+            else:
+                return
+
     def _transaction(self, work: Callable[[sqlite3.Connection], object]) -> object:
         connection = self._open()
         committing = False
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection)
             result = work(connection)
             committing = True
             connection.execute("COMMIT")

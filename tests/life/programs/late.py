@@ -20,6 +20,7 @@ if sys.argv[1] == "logs_at_exit":
     atexit.register(speak, 50)
 
 import dblog  # noqa: E402 - its exit function runs before those registered earlier
+from dblog import lifecycle  # noqa: E402
 
 
 def handle(*urls: str) -> None:
@@ -51,7 +52,8 @@ def dead_and_alive(dead: str, alive: str) -> None:
 def logs_when_told(url: str) -> None:
     handle(url)
     speak()
-    assert log.handlers[0].flush(10)
+    for handler in lifecycle.handlers():
+        assert handler.flush(10)
     print("stored", flush=True)
     sys.stdin.readline()
     speak()
