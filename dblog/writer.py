@@ -24,7 +24,7 @@ from dblog.delivery import Delivery
 from dblog.diagnostics import complain
 from dblog.errors import ErrorClass
 from dblog.guard import OWN, here, own_thread
-from dblog.ledger import BYTES, EMITTED, IN_FLIGHT, QUEUED, REASON, Ledger, Stats
+from dblog.ledger import BYTES, DROPPED, EMITTED, FAILED, IN_FLIGHT, QUEUED, REASON, Ledger, Stats
 from dblog.levels import severity_of
 from dblog.watchdog import watchdog
 
@@ -392,9 +392,9 @@ class Writer:
             self._backoff.reset()  # another trouble: perhaps the last step on the way out
         self.state = state
         self.last_error = str(error)
-        complain(
-            f"{self.name}:{error.code}", f"{self.name}: {error}; {len(self.buffer)} records wait, none is lost yet"
-        )
+        cells = self.ledger.snapshot()
+        waiting, lost = cells[QUEUED] + cells[IN_FLIGHT], cells[DROPPED] + cells[FAILED]
+        complain(f"{self.name}:{error.code}", f"{self.name}: {error}; {waiting} records wait, {lost} are lost")
         deadline = self._deadline
         if deadline is None and not self._alive():
             self._not_before = time.monotonic() + self._backoff.next()

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import NullPool
 
+from dblog.errors import ErrorClass, StoreError
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
@@ -98,9 +100,14 @@ class Target:
         return {**{key: value for key, value in defaults.items() if key not in given}, "prepare_threshold": None}
 
     def _give_password(self, _dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
+        try:
+            parameters["password"] = self._secret()
+        except Exception as error:  # noqa: BLE001 - the user's code, or a file that is not there
+            raise StoreError(ErrorClass.CONFIGURATION, type(error).__name__, "the password cannot be had") from None
+
+    def _secret(self) -> str:
         if callable(self._password):
-            parameters["password"] = self._password()
-        elif self._password is not None:
-            parameters["password"] = self._password
-        elif self._password_file is not None:
-            parameters["password"] = Path(self._password_file).read_text(encoding="utf-8").rstrip("\r\n")
+            return self._password()
+        if self._password is not None or self._password_file is None:
+            return self._password or ""
+        return Path(self._password_file).read_text(encoding="utf-8").rstrip("\r\n")

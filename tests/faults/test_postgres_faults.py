@@ -29,6 +29,7 @@ from tests.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.faults.conftest import Served
     from tests.pgserver import Server
@@ -413,6 +414,22 @@ def test_a_wrong_password(writer_url: str, postgres_url: str, postgres_role: Rol
     with _blocked(url, "password", password=lambda: password[0]) as (_, handler):
         password[0] = str(parts.password)
     exactly_once(postgres_url, handler)
+
+
+def test_a_password_that_cannot_be_had(writer_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """A vault that is down, a file that is not mounted yet: asked again at each attempt."""
+    parts = urlsplit(writer_url)
+    url = parts._replace(netloc=f"{parts.username}@{parts.hostname}:{parts.port}").geturl()
+    file = tmp_path / "password"
+    with _blocked(url, "FileNotFoundError: the password cannot be had", password_file=file) as (_, handler):
+        file.write_text(f"{parts.password}\n")
+    exactly_once(postgres_url, handler)
+    vault: list[str] = []
+    with logging_to(url, password=vault.pop) as (logger, handler):
+        logger.info("record")
+        until(lambda: _state(handler) == "BLOCKED", say=handler.stats)
+        vault += [str(parts.password)] * 10
+        assert handler.flush(10), handler.stats()
 
 
 def test_a_database_that_is_not_there(writer_url: str, postgres_url: str, postgres_server: Server) -> None:
