@@ -23,7 +23,7 @@ from dblog.options import Options
 from dblog.schema import metadata_for
 from dblog.sink import Origin
 from dblog.store import opener
-from dblog.store.copytext import encode
+from dblog.store.copytext import CopyText
 from dblog.store.rows import COLUMNS, values
 from dblog.url import sync_url
 
@@ -76,14 +76,15 @@ def _dblog(url: str, batches: list[Any]) -> float:
 def _copy_limit(url: str, batches: list[Any]) -> float:
     """COPY of bytes made beforehand, one transaction per batch."""
     columns = ", ".join(COLUMNS)
-    data = [list(encode(batch, _origin(), COLUMNS)) for batch in batches]
+    text = CopyText(_origin(), COLUMNS)
+    data = [b"".join(text.pieces(batch)) for batch in batches]
+    sql = f"COPY logs ({columns}) FROM STDIN WITH ({CopyText.FORMAT})"
     with psycopg.connect(url.replace("postgresql+psycopg", "postgresql"), autocommit=True) as connection:
         connection.execute("SELECT dblog_ensure_day(current_date)")
         started = time.perf_counter()
-        for pieces in data:
-            with connection.transaction(), connection.cursor().copy(f"COPY logs ({columns}) FROM STDIN") as copy:
-                for piece in pieces:
-                    copy.write(piece)
+        for encoded in data:
+            with connection.transaction(), connection.cursor().copy(sql.encode()) as copy:
+                copy.write(encoded)
         return time.perf_counter() - started
 
 

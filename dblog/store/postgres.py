@@ -24,7 +24,7 @@ from sqlalchemy import event
 from dblog.errors import ErrorClass, StoreError
 from dblog.store import instances
 from dblog.store.connect import keep_for_ever
-from dblog.store.copytext import encode, moment_text, texts
+from dblog.store.copytext import CopyText, moment_text, texts
 from dblog.store.errors import connect_error, postgres_error
 from dblog.store.probe import ask
 from dblog.store.rows import COLUMNS
@@ -74,6 +74,7 @@ class PostgresSink:
         self._lock = threading.Lock()
         """Between closing a connection and aborting it from another thread."""
         self._columns: tuple[str, ...] = ()
+        self._text = CopyText(origin, ())
         self._next_days = 0.0
 
     # -- the protocol -----------------------------------------------------------------------------------------
@@ -179,6 +180,7 @@ class PostgresSink:
             connection.rollback()
             connection.autocommit = True
             self._columns = self._read_columns(connection)
+            self._text = CopyText(self._origin, self._columns)
         except StoreError:
             self.close()
             raise
@@ -268,8 +270,8 @@ class PostgresSink:
 
     def _copy(self, cursor: psycopg.Cursor[Any], table: str, rows: Sequence[Row]) -> None:
         columns = ", ".join(f'"{column}"' for column in self._columns)
-        with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
-            for piece in encode(rows, self._origin, self._columns):
+        with cursor.copy(f"COPY {table} ({columns}) FROM STDIN WITH ({CopyText.FORMAT})") as copy:
+            for piece in self._text.pieces(rows):
                 copy.write(piece)
 
     def _replay(self, cursor: psycopg.Cursor[Any], rows: Sequence[Row]) -> None:
