@@ -82,19 +82,24 @@ class DatabaseHandler(logging.Handler):
         self._fast, self._salvage = capture.fast, capture.salvage
         number = next(_numbers)
         self._default_name = "dblog" if number == 1 else f"dblog-{number}"
-        if sum(target is not None for target in (url, engine, sink)) > 1:
+        given = [target for target in (url, engine, sink) if target is not None]
+        if len(given) > 1:
             raise ConfigurationError("url, engine and sink exclude each other: give one of them")
-        if sink is not None:
-            self._open = sink if callable(sink) else lambda _origin: sink
-        elif url is not None or engine is not None:
-            self._open = self._opener(url if engine is None else engine)
+        if given:
+            self._open = self._opener(given[0])
         self._writer = self._new_writer()
         lifecycle.register(self)
 
     def _opener(self, target: Any) -> Callable[[Origin], Sink]:
-        from dblog.store import opener  # noqa: PLC0415 - SQLAlchemy is loaded with the first handler, not with dblog
+        """What makes a writer's sink of a URL, an engine, a sink or a callable."""
+        if callable(target):
+            opener: Callable[[Origin], Sink] = target
+            return opener
+        if hasattr(target, "dead_letter"):
+            return lambda _origin: target
+        from dblog.store import opener as store_opener  # noqa: PLC0415 - SQLAlchemy comes with the first handler, not with dblog
 
-        return opener(target, self.options, *self._secret)
+        return store_opener(target, self.options, *self._secret)
 
     def _new_writer(self) -> Writer:
         options = self.options
@@ -176,15 +181,15 @@ class DatabaseHandler(logging.Handler):
 
     # -- control ----------------------------------------------------------------------------------------------
 
-    def attach(self, url_or_engine: Any) -> None:
-        """Give a detached handler its database; what was logged before is stored.
+    def attach(self, database: Any) -> None:
+        """Give a detached handler its database, a URL, an engine or a sink; what was logged before is stored.
 
         Raises:
             ConfigurationError: the handler has a database already, or the URL is wrong.
         """
         if self._open is not None:
             raise ConfigurationError("this handler has a database already: make another handler for another one")
-        self._open = self._opener(url_or_engine)
+        self._open = self._opener(database)
         self._writer.attach(self._open(self._writer.origin))
 
     def flush(self, timeout: float | None = None) -> bool:
