@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import sqlalchemy as sa
 
@@ -29,7 +29,7 @@ class Databases:
         self._folder = Path(tempfile.mkdtemp(prefix="dblog-bench-", dir="/var/tmp"))
         self._server: pgserver.Server | None = None
 
-    def __enter__(self) -> Databases:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:

@@ -9,11 +9,14 @@ import queue
 import threading
 import uuid
 import warnings
+from datetime import UTC, datetime
 from logging.handlers import QueueHandler, QueueListener
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 from loguru import logger as loguru_logger
+from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
 from sqlalchemy.orm import Session
 
 import dblog
@@ -28,10 +31,8 @@ __all__ = ["PEERS", "Contestant"]
 BATCH = 1000
 
 
-class Contestant(Protocol):
-    """Attaches itself to a logger; ``drain`` returns once everything logged is stored."""
-
-    def __call__(self, log: logging.Logger, url: str) -> contextlib.AbstractContextManager[Callable[[], None]]: ...
+Contestant: TypeAlias = "Callable[[logging.Logger, str], contextlib.AbstractContextManager[Callable[[], None]]]"
+"""Attaches itself to a logger while a block runs; the callable it gives returns once everything logged is stored."""
 
 
 def _table(url: str) -> sa.Table:
@@ -40,10 +41,7 @@ def _table(url: str) -> sa.Table:
 
 def _values(record: logging.LogRecord, dialect: str) -> dict[str, Any]:
     """A row of ``logs`` as a careful user would fill it by hand."""
-    standard = _STANDARD
-    extras = {key: value for key, value in record.__dict__.items() if key not in standard}
-    from datetime import UTC, datetime
-
+    extras = {key: value for key, value in record.__dict__.items() if key not in _STANDARD}
     moment = record.created
     identity = uuid.uuid4()
     context = dblog.current()
@@ -86,7 +84,7 @@ def null_handler(log: logging.Logger, _url: str) -> Iterator[Callable[[], None]]
 
 @contextlib.contextmanager
 def dblog_handler(log: logging.Logger, url: str) -> Iterator[Callable[[], None]]:
-    """dblog with its defaults, but for ``overflow="block"``: everything is stored, as by the others."""
+    """The defaults of dblog, but for ``overflow="block"``: everything is stored, as by the others."""
     handler = dblog.DatabaseHandler(url, overflow="block", block_timeout=60.0)
     with _attached(log, handler):
         yield lambda: _check(handler.flush(60.0))
@@ -97,7 +95,8 @@ class _BatchingListener(QueueListener):
     """A QueueListener that stores batches of 1,000 rows through SQLAlchemy Core, as careful users write it."""
 
     def __init__(self, source: queue.SimpleQueue[Any], url: str) -> None:
-        super().__init__(source)  # type: ignore[arg-type]  # the stubs know only Queue
+        super().__init__(source)
+        self._source = source
         self._engine = sa.create_engine(sync_url(url))
         self._insert = _table(url).insert()
         self._dialect = dialect_of(url)
@@ -107,7 +106,7 @@ class _BatchingListener(QueueListener):
         running = True
         while running:
             try:
-                record = self.queue.get(timeout=None if not batch else 0.05)
+                record = self._source.get(timeout=None if not batch else 0.05)
                 if isinstance(record, threading.Event):
                     self._store(batch)
                     record.set()
@@ -130,7 +129,7 @@ class _BatchingListener(QueueListener):
 
 @contextlib.contextmanager
 def queue_listener(log: logging.Logger, url: str) -> Iterator[Callable[[], None]]:
-    """stdlib QueueHandler and a batching QueueListener."""
+    """QueueHandler of the standard library and a batching QueueListener."""
     source: queue.SimpleQueue[Any] = queue.SimpleQueue()
     listener = _BatchingListener(source, url)
     listener.start()
@@ -140,7 +139,7 @@ def queue_listener(log: logging.Logger, url: str) -> Iterator[Callable[[], None]
         source.put(done)
         done.wait()
 
-    with _attached(log, QueueHandler(source)):  # type: ignore[arg-type]  # as above
+    with _attached(log, QueueHandler(source)):
         yield drain
     source.put(None)
     listener._thread.join()  # type: ignore[union-attr]  # noqa: SLF001 - stop() would put a second sentinel
@@ -149,9 +148,6 @@ def queue_listener(log: logging.Logger, url: str) -> Iterator[Callable[[], None]
 @contextlib.contextmanager
 def otel_batch(log: logging.Logger, url: str) -> Iterator[Callable[[], None]]:
     """OpenTelemetry SDK: LoggingHandler, BatchLogRecordProcessor, an exporter through SQLAlchemy Core."""
-    from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
-    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, LogRecordExportResult
-
     engine = sa.create_engine(sync_url(url))
     insert, dialect = _table(url).insert(), dialect_of(url)
 
@@ -178,8 +174,6 @@ def otel_batch(log: logging.Logger, url: str) -> Iterator[Callable[[], None]]:
 
 
 def _otel_values(record: Any, dialect: str) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
     attributes = dict(record.attributes or {})
     moment = (record.timestamp or record.observed_timestamp) // 1000
     identity = uuid.uuid4()
@@ -196,7 +190,7 @@ def _otel_values(record: Any, dialect: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def loguru_enqueue(log: logging.Logger, url: str) -> Iterator[Callable[[], None]]:
-    """loguru with ``enqueue=True`` and a sink that inserts each message, behind its own InterceptHandler."""
+    """Loguru with ``enqueue=True`` and a sink that inserts each message, behind its own InterceptHandler."""
     engine = sa.create_engine(sync_url(url))
     insert, dialect = _table(url).insert(), dialect_of(url)
 
@@ -246,7 +240,7 @@ def session_per_record(log: logging.Logger, url: str) -> Iterator[Callable[[], N
     engine.dispose()
 
 
-def _check(done: bool) -> None:  # noqa: FBT001 - one condition
+def _check(done: bool) -> None:
     if not done:
         raise RuntimeError("a contestant did not store what was logged")
 

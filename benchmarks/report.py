@@ -8,7 +8,10 @@ import statistics
 import sys
 from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Report"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from typing import TYPE_CHECKING
@@ -13,11 +12,10 @@ import dblog
 from dblog.entry import LogEntry
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable
 
 __all__ = ["WORKLOADS", "entries"]
-
-Workload = "Callable[[logging.Logger, int], None]"
 
 
 def plain(log: logging.Logger, count: int) -> None:
@@ -40,7 +38,7 @@ WORKLOADS: dict[str, Callable[[logging.Logger, int], None]] = {"plain": plain, "
 
 
 def entries(count: int, seed: int = 1) -> list[LogEntry]:
-    """Rows as a service makes them: 15 filled columns, about 360 bytes, every fourth in a trace, every tenth a warning."""
+    """Rows as a service makes them: 15 filled columns, 360 bytes, every fourth in a trace, every tenth a warning."""
     rng = random.Random(seed)
     now = time.time_ns() // 1000
     made = []

@@ -186,7 +186,7 @@ class Buffer:
         try:
             self._wake.release()
         except RuntimeError:
-            pass  # already woken
+            return  # already woken
 
     def wait(self, timeout: float) -> bool:
         """The writer's sleep: True when woken, False after ``timeout`` seconds."""

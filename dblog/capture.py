@@ -80,7 +80,7 @@ class Capture:
         except Exception:  # noqa: BLE001 - whatever it was, the slow path is total
             return self.salvage(record, formatter)
 
-    def fast(self, record: logging.LogRecord) -> Item:
+    def fast(self, record: logging.LogRecord) -> Item:  # noqa: C901 - one straight line of checks, a microsecond in all
         """The item of an ordinary record; any exception means that ``salvage`` has to be asked.
 
         Attributes are read before ``__dict__`` is: until somebody asks for it, CPython keeps them beside the object.
@@ -101,13 +101,13 @@ class Capture:
         thread = record.threadName
         moment = int(record.created * 1e6 + 0.5)
         if _HAS_TASK_NAME:
-            task = record.taskName
+            task = record.taskName  # type: ignore[attr-defined]  # not in Python 3.11
         else:
-            task = None if _running_loop() is None else _task_name()
+            task = _task_name() if _running_loop() else None
         if type(record) is not logging.LogRecord:
             message = record.getMessage()
         elif args:
-            message = template % args  # type: ignore[operator]  # str in all but odd records, which raise here
+            message = template % args
         size = ENTRY_BYTES + len(message)
         if type(message) is not str or "\0" in message or size > self._fast_bytes or self._patterns:
             raise _Unusual
@@ -158,7 +158,7 @@ class Capture:
             self._names = set()
         self._names.add(name)
 
-    def _extras(
+    def _extras(  # noqa: C901 - as `fast`
         self, fields: dict[str, Any], ids: tuple[str | None, ...], bound: Mapping[str, object] | None
     ) -> tuple[dict[str, Any] | None, tuple[str | None, ...], int]:
         keys = tuple(fields)

@@ -8,10 +8,13 @@ costs a tenth of a frozen dataclass.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
+
+from dblog.levels import severity_of
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -88,11 +91,16 @@ class LogEntry(NamedTuple):
         return orjson.loads(self.metadata) if self.metadata else {}
 
     @classmethod
-    def now(cls, message: str, *, level: str = "INFO", severity: int = 9, logger: str = "", **fields: Any) -> LogEntry:
+    def now(
+        cls, message: str, *, level: str = "INFO", severity: int | None = None, logger: str = "", **fields: Any
+    ) -> LogEntry:
         """An entry stamped with the present time, for ``dblog.enqueue``.
 
-        ``metadata`` may be given as a dict; it is encoded as capture encodes extras.
+        ``severity`` is that of ``level`` where it is not given, INFO's for a level nobody knows. ``metadata`` may be
+        given as a dict; it is encoded as capture encodes extras.
         """
+        if severity is None:
+            severity = severity_of(logging.getLevelNamesMapping().get(level, logging.INFO))
         metadata = fields.pop("metadata", None)
         if isinstance(metadata, dict):
             from dblog.plain import dump_object  # noqa: PLC0415 - only this path needs it

@@ -128,8 +128,13 @@ class DatabaseHandler(logging.Handler):
 
     # -- records in -------------------------------------------------------------------------------------------
 
-    def handle(self, record: logging.LogRecord, filtered: bool = False) -> bool:  # type: ignore[override]
-        """Filter, capture and queue one record; takes no handler lock, raises nothing but BaseException."""
+    def handle(self, record: logging.LogRecord, filtered: bool = False) -> bool:
+        """Filter, capture and queue one record; takes no handler lock, raises nothing but BaseException.
+
+        Args:
+            record: what was logged.
+            filtered: the filters have passed it already (``emit``).
+        """
         if self.filters and not filtered:
             passed = self._filtered(record)
             if passed is None:
@@ -192,7 +197,7 @@ class DatabaseHandler(logging.Handler):
         self._open = self._opener(database)
         self._writer.attach(self._open(self._writer.origin))
 
-    def flush(self, timeout: float | None = None) -> bool:
+    def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging's says nothing of the outcome
         """Wait until every record emitted before the call is stored, dropped or failed.
 
         Args:

@@ -166,8 +166,15 @@ class Ledger:
         """One exact snapshot as ``Stats``."""
         cells = self.snapshot()
         by = {name: sum(cells[LOST + i * BANDS : LOST + (i + 1) * BANDS]) for i, name in enumerate(REASONS)}
+        emitted, stored, dropped, failed, queued, in_flight, spooled = cells[:BYTES]
         return Stats(
-            *cells[:BYTES],
+            emitted,
+            stored,
+            dropped,
+            failed,
+            queued,
+            in_flight,
+            spooled,
             dropped_by={name: by[name] for name in DROP_REASONS if by[name]},
             failed_by={name: by[name] for name in FAIL_REASONS if by[name]},
             state=state,

@@ -27,6 +27,7 @@ _LATER = {"durability": ("spool", "durable")}
 _SYNCHRONOUS_COMMIT = ("on", "off", "auto", "local", "remote_write", "remote_apply")
 _SYNCHRONOUS = ("off", "normal", "full", "extra")
 
+_MODES = (0o400, 0o777)
 _SECONDS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?\s*\Z")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -193,7 +194,7 @@ def _file_mode(name: str, value: Any) -> int:
             value = int(value, 8)
         except ValueError:
             value = -1
-    if isinstance(value, bool) or not isinstance(value, int) or not 0o400 <= value <= 0o777:
+    if isinstance(value, bool) or not isinstance(value, int) or not _MODES[0] <= value <= _MODES[1]:
         raise ConfigurationError(f"{name}={value!r} is not allowed: give an octal file mode such as '0600'")
     return value
 

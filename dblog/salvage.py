@@ -58,13 +58,18 @@ class Salvage:
         )
 
     def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Item:
+        """Capture one record; ``formatter`` is used only to format its exception."""
         notes = Notes()
         fields = record.__dict__
         message, template = self._message(record, notes)
         exc_type, exc_message, exc_text = self._exception(fields, formatter, notes)
         metadata, ids = self._metadata(fields, notes)
         room = self._max_bytes - len((exc_message or "").encode())
-        parts = {"message": len(message.encode()), "exc_text": len((exc_text or "").encode()), "metadata": len(metadata)}
+        parts = {
+            "message": len(message.encode()),
+            "exc_text": len((exc_text or "").encode()),
+            "metadata": len(metadata),
+        }
         share = _shares(parts, room)
         message = notes.cut("message", message, share["message"])
         if exc_text is not None:
@@ -89,8 +94,7 @@ class Salvage:
             exc_type=exc_type,
             exc_message=exc_message or None,
             exc_text=exc_text,
-            **dict(zip(ID_FIELDS, ids, strict=True)),
-        )
+        )._replace(**dict(zip(ID_FIELDS, ids, strict=True)))  # type: ignore[arg-type]  # ids are texts
         return compact(entry)
 
     def redacted(self, bound: Mapping[str, object]) -> dict[str, object]:
@@ -145,7 +149,8 @@ class Salvage:
     ) -> tuple[bytes, tuple[str | None, ...]]:
         context = _current.get()
         ids = list(context.ids)
-        extras: dict[object, object] = dict(context.attributes or {})
+        extras: dict[object, object] = {}
+        extras.update(context.attributes or {})
         for key, value in list(fields.items()):
             if type(key) is str and key in ID_FIELDS:
                 if value is not None:

@@ -307,20 +307,6 @@ def _lives(process: psutil.Process) -> bool:
         return False
 
 
-def _each(processes: Iterable[psutil.Process], act: Callable[[psutil.Process], None]) -> None:
-    """Do it to those that are still there."""
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            act(process)
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def _under(run: Path) -> list[psutil.Process]:
     """The live processes working in the run directory: a Postgres process works in its data directory."""
     found = []

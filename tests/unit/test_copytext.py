@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import psycopg
 from hypothesis import given
@@ -33,9 +34,8 @@ def rows(draw: st.DrawFn) -> list[tuple[int | None, LogEntry]]:
         )
         fields = ("module", "function", "pathname", "thread", "async_task", "exc_type", "exc_message", "exc_text")
         ids = ("user_id", "session_id", "task_id", "trace_id", "span_id", "parent_span_id", "context_id", "client_id")
-        entry = entry._replace(
-            **dict(zip((*fields, *ids), texts_[1:], strict=True)), lineno=draw(st.none() | st.integers(0, 9))
-        )
+        values: dict[str, Any] = dict(zip((*fields, *ids), texts_[1:], strict=True))
+        entry = entry._replace(**values, lineno=draw(st.none() | st.integers(0, 9)))
         made.append((seq, entry))
     return made
 
