@@ -100,10 +100,7 @@ class Capture:
         )
         thread = record.threadName
         moment = int(record.created * 1e6 + 0.5)
-        if _HAS_TASK_NAME:
-            task = record.taskName  # type: ignore[attr-defined]  # not in Python 3.11
-        else:
-            task = _task_name() if _running_loop() else None
+        task = record.taskName if _HAS_TASK_NAME else _task_name() if _running_loop() else None  # type: ignore[attr-defined]  # from 3.12 on
         if type(record) is not logging.LogRecord:
             message = record.getMessage()
         elif args:
