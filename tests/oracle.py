@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 
@@ -38,6 +39,28 @@ def logging_to(url: str | None, /, **options: Any) -> Iterator[tuple[logging.Log
         yield logger, handler
     finally:
         handler.close()
+
+
+class Load:
+    """Records from a thread of its own until told to stop."""
+
+    def __init__(self, logger: logging.Logger, pause: float = 0.0005) -> None:
+        self.count = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(logger, pause), daemon=True)
+
+    def _run(self, logger: logging.Logger, pause: float) -> None:
+        while not self._stop.wait(pause):
+            self.count += 1
+            logger.info("record %d", self.count)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
 
 
 def hold(handler: DatabaseHandler) -> None:

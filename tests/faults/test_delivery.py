@@ -14,7 +14,7 @@ from dblog import DatabaseHandler
 from dblog.errors import ErrorClass, StoreError
 from dblog.repair import DAY_US
 from dblog.testing import MemorySink, assert_conserved
-from tests.oracle import hold
+from tests.oracle import hold, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,6 +107,7 @@ def test_an_unknown_error_is_met_with_patience_once(memory: tuple[DatabaseHandle
     assert handler.stats().failed_by == {"poison": 1}
     loss_rows = sum(seq is None for seq, _ in sink.rows)
     assert sink.statements - loss_rows <= 3 + 2 * 7 + 1
+    until(lambda: sink.letters)
     (letter,) = sink.letters
     assert (letter.seq, letter.error_class) == (71, "unknown")
 

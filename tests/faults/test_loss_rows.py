@@ -82,7 +82,7 @@ def test_overload(place: Place, policy: str) -> None:
         for _ in range(2):
             logger.info("first")
             assert gate.waiting.wait(10)
-            threads = [threading.Thread(target=_log, args=(logger, 1000)) for _ in range(2)]
+            threads = [threading.Thread(target=_log, args=(logger, 1000), daemon=True) for _ in range(2)]
             for thread in threads:
                 thread.start()
             for thread in threads:

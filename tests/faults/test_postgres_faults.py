@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -24,7 +24,7 @@ from dblog.store.errors import postgres_error
 from dblog.store.probe import ask
 from dblog.testing import assert_conserved
 from dblog.writer import Writer
-from tests.oracle import exactly_once, execute, hold, logging_to, rows, seqs, until
+from tests.oracle import Load, exactly_once, execute, hold, logging_to, rows, seqs, until
 from tests.proxy import FaultProxy
 
 if TYPE_CHECKING:
@@ -39,28 +39,6 @@ _TERMINATE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND usename <> 'postgres' AND pid <> pg_backend_pid()"
 )
-
-
-class Load:
-    """Records from a thread of its own until told to stop."""
-
-    def __init__(self, logger: logging.Logger, pause: float = 0.0005) -> None:
-        self.count = 0
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(logger, pause))
-
-    def _run(self, logger: logging.Logger, pause: float) -> None:
-        while not self._stop.wait(pause):
-            self.count += 1
-            logger.info("record %d", self.count)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
 
 def _probe(logger: logging.Logger, handler: DatabaseHandler) -> float:

@@ -21,7 +21,7 @@ from dblog.errors import ErrorClass
 from dblog.store.errors import sqlite_error
 from dblog.testing import assert_conserved
 from dblog.watchdog import Watchdog
-from tests.oracle import exactly_once, execute, logging_to, rows, seqs, until
+from tests.oracle import Load, exactly_once, execute, logging_to, rows, seqs, until
 
 if TYPE_CHECKING:
     import logging
@@ -168,29 +168,20 @@ def test_a_file_replaced_at_any_moment(sqlite_url: str, sqlite_template: Path, t
     """Rotated by rename under load: between the old files and the new every record is there at least once."""
     path, kept = _path(sqlite_url), []
     with logging_to(sqlite_url, flush_interval=0.001, batch_size=50) as (logger, handler):
-        stop = threading.Event()
-
-        def load() -> None:
-            while not stop.wait(0.0002):
-                logger.info("record")
-
-        thread = threading.Thread(target=load)
-        thread.start()
-        for number in range(15):
-            stored = handler.stats().stored
-            until(lambda stored=stored: handler.stats().stored > stored + 20, say=handler.stats)  # type: ignore[misc]
-            new, old = tmp_path / f"new{number}", tmp_path / f"old{number}.db"
-            shutil.copyfile(sqlite_template, new)
-            new.chmod(0o600)
-            os.link(path, old)
-            for suffix in ("-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.link(f"{path}{suffix}", f"{old}{suffix}")
-                    Path(f"{path}{suffix}").unlink()
-            new.replace(path)
-            kept.append(f"sqlite:///{old}")
-        stop.set()
-        thread.join()
+        with Load(logger, 0.0002):
+            for number in range(15):
+                stored = handler.stats().stored
+                until(lambda stored=stored: handler.stats().stored > stored + 20, say=handler.stats)  # type: ignore[misc]
+                new, old = tmp_path / f"new{number}", tmp_path / f"old{number}.db"
+                shutil.copyfile(sqlite_template, new)
+                new.chmod(0o600)
+                os.link(path, old)
+                for suffix in ("-wal", "-shm"):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.link(f"{path}{suffix}", f"{old}{suffix}")
+                        Path(f"{path}{suffix}").unlink()
+                new.replace(path)
+                kept.append(f"sqlite:///{old}")
         assert handler.flush(10), handler.stats()
         stats = handler.stats()
         assert (stats.stored, stats.dropped, stats.failed) == (stats.emitted, 0, 0)
