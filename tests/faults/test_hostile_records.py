@@ -47,7 +47,7 @@ class Raising:
         raise self.error("hostile")
 
     __repr__ = __str__
-    __format__ = None  # type: ignore[assignment]
+    __format__ = None  # type: ignore[assignment]  # no method at all is the hostility
 
 
 class Talkative:
@@ -229,7 +229,7 @@ CASES: dict[str, tuple[Callable[[], logging.LogRecord], Callable[[Stored], objec
     "D11 stack": (lambda: _record(stack_info="Stack:\0\n  here"), lambda r: "Stack:\u2400" in str(r.exc_text)),
     **{
         f"D13 {created!r}": (
-            lambda created=created: _record(created=created),  # type: ignore[misc]
+            lambda created=created: _record(created=created),  # type: ignore[misc]  # mypy infers no type for a default
             lambda r: "clock" in r.flags and "created" in r.metadata["dblog"],
         )
         for created in (math.nan, math.inf, 1e20, -62135596800.0, 10**400, "noon", None)

@@ -39,7 +39,7 @@ class Gate:
                 assert self.open.wait(20)
             write(batch, replay=replay)
 
-        sink.write = hold  # type: ignore[method-assign, assignment]
+        sink.write = hold  # type: ignore[method-assign, assignment]  # the sink's own, held back
 
 
 def _losses(place: Place) -> list[dict[str, Any]]:
@@ -168,7 +168,7 @@ def test_a_loss_row_is_written_once(place: Place) -> None:
                 failures.append(batch)
                 raise StoreError(ErrorClass.RECONNECT, "08006", "cut", ambiguous=True)
 
-        sink.write = unsure  # type: ignore[method-assign, assignment]
+        sink.write = unsure  # type: ignore[method-assign, assignment]  # the sink's own, held back
         gate.open.set()
         assert handler.flush(20), handler.stats()
         until(lambda: len(failures) == 2, say=lambda: failures)

@@ -198,7 +198,7 @@ def test_postgres(leaks: Leaks, writer_url: str, postgres_url: str, postgres_rol
         with logging_to(url, retry_max=0.02, shutdown_timeout=0.3) as (logger, handler):
             for _ in range(10):
                 logger.error(MESSAGE, extra={"extra": MESSAGE})
-            until(lambda before=before: leaks.listener.failures >= before + 5, say=handler.stats)  # type: ignore[misc]
+            until(lambda before=before: leaks.listener.failures >= before + 5, say=handler.stats)  # type: ignore[misc]  # mypy infers no type for a default
             leaks.show(handler)
         leaks.errors += leaks.listener.failures - before
     execute(postgres_url, f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}", "DROP TRIGGER fail ON logs")

@@ -132,7 +132,7 @@ def test_restarts_under_load(served: Served, cycles: int) -> None:
         with Load(logger):
             for cycle in range(cycles):
                 before = handler.stats().stored
-                until(lambda before=before: handler.stats().stored > before, say=handler.stats)  # type: ignore[misc]
+                until(lambda before=before: handler.stats().stored > before, say=handler.stats)  # type: ignore[misc]  # mypy infers no type for a default
                 if cycle % 3 == 2:
                     served.server.kill()
                 else:
@@ -230,7 +230,7 @@ def test_a_black_hole_while_connecting(writer_url: str, postgres_url: str) -> No
     with FaultProxy(writer_url) as proxy:
         options: dict[str, Any] = {"operation_timeout": 0.5, "connect_timeout": 2}
         with logging_to(proxy.url, **options) as (logger, handler):
-            original = psycopg.Connection.connect.__func__  # type: ignore[attr-defined]
+            original = psycopg.Connection.connect.__func__  # type: ignore[attr-defined]  # what is beneath a classmethod
 
             def connect(*arguments: Any, **keywords: Any) -> Any:
                 connection = original(psycopg.Connection, *arguments, **keywords)

@@ -171,7 +171,7 @@ def test_a_file_replaced_at_any_moment(sqlite_url: str, sqlite_template: Path, t
         with Load(logger, 0.0002):
             for number in range(15):
                 stored = handler.stats().stored
-                until(lambda stored=stored: handler.stats().stored > stored + 20, say=handler.stats)  # type: ignore[misc]
+                until(lambda stored=stored: handler.stats().stored > stored + 20, say=handler.stats)  # type: ignore[misc]  # mypy infers no type for a default
                 new, old = tmp_path / f"new{number}", tmp_path / f"old{number}.db"
                 shutil.copyfile(sqlite_template, new)
                 new.chmod(0o600)
@@ -212,7 +212,7 @@ def test_no_room(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (stats.dropped, stats.failed) == (0, 0)
         held = handler._writer._sink
         assert held is not None
-        held._connection.execute("PRAGMA max_page_count = 100000")  # type: ignore[attr-defined]
+        held._connection.execute("PRAGMA max_page_count = 100000")  # type: ignore[attr-defined]  # this sink is SQLite's
         assert handler.flush(10), handler.stats()
         exactly_once(sqlite_url, handler)
 
