@@ -65,6 +65,7 @@ class Buffer:
         "closed",
         "ledger",
         "parked",
+        "taken",
         "urgent",
     )
 
@@ -85,6 +86,8 @@ class Buffer:
         self.urgent = False
         """A record of ``flush_level`` waits."""
         self.closed = False
+        self.taken: list[Item] = []
+        """The batch between ``take`` and the hands of whoever stores it; emptied by him."""
         self._cells = ledger.cells
         self._lock = ledger.lock
         self._max_records = size
@@ -193,42 +196,66 @@ class Buffer:
         return self._wake.acquire(timeout=max(0.0, timeout))
 
     def take(self, limit: int, limit_bytes: int) -> list[Item]:
-        """The next batch in ``seq`` order, moved from queued to in flight; at least one record if any waits."""
-        taken: list[Item] = []
+        """The next batch in ``seq`` order, moved from queued to in flight; at least one record if any waits.
+
+        A writer can be struck down at any call (``PyThreadState_SetAsyncExc``, ``MemoryError``). So each record is in
+        ``taken`` before it leaves its queue: struck here, nothing is lost, and ``recover`` tells what is where.
+        """
+        self.taken = taken = []
         room = limit_bytes
         cells = self._cells
         while len(taken) < limit and room > 0:
             with self._lock:
-                chunk, freed = self._pop(min(_CHUNK, limit - len(taken)), room, first=not taken)
+                chunk, freed = self._oldest(min(_CHUNK, limit - len(taken)), room, first=not taken)
                 count = len(chunk)
+                taken += chunk
+                self._remove(chunk)
                 cells[QUEUED] -= count
                 cells[IN_FLIGHT] += count
                 cells[BYTES] -= freed
             if not chunk:
                 break
-            taken += chunk
             room -= freed
         self._release_waiters()
         return taken
 
-    def _pop(self, limit: int, room: int, *, first: bool) -> tuple[list[Item], int]:
+    def _oldest(self, limit: int, room: int, *, first: bool) -> tuple[list[Item], int]:
         """At most ``limit`` items and ``room`` bytes, but ``first`` at least one; and their bytes."""
         live = [deq for deq in self._bands if deq]
         if len(live) == 1:
-            popleft = live[0].popleft
-            chunk = [popleft() for _ in range(min(limit, len(live[0])))]
+            chunk = list(islice(live[0], limit))
         else:
             chunk = sorted(chain.from_iterable(islice(deq, limit) for deq in live))[:limit]
-            last = chunk[-1][0] if chunk else 0
-            for deq in live:
-                while deq and deq[0][0] <= last:
-                    deq.popleft()
         total = sum([item[ITEM_SIZE] for item in chunk])
         while total > room and len(chunk) > first:
-            surplus = chunk.pop()
-            total -= surplus[ITEM_SIZE]
-            self._bands[BAND[surplus[ITEM_SITE][1]]].appendleft(surplus)
+            total -= chunk.pop()[ITEM_SIZE]
         return chunk, total
+
+    def _remove(self, chunk: list[Item]) -> None:
+        """Take the oldest items off their queues."""
+        last = chunk[-1][0] if chunk else 0
+        for deq in self._bands:
+            while deq and deq[0][0] <= last:
+                deq.popleft()
+
+    def recover(self, in_hand: set[int]) -> None:
+        """The writer was struck: what it had taken and has not got ``in_hand`` waits again, and is counted so.
+
+        Struck in here it may be called once more. The cells are counted anew from where the records are, not from one
+        another.
+        """
+        cells = self._cells
+        with self._lock:
+            back = sorted(item for item in self.taken if item[0] not in in_hand)
+            self._remove(sorted(self.taken))
+            for index, deq in enumerate(self._bands):
+                deq.extendleft([item for item in reversed(back) if BAND[item[ITEM_SITE][1]] == index])
+            self.taken = []
+            queued = sum(map(len, self._bands))
+            waiting = sum(item[ITEM_SIZE] for deq in self._bands for item in deq)
+            cells[QUEUED] = queued
+            cells[BYTES] = waiting
+            cells[IN_FLIGHT] = len(in_hand)
 
     def oldest_seq(self) -> int | None:
         """The lowest ``seq`` waiting, None when nothing waits."""

@@ -94,6 +94,10 @@ class Delivery:
         now = time.time_ns() // 1000
         self._groups.append(_Group([(item[0], clamp(expand(item), now)) for item in items]))
 
+    def in_hand(self) -> set[int]:
+        """The ``seq`` of every row that is to be stored yet."""
+        return {seq for group in self._groups if not group.done for seq, _ in group.rows if seq is not None}
+
     def suspect(self) -> None:
         """The thread was interrupted at an unknown place: anything in hand may be stored already."""
         for group in self._groups:

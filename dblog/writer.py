@@ -14,6 +14,7 @@ import threading
 import time
 from _thread import allocate_lock
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dblog import lifecycle
@@ -280,8 +281,10 @@ class Writer:
     def _main(self) -> None:
         here.depth = OWN
         with self._working:
-            while not self._survive():
-                pass
+            ended = False
+            while not ended:
+                with suppress(BaseException):  # struck again while getting up
+                    ended = self._survive()
             self._thread = None
         if len(self.buffer):  # put while this thread was on its way out
             here.depth = 0
@@ -296,8 +299,6 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - MemoryError, an exception thrown in from outside, a bug
             self.restarts += 1
             complain("writer", f"writer {self.name!r} failed with {type(error).__name__} and goes on")
-            if self._delivery is not None:
-                self._delivery.suspect()
             if self.restarts > 3:  # noqa: PLR2004 - then slowly: the cause may stay
                 self.buffer.wait(1.0)
             return False
@@ -305,6 +306,7 @@ class Writer:
 
     def _loop(self) -> None:
         self.state = "DRAINING" if self._stop else "STARTING"
+        self._recover()
         while True:
             ending = self._await_work()
             if not self._round():
@@ -312,6 +314,12 @@ class Writer:
             if ending and not len(self.buffer):
                 break
         self._conclude()
+
+    def _recover(self) -> None:
+        """Begin, or go on after being struck at an unknown place: what is in hand may be stored already."""
+        if self._delivery is not None:
+            self._delivery.suspect()
+            self.buffer.recover(self._delivery.in_hand())
 
     def _round(self) -> bool:
         """Take one batch and see it through; False when the deadline came first."""
@@ -323,6 +331,7 @@ class Writer:
             items = self.buffer.take(self.options.batch_size, self.options.batch_bytes)
             if items:
                 delivery.load(items)
+                self.buffer.taken = []
         if delivery:
             if not delivery.run():
                 return False
@@ -459,8 +468,7 @@ class Writer:
             except _Later:
                 return
             except BaseException:
-                if self._delivery is not None:
-                    self._delivery.suspect()
+                self._recover()
                 raise
             finally:
                 self._deadline = before
