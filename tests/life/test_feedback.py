@@ -53,6 +53,7 @@ def test_one_record_in_one_row_out(database_url: str, everything_at_debug: loggi
     logging.getLogger("app").info("two")
     settled(handler)
     handler.close()
+    everything_at_debug.removeHandler(handler)
     assert rows(database_url, STORED) == [("app", "one"), ("app", "two")]
     stats = handler.stats()
     assert (stats.stored, stats.failed) == (2, 0)

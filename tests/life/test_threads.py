@@ -287,8 +287,8 @@ def test_finalisers_that_log(handler: DatabaseHandler, sink: MemorySink, log: lo
     stats = handler.stats()
     assert_conserved(stats)
     assert stats.emitted == len(tally) == 1500
-    assert stats.stored + stats.dropped_by.get("reentrant", 0) == 1500, stats
-    assert stats.dropped == stats.dropped_by.get("reentrant", 0)
+    assert stats.stored + stats.dropped == 1500, stats
+    assert set(stats.dropped_by) <= {"reentrant", "self"}, "too deep in a capture, or collected by the writer's thread"
     assert len({entry.seq for entry in sink.entries}) == stats.stored
 
 
