@@ -106,6 +106,11 @@ class Buffer:
     def __len__(self) -> int:
         return self._cells[QUEUED]
 
+    def half_full(self) -> bool:
+        """Whether so much waits that nobody should linger."""
+        cells = self._cells
+        return cells[QUEUED] >= self._high_water or 2 * cells[BYTES] >= self._max_bytes
+
     def put(self, item: Item, may_block: bool = True) -> bool:
         """Queue one record or count it as dropped; True when the writer has to be woken.
 

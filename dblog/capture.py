@@ -2,8 +2,8 @@
 
 Everything that could change or fail later is fixed here: the message is formatted,
 the exception turned to text, ids are read, extras are encoded to JSON and redacted.
-What comes out is clean: exact ``str`` without NUL or lone surrogates, integers that
-fit their columns. So the writer never runs user code and no value is poison.
+What comes out are exact ``str``, ``int``, ``float``, ``bool`` and None, bounded: the
+writer cleans and encodes them, runs no user code, and no value is poison.
 
 There are two ways through. The fast one handles an ordinary record and gives up, by
 an exception or a check, at anything unusual; the slow one (``dblog.salvage``) then
@@ -36,6 +36,7 @@ _PLAIN_COUNT, _PLAIN_LAST = len(_PLAIN_KEYS), _PLAIN_KEYS[-1]
 _NOT_EXTRA = frozenset((*_PLAIN_KEYS, "taskName", "message", "asctime"))
 """What ``LogRecord`` and formatters put on a record; the rest are the caller's extras."""
 _ID_SLOT = {name: slot for slot, name in enumerate(ID_FIELDS)}
+_LogRecord = logging.LogRecord
 _NUMBERS = frozenset((int, float, bool, type(None)))
 
 _CACHED = 4096
@@ -64,13 +65,12 @@ class Capture:
     def __init__(self, options: Options) -> None:
         self.salvage = Salvage(options)
         self._redact = options.redact_keys
-        self._patterns = options.redact_patterns
         self._max_attributes = options.max_attributes
         # In the fast path a record holds at most one byte in four of its share: no character outgrows it.
-        self._fast_bytes = options.max_record_bytes // 4
+        # With patterns nothing is fast: they may change any text.
+        self._fast_bytes = 0 if options.redact_patterns else options.max_record_bytes // 4
         self._sites: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self._plans: dict[tuple[str, ...], _Plan] = {}
-        self._names: set[str] = set()
         self._bound: dict[int, tuple[Mapping[str, object], dict[str, object]]] = {}
 
     def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None = None) -> Item:
@@ -80,8 +80,10 @@ class Capture:
         except Exception:  # noqa: BLE001 - whatever it was, the slow path is total
             return self.salvage(record, formatter)
 
-    def fast(self, record: logging.LogRecord) -> Item:  # noqa: C901 - one straight line of checks, a microsecond in all
+    def fast(self, record: logging.LogRecord) -> Item:
         """The item of an ordinary record; any exception means that ``salvage`` has to be asked.
+
+        Texts are exactly ``str``, bounded, and perhaps not clean yet: the writer sees to that (``dblog.item``).
 
         Attributes are read before ``__dict__`` is: until somebody asks for it, CPython keeps them beside the object.
         """
@@ -101,30 +103,29 @@ class Capture:
         thread = record.threadName
         moment = int(record.created * 1e6 + 0.5)
         task = record.taskName if _HAS_TASK_NAME else _task_name() if _running_loop() else None  # type: ignore[attr-defined]  # from 3.12 on
-        if type(record) is not logging.LogRecord:
+        # Read for nothing but to be there: with these, as many attributes as usual means no extras.
+        record.filename, record.msecs, record.relativeCreated, record.thread, record.processName, record.process  # noqa: B018
+        if type(record) is not _LogRecord:
             message = record.getMessage()
         elif args:
             message = template % args
-        size = ENTRY_BYTES + len(message)
-        if type(message) is not str or "\0" in message or size > self._fast_bytes or self._patterns:
-            raise _Unusual
-        if not message.isascii():
-            message.encode()  # raises for a lone surrogate
-            size += 3 * len(message)
         if not args:
             template = None
-        elif type(template) is not str or len(template) > self._fast_bytes or not template.isascii():
+        elif type(template) is not str or len(template) > self._fast_bytes:
             raise _Unusual
+        size = ENTRY_BYTES + len(message)
+        if type(message) is not str or type(thread) is not str or size > self._fast_bytes:
+            raise _Unusual
+        if task is not None and type(task) is not str:
+            raise _Unusual
+        if not message.isascii():
+            size += 3 * len(message)
         site = self._sites.get(where) or self._site(where)
-        if type(thread) is not str or thread not in self._names:  # a subclass can look like one that was seen
-            self._name(thread)
-        if task is not None and not _harmless(task):
-            raise _Unusual
         context = _current.get()
         ids = context[0]
         fields = record.__dict__
         metadata = None
-        if len(fields) != _PLAIN_COUNT or next(reversed(fields)) != _PLAIN_LAST or context[1]:
+        if len(fields) != _PLAIN_COUNT or context[1]:
             metadata, ids, held = self._extras(fields, ids, context[1])
             size += held
         return [0, moment, site, message, template, metadata, thread, task, ids, None, size]
@@ -145,15 +146,6 @@ class Capture:
             self._sites.clear()
         self._sites[where] = site
         return site
-
-    def _name(self, name: object) -> None:
-        if name is None:
-            return
-        if type(name) is not str or clean(name) != name or len(name) > _MAX_ID:
-            raise _Unusual
-        if len(self._names) >= _CACHED:
-            self._names = set()
-        self._names.add(name)
 
     def _extras(  # noqa: C901 - as `fast`
         self, fields: dict[str, Any], ids: tuple[str | None, ...], bound: Mapping[str, object] | None
@@ -239,7 +231,4 @@ if not _HAS_TASK_NAME:  # LogRecord.taskName came with Python 3.12
 
     def _task_name() -> str | None:
         task = current_task()
-        name = None if task is None else task.get_name()
-        if name is not None and not _harmless(name):
-            raise _Unusual
-        return name
+        return None if task is None else task.get_name()

@@ -117,6 +117,7 @@ class DatabaseHandler(logging.Handler):
         writer = Writer(self.get_name() or self._default_name, options, origin, sink)
         self._finalizer = weakref.finalize(self, _seal, weakref.ref(writer))
         self._finalizer.atexit = False
+        self._put = writer.buffer.put
         return writer
 
     def set_name(self, name: str | None) -> None:
@@ -157,9 +158,8 @@ class DatabaseHandler(logging.Handler):
             return True
         finally:
             here.depth = depth
-        writer = self._writer
-        if writer.buffer.put(item, depth == 0):
-            writer.wake()
+        if self._put(item, depth == 0):
+            self._writer.wake()
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -177,9 +177,8 @@ class DatabaseHandler(logging.Handler):
 
     def enqueue(self, entry: LogEntry) -> None:
         """Queue an entry made by hand; it is repaired where it would not be storable."""
-        writer = self._writer
-        if writer.buffer.put(compact(repair(entry)), here.depth == 0):
-            writer.wake()
+        if self._put(compact(repair(entry)), here.depth == 0):
+            self._writer.wake()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Nothing: failures are counted; the default would print the message and its arguments to stderr."""

@@ -1,7 +1,7 @@
 """What waits in the queue: a record as captured, smaller and cheaper than the entry it becomes.
 
-The caller makes an item; the writer expands it. What can no longer change, such as
-flat extras, travels as it is and is encoded by the writer.
+The caller makes an item; the writer expands it. What can no longer change, such as a
+text or flat extras, travels as it is, and is cleaned and encoded by the writer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import orjson
 
 from dblog.entry import ID_FIELDS, LogEntry
 from dblog.notes import with_notes
-from dblog.plain import Limits, plain
+from dblog.plain import Limits, clean, plain
 
 __all__ = ["ENTRY_BYTES", "ITEM_SITE", "ITEM_SIZE", "Item", "compact", "expand"]
 
@@ -37,14 +37,50 @@ _STRICT = orjson.OPT_STRICT_INTEGER
 
 
 def expand(item: Item) -> LogEntry:
-    """The entry of an item."""
+    """The entry of an item, clean: without NUL or lone surrogates, its metadata encoded."""
     _, moment, site, message, template, metadata, thread, task, ids, rest, _ = item
     level, severity, logger, module, function, pathname, lineno = site
     if type(metadata) is dict:
         metadata = _encoded(metadata)
+    if thread not in _clean_names or task is not None:
+        thread, task = _name(thread), _name(task)
     head = (moment, level, severity, logger, message, template, metadata, module, function, pathname, lineno)
     entry = _new(LogEntry, (*head, thread, task, None, None, None, *ids, None, None, None, None, None, None, None))
-    return entry if rest is None else entry._replace(**rest)
+    if rest is not None:
+        entry = entry._replace(**rest)
+    if _is_clean(message) and (template is None or _is_clean(template)):
+        return entry
+    return _cleaned(entry)
+
+
+def _is_clean(text: str) -> bool:
+    return text.isascii() and "\0" not in text
+
+
+def _cleaned(entry: LogEntry) -> LogEntry:
+    message = clean(entry.message)
+    template = None if entry.template is None else clean(entry.template)
+    if message == entry.message and template == entry.template:
+        return entry
+    metadata = with_notes(entry.metadata, {"flags": ["sanitized"]})
+    return entry._replace(message=message, template=template, metadata=metadata)
+
+
+def _name(name: str | None) -> str | None:
+    """A thread's or task's name, clean and of bounded length."""
+    if name is None:
+        return None
+    cleaned = clean(name)[:_MAX_NAME]
+    if cleaned == name:
+        if len(_clean_names) >= _NAMES:
+            _clean_names.clear()
+        _clean_names.add(name)
+    return cleaned
+
+
+_clean_names: set[str | None] = {None}
+_NAMES = 4096
+_MAX_NAME = 512
 
 
 def _encoded(attributes: dict[str, Any]) -> str | None:

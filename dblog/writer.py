@@ -97,6 +97,8 @@ class Writer:
         """Every record up to this ``seq`` is stored, dropped or failed."""
         self._gates: deque[Any] = deque()
         self._last_flush = 0.0
+        self._noticed = 0.0
+        """Monotonic time since when something waits, 0 when nothing does."""
         if sink is not None:
             self.attach(sink)
 
@@ -346,6 +348,7 @@ class Writer:
         """Sleep until a batch is due; True when the writer shall end."""
         options, buffer = self.options, self.buffer
         buffer.parked = False
+        linger = min(_TICK, options.flush_interval)
         idle_since = time.monotonic()
         while True:
             now = time.monotonic()
@@ -358,14 +361,18 @@ class Writer:
                 return False
             if waiting:
                 idle_since = now
+                self._noticed = self._noticed or now
                 full = waiting >= options.batch_size or self.ledger.cells[BYTES] >= options.batch_bytes
-                if full or buffer.urgent or now - self._last_flush >= options.flush_interval:
+                due = full or buffer.urgent or now - self._last_flush >= options.flush_interval
+                # A tick's grace: at work at once, it would compete for the GIL with the burst that has just begun.
+                if due and (now - self._noticed >= linger or buffer.half_full()):
                     return False
-                buffer.wait(min(_TICK, options.flush_interval))
+                buffer.wait(linger)
             elif now - idle_since >= _PARK_AFTER and not lifecycle.can_be_orphaned():
                 self._park()
                 idle_since = time.monotonic()
             else:
+                self._noticed = 0.0
                 buffer.wait(_TICK)
 
     def _notice_orphanhood(self) -> None:
