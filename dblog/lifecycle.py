@@ -198,7 +198,7 @@ def _in_child() -> None:
 
 
 def _finalize_child(_token: object = None) -> None:
-    """multiprocessing's children end with ``os._exit`` and run no atexit; they run finalizers."""
+    """Multiprocessing's children end with ``os._exit`` and run no atexit; they run finalizers."""
     if not _process.watched:
         _process.watched = True
         multiprocessing.util.Finalize(None, _finish_all, exitpriority=-1000)
