@@ -206,7 +206,8 @@ class Buffer:
         A writer can be struck down at any call (``PyThreadState_SetAsyncExc``, ``MemoryError``). So each record is in
         ``taken`` before it leaves its queue: struck here, nothing is lost, and ``recover`` tells what is where.
         """
-        self.taken = taken = []
+        taken: list[Item] = []
+        self.taken = taken
         room = limit_bytes
         cells = self._cells
         while len(taken) < limit and room > 0:

@@ -45,6 +45,11 @@ def logging_to(url: str, **options: Any) -> Iterator[tuple[logging.Logger, Datab
         handler.close()
 
 
+def sink_of(handler: DatabaseHandler) -> Any:
+    """Where its writer stores."""
+    return handler._writer._sink
+
+
 def fork(work: Callable[[], object]) -> int:
     """Run ``work`` in a forked child that ends as an interpreter does, but for what pytest registered; its pid."""
     child = os.fork()
@@ -155,7 +160,7 @@ def test_the_parents_connection_survives_its_children(postgres_url: str) -> None
         logger.info("child")
 
     def backend() -> Any:
-        return handler._writer._sink._connection.info.backend_pid  # type: ignore[union-attr]
+        return sink_of(handler)._connection.info.backend_pid
 
     with logging_to(postgres_url) as (logger, handler):
         logger.info("before")
@@ -182,8 +187,8 @@ def test_a_fork_in_the_middle_of_a_transaction(postgres_url: str) -> None:
         assert handler.flush(10)
         until(lambda: rows(postgres_url, "SELECT 1 FROM log_instances"))  # the writer's last statement for ten seconds
         until(lambda: handler._writer.buffer.parked)
-        sink = handler._writer._sink
-        connection = sink._connection  # type: ignore[union-attr]
+        sink = sink_of(handler)
+        connection = sink._connection
         connection.execute("BEGIN")
         connection.execute("CREATE TABLE begun AS SELECT 1")
         assert os.waitpid(fork(child), 0)[1] == 0
@@ -198,17 +203,17 @@ def test_sqlite_is_closed_while_its_process_forks(sqlite_url: str) -> None:
     with logging_to(sqlite_url) as (logger, handler):
         logger.info("before")
         assert handler.flush(10)
-        sink = handler._writer._sink
+        sink = sink_of(handler)
         assert Path(path + "-wal").exists()
         seen: list[bool] = []
-        hook = sink.wake_up  # type: ignore[union-attr]
+        hook = sink.wake_up
 
         def look() -> None:
-            seen.append(sink._connection is None)  # type: ignore[union-attr]
+            seen.append(sink._connection is None)
             hook()
 
-        sink.wake_up = look  # type: ignore[union-attr]
-        assert told(lambda: handler._writer._sink._connection) is None  # type: ignore[union-attr]
+        sink.wake_up = look
+        assert told(lambda: sink_of(handler)._connection) is None
         assert seen == [True]
         logger.info("after")
         assert handler.flush(10)
@@ -236,7 +241,7 @@ def test_a_fork_while_another_process_holds_the_file(sqlite_url: str) -> None:
             assert other.stdout is not None
             assert other.stdout.readline() == "held\n"
             logger.info("waits for the lock")
-            until(handler._writer._sink._busy.locked)  # type: ignore[union-attr]
+            until(sink_of(handler)._busy.locked)
             child = fork(lambda: logger.info("child"))
             other.communicate("\n")
         assert handler.flush(10)
@@ -280,7 +285,7 @@ def test_a_child_that_never_logs_has_nothing_to_end(database_url: str) -> None:
 
         def child() -> list[Any]:
             names = [thread.name for thread in threading.enumerate() if thread.name.startswith("dblog")]
-            return [names, handler._writer._sink._connection]  # type: ignore[union-attr]
+            return [names, sink_of(handler)._connection]
 
         assert told(child) == [[], None]
     assert len(rows(database_url, "SELECT 1 FROM log_instances")) == 1
@@ -291,7 +296,7 @@ LOCKS: dict[str, Callable[[DatabaseHandler], Any]] = {
     "the one of starting": lambda handler: handler._writer._start_lock,
     "the one of delivering": lambda handler: handler._writer._working,
     "the handler's": lambda handler: handler.lock,
-    "logging's": lambda _: logging._lock,  # type: ignore[attr-defined]
+    "logging's": lambda _: vars(logging)["_lock"],
     "the watchdog's": lambda _: watchdog._wake,
 }
 

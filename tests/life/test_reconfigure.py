@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NAME = "life.reconfigure"
 log = logging.getLogger(NAME)
+LOGGINGS_LOCK: Any = vars(logging)["_lock"]
+"""What ``dictConfig`` and ``fileConfig`` hold while they close handlers."""
 
 
 def configure(**handler: Any) -> DatabaseHandler:
@@ -142,7 +144,7 @@ def test_a_record_after_the_handover_is_stored() -> None:
     sink = MemorySink()
     handler = make(sink)
     handler.handle(record("before"))
-    with logging._lock:  # type: ignore[attr-defined]
+    with LOGGINGS_LOCK:
         handler.close()
         handler.handle(record("at once"))
     until(lambda: len(sink.entries) == 2)
@@ -159,7 +161,7 @@ def test_closing_under_loggings_lock_waits_for_nobody() -> None:
     with sink.blocked() as hanging:
         handler.handle(record("waits"))
         assert hanging.wait(5)
-        with logging._lock:  # type: ignore[attr-defined]
+        with LOGGINGS_LOCK:
             assert not handler.flush()
             handler.close()
             assert handler.stats().in_flight == 1
@@ -171,7 +173,7 @@ def test_flush_under_loggings_lock_knows_what_is_settled() -> None:
     handler = make(MemorySink())
     handler.handle(record("settled"))
     assert handler.flush(5)
-    with logging._lock:  # type: ignore[attr-defined]
+    with LOGGINGS_LOCK:
         assert handler.flush()
     handler.close()
 
@@ -216,7 +218,7 @@ def test_a_handler_without_a_database_says_what_it_dropped() -> None:
         handler = DatabaseHandler()
         handler.handle(record("nowhere to go"))
         if locked:
-            with logging._lock:  # type: ignore[attr-defined]
+            with LOGGINGS_LOCK:
                 handler.close()
         else:
             handler.close()

@@ -316,7 +316,7 @@ def test_logging_inside_the_critical_section(handler: DatabaseHandler, sink: Mem
     """The lock is re-entrant and the sections straight-line: the inner record is counted, queued and stored."""
     buffer = handler._writer.buffer
     interrupted = Interrupted(buffer._lock, log)
-    buffer._lock = interrupted  # type: ignore[assignment]
+    buffer._lock = interrupted  # type: ignore[assignment]  # it stands in for an RLock
     for number in range(100):
         log.info("record %d", number)
     buffer._lock = interrupted._lock

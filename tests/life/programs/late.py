@@ -20,7 +20,7 @@ if sys.argv[1] == "logs_at_exit":
     atexit.register(speak, 50)
 
 import dblog  # noqa: E402 - its exit function runs before those registered earlier
-from dblog import lifecycle  # noqa: E402
+from dblog import lifecycle  # noqa: E402 - as above
 
 
 def handle(*urls: str) -> None:
