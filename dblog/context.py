@@ -315,14 +315,14 @@ def _encoded(fields: Mapping[str, object]) -> tuple[dict[int, str | None], dict[
 
 
 def _text(value: object, limit: int) -> str:
-    short = type(value) is str and len(value) <= limit
-    return clean(value if short else text(value, limit))  # type: ignore[arg-type]
+    if type(value) is str and len(value) <= limit:
+        return clean(value)
+    return clean(text(value, limit))
 
 
 def _attribute(value: object) -> object:
-    kind = type(value)
-    if value is None or kind is bool or (kind is int and -_SAFE_INT <= value <= _SAFE_INT):  # type: ignore[operator]
+    if value is None or type(value) is bool or (type(value) is int and -_SAFE_INT <= value <= _SAFE_INT):
         return value
-    if kind is str and len(value) <= _SHORT:  # type: ignore[arg-type]
-        return clean(value)  # type: ignore[arg-type]
+    if type(value) is str and len(value) <= _SHORT:
+        return clean(value)
     return plain(value, limits=_LIMITS, redact=())[0]

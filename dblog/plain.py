@@ -156,11 +156,11 @@ class _Walk:
         if self.bytes < 0 or self.nodes < 0:
             raise _FullError
 
-    def item(self, value: object, target: object, key: object, up: _Open | None, *, hidden: bool) -> object:
+    def item(self, value: Any, target: object, key: object, up: _Open | None, *, hidden: bool) -> object:
         """What to store for a value; a container is queued and gets its stand-in for now."""
         kind = type(value)
         if kind is str:
-            return self.string(value, hidden=hidden)  # type: ignore[arg-type]
+            return self.string(value, hidden=hidden)
         if kind is dict or kind is list or (value is not None and _opens(kind)):
             return self.container(_Open(value, target, key, up.depth + 1 if up else 1, hidden, up))
         scalar = _scalar(value, self.flags)
@@ -310,19 +310,19 @@ def _tolist(array: Any, room: int) -> list[Any]:
     return items
 
 
-def _scalar(value: object, flags: set[str]) -> str | float | None:  # noqa: PLR0911 - one per kind
+def _scalar(value: Any, flags: set[str]) -> str | float | None:  # noqa: PLR0911 - one per kind
     """A value that is no container as an exact str, int, float, bool or None."""
     kind = type(value)
-    if value is None or kind is bool:
-        return value  # type: ignore[return-value]
+    if value is None or value is True or value is False:
+        return value
     if issubclass(kind, int):
-        number = int.__int__(value)  # type: ignore[arg-type]
+        number = int.__int__(value)
         if -_SAFE_INT <= number <= _SAFE_INT:
             return number
         flags.add("sanitized")
         return int_text(number)
     if issubclass(kind, float):
-        real = float.__float__(value)  # type: ignore[arg-type]
+        real = float.__float__(value)
         if math.isfinite(real):
             return real
         flags.add("nonfinite")

@@ -50,7 +50,7 @@ def text(value: object, limit: int = TEXT_LIMIT) -> str:
     return cap(rendered(value, (str, repr), limit), limit)
 
 
-def rendered(value: object, ways: tuple[Callable[[object], str], ...], limit: int) -> str:
+def rendered(value: Any, ways: tuple[Callable[[object], str], ...], limit: int) -> str:
     """Text of anything by the first of ``ways`` that works; str, bytes and ints need none.
 
     Longer than ``limit`` when there is more to show (see ``cap``), though of bytes
@@ -63,7 +63,7 @@ def rendered(value: object, ways: tuple[Callable[[object], str], ...], limit: in
         if issubclass(kind, BINARY):
             return _decoded(value, 4 * limit)  # a character is 4 bytes at most
         if issubclass(kind, int) and kind is not bool:
-            return int_text(int.__int__(value))  # type: ignore[arg-type]
+            return int_text(int.__int__(value))
     except Exception:  # noqa: BLE001 - a released memoryview
         ways = (repr,)
     for way in ways:

@@ -166,7 +166,7 @@ def _postgres(parsed: URL, url: str | URL) -> tuple[URL, dict[str, str | tuple[s
         if parameter in query:
             value = _one(url, parameter, query.pop(parameter))
             if not getattr(parsed, part):
-                parsed = parsed.set(**{part: value})  # type: ignore[arg-type]
+                parsed = parsed.set(**{part: value})  # type: ignore[arg-type]  # mypy takes the value for the port, too
     return parsed, query
 
 

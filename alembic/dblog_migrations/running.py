@@ -124,7 +124,7 @@ def _lock(connection: sa.Connection, names: Names) -> None:
     """Wait for another upgrade of the same database, then make sure of the schema."""
     if connection.dialect.name == "sqlite":
         # sqlite3 opens no transaction before DDL by itself, and half an upgrade is worse than none.
-        if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+        if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]  # it is connected
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         return
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -83,10 +84,10 @@ def test_a_level_name_is_parsed_in_any_case(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["LOUD", "", "-5", "1.5", True, None, 3.0])
-def test_anything_else_is_refused_with_what_is_allowed(value: object) -> None:
+def test_anything_else_is_refused_with_what_is_allowed(value: Any) -> None:
     """The message names the option, the value, and the levels known, lowest first."""
     with pytest.raises(ConfigurationError) as raised:
-        parse_level(value, "flush_level")  # type: ignore[arg-type]
+        parse_level(value, "flush_level")
     message = str(raised.value)
     assert message.startswith(f"flush_level={value!r} is not a logging level: use a number or one of NOTSET, DEBUG")
     assert message.index("INFO") < message.index("ERROR")

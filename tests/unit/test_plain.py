@@ -51,7 +51,7 @@ class Unreadable(dict[Any, Any]):
     def items(self) -> NoReturn:
         raise LookupError
 
-    __iter__ = keys = values = __len__ = __getitem__ = __repr__ = items  # type: ignore[assignment]
+    __iter__ = keys = values = __len__ = __getitem__ = __repr__ = items  # type: ignore[assignment]  # each raises, whatever it should give
 
 
 class Bottomless(Mapping[str, object]):
@@ -79,14 +79,14 @@ class Text(str):
     def __str__(self) -> str:
         raise ValueError
 
-    __repr__ = lower = encode = replace = isascii = __len__ = __contains__ = __str__  # type: ignore[assignment]
+    __repr__ = lower = encode = replace = isascii = __len__ = __contains__ = __str__  # type: ignore[assignment]  # each raises, whatever it should give
 
 
 class Number(int):
     def __str__(self) -> str:
         raise ValueError
 
-    __repr__ = __int__ = __index__ = bit_length = __lt__ = __le__ = __float__ = __str__  # type: ignore[assignment]
+    __repr__ = __int__ = __index__ = bit_length = __lt__ = __le__ = __float__ = __str__  # type: ignore[assignment]  # each raises, whatever it should give
 
 
 class Real(float):
@@ -99,10 +99,10 @@ class Real(float):
 class OddMeta(type):
     """A class that cannot be hashed, compared or asked for its name."""
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # how Python says unhashable
 
     @property
-    def __name__(cls) -> str:  # type: ignore[override]
+    def __name__(cls) -> str:  # type: ignore[override]  # a property in a string's place
         raise ValueError
 
     def __getattr__(cls, name: str) -> NoReturn:
