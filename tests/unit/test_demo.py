@@ -23,7 +23,9 @@ from dblog.errors import DblogError
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMAND = [sys.executable, "-W", "error", "-c", "from dblog.cli import main; main()", "demo"]
+# Python leaves SIGINT ignored where it was, and what a shell starts with `&` is born so.
+MAIN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from dblog.cli import main; main()"
+COMMAND = [sys.executable, "-W", "error", "-c", MAIN, "demo"]
 
 
 def test_three_processes_one_database(database_url: str) -> None:
@@ -88,6 +90,7 @@ def test_a_password_is_not_shown(postgres_url: str) -> None:
 
 
 def test_a_database_that_is_not_there_is_one_line() -> None:
+    """Exit code 2, and what is wrong on stderr without a traceback."""
     command = [*COMMAND, "--url", "postgresql://nobody@127.0.0.1:1/none"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
@@ -133,6 +136,7 @@ def test_a_live_bar_on_a_terminal(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_leaves_no_traceback_and_no_process(tmp_path: Path) -> None:
+    """Exit status 130, one line that says what became of the records, and every process of its group is gone."""
     arguments = ["--records", "1000000", "--directory", str(tmp_path)]
     status, screen, group = on_a_terminal(arguments, interrupt_at=b" of 1,000,000")
     assert status == 128 + signal.SIGINT

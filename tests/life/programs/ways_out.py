@@ -62,6 +62,7 @@ def unhandled_exception(url: str) -> None:
 
 
 def sigint(url: str) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with `&` ignores it
     configure(url)
     speak()
     os.kill(os.getpid(), signal.SIGINT)
