@@ -47,7 +47,10 @@ _ATTRIBUTE_BYTES = 64
 
 
 class _Unusual(Exception):  # noqa: N818 - a way out of the fast path, not an error
-    """The fast path gives up."""
+    """The fast path gives up.
+
+    Its argument is the message if that was formatted already, None if it could not be: that is not done twice.
+    """
 
 
 class _Plan(NamedTuple):
@@ -63,7 +66,7 @@ class Capture:
     """Captures records for one handler: ``capture(record) -> Item``; raises only BaseException."""
 
     def __init__(self, options: Options) -> None:
-        self.salvage = Salvage(options)
+        self._salvage = Salvage(options)
         self._redact = options.redact_keys
         self._max_attributes = options.max_attributes
         # In the fast path a record holds at most one byte in four of its share: no character outgrows it.
@@ -77,11 +80,16 @@ class Capture:
         """Capture one record; ``formatter`` is used only to format its exception."""
         try:
             return self.fast(record)
-        except Exception:  # noqa: BLE001 - whatever it was, the slow path is total
-            return self.salvage(record, formatter)
+        except Exception as reason:  # noqa: BLE001 - whatever it was, the slow path is total
+            return self.slow(record, formatter, reason)
+
+    def slow(self, record: logging.LogRecord, formatter: logging.Formatter | None, reason: Exception) -> Item:
+        """The item of any record ``fast`` gave up at, for that reason."""
+        formatted = reason.args if type(reason) is _Unusual else ()
+        return self._salvage(record, formatter, *formatted)
 
     def fast(self, record: logging.LogRecord) -> Item:
-        """The item of an ordinary record; any exception means that ``salvage`` has to be asked.
+        """The item of an ordinary record; any exception means that ``slow`` has to be asked.
 
         Texts are exactly ``str``, bounded, and perhaps not clean yet: the writer sees to that (``dblog.item``).
 
@@ -105,29 +113,36 @@ class Capture:
         task = record.taskName if _HAS_TASK_NAME else _task_name() if _running_loop() else None  # type: ignore[attr-defined]  # from 3.12 on
         # Read for nothing but to be there: with these, as many attributes as usual means no extras.
         record.filename, record.msecs, record.relativeCreated, record.thread, record.processName, record.process  # noqa: B018
-        if type(record) is not _LogRecord:
-            message = record.getMessage()
-        elif args:
-            message = template % args
-        if not args:
-            template = None
-        elif type(template) is not str or len(template) > self._fast_bytes:
+        if type(thread) is not str or (task is not None and type(task) is not str):
             raise _Unusual
-        size = ENTRY_BYTES + len(message)
-        if type(message) is not str or type(thread) is not str or size > self._fast_bytes:
-            raise _Unusual
-        if task is not None and type(task) is not str:
-            raise _Unusual
-        if not message.isascii():
-            size += 3 * len(message)
         site = self._sites.get(where) or self._site(where)
         context = _current.get()
         ids = context[0]
         fields = record.__dict__
         metadata = None
+        size = ENTRY_BYTES
         if len(fields) != _PLAIN_COUNT or context[1]:
             metadata, ids, held = self._extras(fields, ids, context[1])
             size += held
+        # Last, because it can run the user's code: what gives up from here on hands the message over.
+        try:
+            if type(record) is not _LogRecord:
+                message = record.getMessage()
+            elif args:
+                message = template % args
+        except Exception:  # noqa: BLE001 - user code
+            raise _Unusual(None) from None
+        if not args:
+            template = None
+        size += len(message)
+        if (
+            type(message) is not str
+            or size > self._fast_bytes
+            or (template is not None and (type(template) is not str or len(template) > self._fast_bytes))
+        ):
+            raise _Unusual(message)
+        if not message.isascii():
+            size += 3 * len(message)
         return [0, moment, site, message, template, metadata, thread, task, ids, None, size]
 
     def _site(self, where: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -201,7 +216,7 @@ class Capture:
         if known is None or known[0] is not bound:
             if len(self._bound) >= _CACHED:
                 self._bound.clear()
-            known = self._bound[id(bound)] = (bound, self.salvage.redacted(bound))
+            known = self._bound[id(bound)] = (bound, self._salvage.redacted(bound))
         return known[1]
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from dblog.delivery import Delivery
     from dblog.ledger import Loss
+    from dblog.rounds import Rounds
     from dblog.sink import Sink
-    from dblog.writer import Writer
 
 __all__ = ["LOSS_LOGGER", "Chores"]
 
@@ -44,7 +44,7 @@ _PRUNE_BUDGET = 0.1
 class Chores:
     """The side work of one writer, called from its thread only."""
 
-    def __init__(self, writer: Writer, sink: Sink, delivery: Delivery) -> None:
+    def __init__(self, writer: Rounds, sink: Sink, delivery: Delivery) -> None:
         self._writer = writer
         self._sink = sink
         self._delivery = delivery

@@ -79,7 +79,7 @@ class DatabaseHandler(logging.Handler):
         self._secret = (password, password_file)
         self._open: Callable[[Origin], Sink] | None = None
         capture = Capture(checked)
-        self._fast, self._salvage = capture.fast, capture.salvage
+        self._fast, self._slow = capture.fast, capture.slow
         number = next(_numbers)
         self._default_name = "dblog" if number == 1 else f"dblog-{number}"
         given = [target for target in (url, engine, sink) if target is not None]
@@ -149,8 +149,8 @@ class DatabaseHandler(logging.Handler):
         try:
             try:
                 item = self._fast(record)
-            except Exception:  # noqa: BLE001 - anything unusual
-                item = self._salvage(record, self.formatter)
+            except Exception as reason:  # noqa: BLE001 - anything unusual
+                item = self._slow(record, self.formatter, reason)
         except BaseException as error:
             self._writer.ledger.refuse(_CAPTURE, _band(record))
             if not isinstance(error, Exception):

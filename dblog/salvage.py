@@ -57,11 +57,14 @@ class Salvage:
             max_depth=options.max_depth, max_attributes=options.max_attributes, max_bytes=options.max_record_bytes
         )
 
-    def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None) -> Item:
-        """Capture one record; ``formatter`` is used only to format its exception."""
+    def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None, *formatted: object) -> Item:
+        """Capture one record; ``formatter`` is used only to format its exception.
+
+        ``formatted`` is the message where somebody formatted it already, None where that failed.
+        """
         notes = Notes()
         fields = record.__dict__
-        message, template = self._message(record, notes)
+        message, template = self._message(record, notes, *(formatted or (_format(record),)))
         exc_type, exc_message, exc_text = self._exception(fields, formatter, notes)
         metadata, ids = self._metadata(fields, notes)
         room = self._max_bytes - len((exc_message or "").encode())
@@ -102,11 +105,9 @@ class Salvage:
         tree, _ = plain(dict(bound), limits=self._limits, redact=self._redact)
         return self._hide(tree) if isinstance(tree, dict) else {}
 
-    def _message(self, record: logging.LogRecord, notes: Notes) -> tuple[str, str | None]:
+    def _message(self, record: logging.LogRecord, notes: Notes, message: object) -> tuple[str, str | None]:
         args = record.__dict__.get("args")
-        try:
-            message: object = record.getMessage()
-        except Exception:  # noqa: BLE001 - user code: any template, any argument
+        if message is None:
             notes.flags.add("format_error")
             raw = record.__dict__.get("msg")
             message = text(raw, _UNFORMATTED)
@@ -172,6 +173,14 @@ class Salvage:
     def _hide(self, tree: Any) -> Any:
         """The patterns on every string value of a plain tree, whose depth is bounded."""
         return _hide(tree, self._patterns) if self._patterns else tree
+
+
+def _format(record: logging.LogRecord) -> object:
+    """The message, None where it cannot be formatted."""
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - user code: any template, any argument
+        return None
 
 
 def _hide(tree: Any, patterns: tuple[re.Pattern[str], ...]) -> Any:

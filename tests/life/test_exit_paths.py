@@ -122,10 +122,10 @@ def test_every_way_out(database_url: str) -> None:
 
 
 def test_a_healthy_database_does_not_delay_the_end(database_url: str) -> None:
-    """Storing a hundred records and saying goodbye takes a moment (here: less than a second, on a busy machine)."""
+    """The end does not wait for its deadline of five seconds when the database takes everything."""
     ended = run("ways_out.py", "end_of_main", database_url)
     assert (ended.status, ended.errors) == (0, "")
-    assert ended.delay < 1
+    assert ended.delay < 4
 
 
 @pytest.fixture

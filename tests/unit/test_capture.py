@@ -75,7 +75,7 @@ def test_both_ways_agree(message: str, args: tuple[Any, ...], fields: dict[str, 
             quick = capture.fast(record)
         except Exception:
             return
-        slow = capture.salvage(record, None)
+        slow = capture.slow(record, None, ValueError())
     quick_entry, slow_entry = expand(quick), expand(slow)
     assert quick_entry._replace(metadata=None) == slow_entry._replace(metadata=None)
     assert quick_entry.attributes == slow_entry.attributes
@@ -85,7 +85,7 @@ def test_both_ways_agree(message: str, args: tuple[Any, ...], fields: dict[str, 
 def test_secrets_are_redacted_whichever_way(fields: dict[str, Any]) -> None:
     """A text under a redacted key never leaves capture; numbers keep their type."""
     capture = Capture(Options.of())
-    for item in (capture(made("m", **fields)), capture.salvage(made("m", **fields), None)):
+    for item in (capture(made("m", **fields)), capture.slow(made("m", **fields), None, ValueError())):
         stored = expand(item).attributes
         for key in ("password", "Api-Key"):
             if isinstance(fields.get(key), str):
@@ -139,3 +139,23 @@ def test_a_custom_record_class_is_asked_for_its_message() -> None:
     record = Braces("n", logging.INFO, "/p.py", 1, "hello {}", ("world",), None)
     entry = expand(Capture(Options.of()).fast(record))
     assert (entry.message, entry.template) == ("hello world", "hello {}")
+
+
+@pytest.mark.parametrize("fields", [{}, {"nested": [1]}, {"dblog": 1}, {"when": object()}])
+@pytest.mark.parametrize(("template", "shown"), [("%s", "shown"), ("%d", "%d (shown)"), ("%s %s", "%s %s (shown)")])
+def test_an_argument_is_shown_once(template: str, shown: str, fields: dict[str, Any]) -> None:
+    """Whichever way a record goes, a ``__str__`` with side effects runs once per message, twice if it does not fit."""
+
+    class Argument:
+        times = 0
+
+        def __str__(self) -> str:
+            self.times += 1
+            return "shown"
+
+        __repr__ = __str__
+
+    argument = Argument()
+    entry = expand(Capture(Options.of())(made(template, (argument,), **fields)))
+    assert entry.message == shown
+    assert argument.times == (1 if template in {"%s", "%d"} else 2)
