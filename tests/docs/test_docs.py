@@ -118,6 +118,7 @@ def quoted(path: Path) -> list[str]:
 
 
 def test_every_command_and_flag_is_documented() -> None:
+    """Each command has its row in ``docs/cli.md``, with exactly its flags."""
     rows = {
         row[0]: row[1]
         for row in re.findall(r"^\| `dblog ([a-z]+)[^`]*` \| (.*) \|$", text("docs/cli.md"), re.MULTILINE)
@@ -139,6 +140,7 @@ def test_every_option_is_documented() -> None:
 
 @pytest.mark.parametrize("policy", OVERFLOW_POLICIES)
 def test_every_overflow_policy_is_documented(policy: str) -> None:
+    """Each policy is explained beside the option."""
     assert f"`{policy}`" in text("docs/options.md")
 
 
@@ -159,12 +161,14 @@ def test_documented_defaults_are_the_defaults() -> None:
 
 
 def test_every_metric_is_documented_with_its_labels() -> None:
+    """The table of ``docs/metrics.md`` is the code's: names, types and labels."""
     rows = re.findall(r"^\| `(dblog_\w+)` \| (\w+) \| (.*?) \|", text("docs/metrics.md"), re.MULTILINE)
     documented = {name: (kind, tuple(re.findall(r"\w+", labels))) for name, kind, labels in rows}
     assert documented == {f"dblog_{name}": (spec.kind, spec.labels) for name, spec in METRICS.items()}
 
 
 def test_every_metric_named_anywhere_exists() -> None:
+    """No document names a metric, in an alert for instance, that is not exported."""
     names = {f"dblog_{name}" for name in METRICS} | {f"dblog_{name}_bucket" for name in METRICS}
     others = {"dblog_sink", "dblog_migrations", "dblog_ensure_day"}
     for path in DOCUMENTS:
@@ -172,6 +176,7 @@ def test_every_metric_named_anywhere_exists() -> None:
 
 
 def test_every_label_value_is_documented() -> None:
+    """Reasons and levels are listed where a reader of metrics or ``stats()`` looks them up."""
     metrics = text("docs/metrics.md")
     for value in (*DROP_REASONS, *FAIL_REASONS, *BAND_NAMES):
         assert re.search(rf"\b{value}\b", metrics), value
@@ -182,6 +187,7 @@ def test_every_label_value_is_documented() -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Path) -> None:
+    """Every link is to the web or to a file of the checkout."""
     for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
         assert target.startswith("https://") or (path.parent / target).exists(), target
 

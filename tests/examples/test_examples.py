@@ -45,10 +45,12 @@ def check_web_service(printed: str) -> None:
 
 
 def test_web_service_on_sqlite() -> None:
+    """The records of the service, of uvicorn and of SQLAlchemy are all in an SQLite file."""
     check_web_service(run("web_service.py", "--requests", "100"))
 
 
 def test_web_service_on_postgres(empty_postgres_url: str) -> None:
+    """So too in a PostgreSQL database that was empty before."""
     check_web_service(run("web_service.py", "--requests", "100", "--url", empty_postgres_url))
 
 
@@ -74,6 +76,7 @@ def test_late_attach() -> None:
 
 
 def test_asyncio_worker() -> None:
+    """Four jobs at once, each with one trace and its own worker on all of its records."""
     printed = run("asyncio_worker.py")
     assert [printed.count(f"job-{job}: ") for job in range(4)] == [1] * 4
     assert re.findall(r"^job-(\d): \d records, 1 trace, worker-\1$", printed, re.MULTILINE) == list("0123")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tokenize
 import tomllib
@@ -36,6 +37,7 @@ def test_the_readme_and_ci_run_the_same_test_command() -> None:
 
 
 def test_the_changelog_knows_this_version() -> None:
+    """It has a heading for the version in ``pyproject.toml``, or one for what is not released."""
     headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert {"Unreleased", PROJECT["project"]["version"]} & set(headings)
 
@@ -54,7 +56,20 @@ def test_every_silenced_check_says_why() -> None:
     assert not bare, "\n".join(bare)
 
 
+def test_every_test_says_what_it_proves() -> None:
+    """The name is the sentence; the docstring says what holds, so that a failure can be judged without the code."""
+    silent = [
+        f"{path.relative_to(ROOT)}:{each.lineno}: {each.name}"
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for each in ast.walk(ast.parse(path.read_text()))
+        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)) and each.name.startswith("test_")
+        if not ast.get_docstring(each)
+    ]
+    assert not silent, "\n".join(silent)
+
+
 def test_every_rule_left_out_says_why() -> None:
+    """Each of ruff's rules that is ignored has its reason on the line."""
     section = PYPROJECT[PYPROJECT.index("[tool.ruff.lint]") : PYPROJECT.index("[tool.ruff.lint.isort]")]
     codes = [line for line in section.splitlines() if re.match(r'\s+"[A-Z]+[0-9]*",', line)]
     assert codes
@@ -62,6 +77,7 @@ def test_every_rule_left_out_says_why() -> None:
 
 
 def test_every_tolerated_warning_says_why() -> None:
+    """Each exception from pytest's ``error`` has its reason on the line."""
     (block,) = re.findall(r"^filterwarnings = \[(.*?)\]$", PYPROJECT, re.MULTILINE | re.DOTALL)
     tolerated = [line for line in block.splitlines() if "ignore" in line]
     assert len(tolerated) == len(PROJECT["tool"]["pytest"]["ini_options"]["filterwarnings"]) - 1

@@ -41,16 +41,19 @@ def test_the_command_line_answers_without_a_database_library() -> None:
 
 @pytest.mark.parametrize("name", dblog.__all__)
 def test_every_public_name_resolves(name: str) -> None:
+    """What ``dblog.__all__`` promises can be had, and is seen by completion."""
     assert getattr(dblog, name) is not None
     assert name in dir(dblog)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
+    """Lazy resolution fails as an ordinary module does, and names what was asked for."""
     with pytest.raises(AttributeError, match="nonesuch"):
         getattr(dblog, "nonesuch")  # noqa: B009 - mypy would refuse the plain spelling
 
 
 def test_the_version_is_the_distribution_s() -> None:
+    """``dblog.__version__`` is the one in ``pyproject.toml``."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert dblog.__version__ == project["version"]
 
@@ -62,6 +65,7 @@ def modules() -> list[Path]:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_module_says_what_it_is_for(path: Path) -> None:
+    """Each module of the three packages has a docstring."""
     assert ast.get_docstring(ast.parse(path.read_text()))
 
 
@@ -77,6 +81,7 @@ def exporting() -> list[str]:
 
 @pytest.mark.parametrize("name", exporting())
 def test_all_of_a_module_exists(name: str) -> None:
+    """``__all__`` names only what is there, and nothing twice."""
     module = importlib.import_module(name)
     assert [each for each in module.__all__ if not hasattr(module, each)] == []
     assert len(module.__all__) == len(set(module.__all__))

@@ -52,6 +52,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 
 def test_the_wheel_holds_three_packages_and_nothing_else(built: Built) -> None:
+    """Nothing called ``tui``, ``alembic`` or ``tests`` reaches anybody's site-packages."""
     wheel, _ = built
     top = {name.split("/")[0] for name in wheel}
     assert {name for name in top if not name.endswith(".dist-info")} == {"dblog", "dblog_tui", "dblog_migrations"}
@@ -74,12 +75,14 @@ def test_the_wheel_holds_every_file_of_its_packages(built: Built) -> None:
 
 
 def test_the_sdist_can_be_built_and_tested(built: Built) -> None:
+    """It holds what building a wheel and running the tests need."""
     _, sdist = built
     needed = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "noxfile.py", "tests/conftest.py", ".ci/run"}
     assert needed <= set(sdist)
 
 
 def test_no_file_names_a_place_of_one_machine() -> None:
+    """No path below a home, a mount or a temporary folder stands in any file."""
     home = re.compile(r"(?<![\w.<{$])/(?:home|root|Users|tmp|work|mnt)/\w")
     assert _lines(home) == []
 

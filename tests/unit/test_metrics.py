@@ -144,6 +144,7 @@ def test_after_any_workload_the_counters_equal_the_ledger(steps: list[tuple[str,
 
 
 def test_levels_are_told_apart(registry: CollectorRegistry) -> None:
+    """Each record is counted under its band; an invented level under the band it falls into."""
     enable(registry)
     handler = dblog.DatabaseHandler(sink=MemorySink())
     handler.set_name("db")
@@ -232,6 +233,7 @@ def test_a_handler_made_again_under_the_same_name_only_adds(registry: CollectorR
 
 
 def test_two_handlers_of_one_name_are_added_up(registry: CollectorRegistry) -> None:
+    """One series per name: counters and writers are sums."""
     enable(registry)
     handlers = [dblog.DatabaseHandler(sink=MemorySink()) for _ in range(2)]
     for handler in handlers:
@@ -313,6 +315,7 @@ def test_hostile_records_make_no_series(registry: CollectorRegistry) -> None:
 
 @pytest.mark.parametrize("name", ['a"b\\c\nd', "\udcff", "", "x" * 5000, "\x00"])
 def test_a_hostile_handler_name_cannot_break_the_page(registry: CollectorRegistry, name: str) -> None:
+    """The page is parsed whatever the name holds, and a long one is cut."""
     metrics = enable(registry)
     metrics.tick(name, uuid.uuid4(), [1] * 200, "RUNNING", 1.0)
     (label,) = {dict(has)["handler"] for each, has in scrape(registry).samples if each == "dblog_records_stored_total"}
@@ -332,6 +335,7 @@ def test_handler_names_are_bounded(registry: CollectorRegistry) -> None:
 
 
 def test_a_renamed_handler_leaves_no_queue_behind(registry: CollectorRegistry) -> None:
+    """Gauges follow the new name, counters keep what was counted under both."""
     metrics = enable(registry)
     writer = uuid.uuid4()
     metrics.tick("before", writer, [1] * 200, "RUNNING", None)
@@ -371,6 +375,7 @@ def test_disabled_costs_nothing(registry: CollectorRegistry) -> None:
 
 
 def test_a_namespace_of_one_s_own(registry: CollectorRegistry) -> None:
+    """Another prefix is taken, an impossible one refused."""
     enable(registry, namespace="shop_log")
     assert b"shop_log_build_info" in generate_latest(registry)
     with pytest.raises(ConfigurationError, match=r"namespace='no-dash'"):
@@ -378,6 +383,7 @@ def test_a_namespace_of_one_s_own(registry: CollectorRegistry) -> None:
 
 
 def test_names_that_are_taken_are_refused_and_nothing_is_left(registry: CollectorRegistry) -> None:
+    """A name in use fails as a whole: neither half of the metrics nor an observer stays."""
     prometheus_client.Gauge("dblog_batch_records", "somebody else's", registry=registry)
     with pytest.raises(ConfigurationError, match="in use in this registry"):
         enable(registry)
@@ -386,6 +392,7 @@ def test_names_that_are_taken_are_refused_and_nothing_is_left(registry: Collecto
 
 
 def test_without_the_library_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the extra."""
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(MissingExtraError, match=re.escape("pip install 'dblog-logging[metrics]'")):
         enable()

@@ -60,6 +60,7 @@ def test_two_handlers_share_one_sink() -> None:
 
 @pytest.mark.parametrize("kind", [ErrorClass.RECONNECT, ErrorClass.RESEND, ErrorClass.WAIT, ErrorClass.CONFIGURATION])
 def test_it_fails_as_often_as_told_and_loses_nothing(kind: ErrorClass) -> None:
+    """Three failures of any kind are three statements more, and the record is stored."""
     sink = MemorySink()
     sink.fail(3, kind)
     handler = dblog.DatabaseHandler(sink=sink, **QUICK)
@@ -83,6 +84,7 @@ def test_a_lost_reply_stores_once() -> None:
 
 
 def test_a_refused_row_becomes_a_dead_letter_and_the_rest_is_stored() -> None:
+    """As in a database: the sink's letters hold the row it refuses, and it counts as poison."""
     sink = MemorySink()
     sink.refuse("bad")
     handler = dblog.DatabaseHandler(sink=sink)
@@ -97,6 +99,7 @@ def test_a_refused_row_becomes_a_dead_letter_and_the_rest_is_stored() -> None:
 
 
 def test_down_and_up_again() -> None:
+    """While it is down nothing is stored and ``flush`` says so; once it is up all is."""
     sink = MemorySink()
     sink.down()
     handler = dblog.DatabaseHandler(sink=sink, **QUICK)
@@ -137,6 +140,7 @@ def test_a_blocked_write_can_be_aborted() -> None:
 
 
 def test_assert_conserved_tells_a_broken_ledger() -> None:
+    """A record in no cell and a drop without a reason are told apart."""
     handler = dblog.DatabaseHandler(sink=MemorySink())
     stats = handler.stats()
     assert_conserved(stats)
@@ -149,6 +153,7 @@ def test_assert_conserved_tells_a_broken_ledger() -> None:
 
 
 def test_recording_filters_by_fields_and_extras() -> None:
+    """``wait`` and ``entries`` select by fields of the entry and by extras."""
     logger = logging.getLogger("shop.cart")
     with recording() as made:
         assert isinstance(made, Recording)
@@ -162,6 +167,7 @@ def test_recording_filters_by_fields_and_extras() -> None:
 
 
 def test_recording_leaves_logging_as_it_was() -> None:
+    """The root logger's level and handlers are put back, and the handler is closed."""
     root = logging.getLogger()
     before = (root.level, root.handlers[:])
     with recording(level="DEBUG") as made:
@@ -172,6 +178,7 @@ def test_recording_leaves_logging_as_it_was() -> None:
 
 
 def test_waiting_for_what_is_not_stored_fails_with_the_reason() -> None:
+    """Not a hang: an assertion that says how long was waited."""
     with recording(**QUICK) as made:
         made.sink.down()
         logging.getLogger("shop").info("never")
