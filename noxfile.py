@@ -153,10 +153,10 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """The tests at full length."""
+    """The tests at full length, and every property with twenty times the examples."""
     session.install("-e", ".[all,test]")
     env = {"HYPOTHESIS_PROFILE": "long"}
-    session.run("pytest", "-m", "long", "--timeout=1800", *session.posargs, env=env)
+    session.run("pytest", "-m", "long or hypothesis", "--timeout=1800", *session.posargs, env=env)
 
 
 @nox.session

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
+from hypothesis import settings
 
 from dblog import DatabaseHandler
 from dblog.testing import assert_conserved
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 QUICK: dict[str, Any] = {"flush_interval": 0.02, "retry_initial": 0.02, "retry_max": 0.2, "service": "faults"}
 """Options under which a fault costs a test no more time than it has to."""
+
+
+def examples(count: int) -> settings:
+    """So many examples of a costly property, of a hundred that others get; the long profile's in proportion."""
+    return settings(max_examples=settings().max_examples * count // 100)
 
 
 def until(condition: Callable[[], object], seconds: float = 10.0, say: Callable[[], object] = lambda: "") -> None:

@@ -7,14 +7,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dblog import DatabaseHandler
 from dblog.errors import ErrorClass, StoreError
 from dblog.repair import DAY_US
 from dblog.testing import MemorySink, assert_conserved
-from tests.oracle import hold, until
+from tests.oracle import examples, hold, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ def _emit(handler: DatabaseHandler, count: int, **attributes: object) -> None:
         handler.handle(logging.makeLogRecord({"msg": f"m{number}", "levelno": 20, "levelname": "INFO", **attributes}))
 
 
-@settings(max_examples=80)
+@examples(80)
 @given(count=st.integers(1, 40), script=_outcomes)
 def test_no_answer_loses_a_row(count: int, script: list[tuple[ErrorClass | None, bool, bool]]) -> None:
     """Errors of every class that is not a row's own, before and after the rows were stored: all stored, each once."""

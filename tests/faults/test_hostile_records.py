@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_type_hints
 
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dblog import DatabaseHandler, LogEntry
@@ -28,7 +28,7 @@ from dblog.options import Options
 from dblog.plain import clean
 from dblog.repair import clamp, repair
 from dblog.testing import MemorySink, assert_conserved
-from tests.oracle import exactly_once, hold, logging_to, rows
+from tests.oracle import exactly_once, examples, hold, logging_to, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -497,7 +497,7 @@ def test_capture_is_total(parts: dict[str, Any]) -> None:
     _check(clamp(entry, time.time_ns() // 1000))
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(batch=st.lists(_records, min_size=1, max_size=40))
 def test_databases_take_what_was_captured(shared_places: list[str], batch: list[dict[str, Any]]) -> None:
     """Whatever was captured is stored as it is: no database refuses a row, nothing is bisected."""
@@ -524,7 +524,7 @@ def test_repair_is_total_and_settles(fields: dict[str, Any]) -> None:
     clamp(fixed, time.time_ns() // 1000)
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(batch=st.lists(_fields, min_size=1, max_size=20))
 def test_databases_take_what_was_repaired(shared_places: list[str], batch: list[dict[str, Any]]) -> None:
     """Entries made by hand as well: none is lost, and none is refused."""

@@ -8,14 +8,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dblog import DatabaseHandler
 from dblog.errors import ErrorClass, StoreError
 from dblog.observe import observers
 from dblog.testing import MemorySink, assert_conserved
-from tests.oracle import execute, hold, logging_to, rows, seqs
+from tests.oracle import examples, execute, hold, logging_to, rows, seqs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -149,7 +149,7 @@ def test_a_letter_that_is_refused_as_well_keeps_no_other_back(place: Place) -> N
     assert [letter[0] for letter in _letters(place)] == [1, 3]
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(count=st.integers(1, 200), data=st.data())
 def test_every_row_ends_in_exactly_one_place(count: int, data: st.DataObject) -> None:
     """Whatever rows are bad: the good are stored once, the bad dead-lettered once, in few statements each."""

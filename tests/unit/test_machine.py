@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import dblog
 from dblog.errors import ErrorClass
 from dblog.testing import MemorySink, assert_conserved
+from tests.oracle import examples
 
 LEVELS = [5, logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL]
 
@@ -222,5 +223,5 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(
-    max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+    examples(25), stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -16,10 +16,11 @@ from typing import Any, NoReturn
 
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dblog.plain import DEFAULT_REDACT_KEYS, REDACTED, Limits, clean, dump_object, normal_key, plain, text
+from tests.oracle import examples
 
 LIMITS = Limits()
 FLAGS = {"sanitized", "nonfinite", "unserializable", "truncated", "redacted"}
@@ -540,7 +541,7 @@ def test_clean_keeps_the_length_and_what_is_storable(value: str) -> None:
 
 
 @given(st.dictionaries(hostile_text, values))
-@settings(max_examples=50)
+@examples(50)
 def test_dump_object_is_one_json_object_or_none(mapping: dict[str, object]) -> None:
     """The bytes are plain's own result; nothing is stored for nothing."""
     data = dump_object(mapping, redact=SECRETS)
