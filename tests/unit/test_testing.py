@@ -208,6 +208,7 @@ def test_the_fixture_in_a_user_s_project(tmp_path: Path) -> None:
     """``pytest_plugins = ["dblog.testing"]`` is all it takes, with warnings as errors."""
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["dblog.testing"]\n')
     (tmp_path / "test_shop.py").write_text(USER_TESTS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")  # not ours, where the temporary folder lies in the checkout
     without = [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "asyncio")]
     command = [sys.executable, "-m", "pytest", "-q", "-Werror", *without, str(tmp_path)]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
