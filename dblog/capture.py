@@ -112,7 +112,7 @@ class Capture:
         moment = int(record.created * 1e6 + 0.5)
         task = record.taskName if _HAS_TASK_NAME else _task_name() if _running_loop() else None  # type: ignore[attr-defined]  # from 3.12 on
         # Read for nothing but to be there: with these, as many attributes as usual means no extras.
-        record.filename, record.msecs, record.relativeCreated, record.thread, record.processName, record.process  # noqa: B018
+        record.filename, record.msecs, record.relativeCreated, record.thread, record.processName, record.process  # noqa: B018 - see above
         if type(thread) is not str or (task is not None and type(task) is not str):
             raise _Unusual
         site = self._sites.get(where) or self._site(where)

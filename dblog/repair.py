@@ -68,6 +68,11 @@ def _whole(least: int, most: int, default: int | None) -> Callable[[object], int
     return fix
 
 
+def _moment(value: object) -> int:
+    """Any integer: ``clamp`` puts it into the bounds, and keeps what it was."""
+    return int.__int__(value) if isinstance(value, int) else 0
+
+
 def _metadata(value: object) -> str | None:
     if value is None:
         return None
@@ -91,7 +96,7 @@ def _uuid(value: object) -> UUID | None:
 
 
 _FIXES: tuple[Callable[[object], object], ...] = (
-    _whole(-_INT8, _INT8, 0),  # timestamp
+    _moment,
     _text,  # level
     _whole(1, 24, 1),  # severity
     _text,  # logger

