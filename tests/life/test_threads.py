@@ -15,7 +15,7 @@ import pytest
 
 from dblog import DatabaseHandler, diagnostics
 from dblog.testing import MemorySink, assert_conserved
-from tests.oracle import QUICK, exactly_once
+from tests.oracle import QUICK, exactly_once, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
