@@ -14,13 +14,7 @@ key cannot push its neighbours out: what is near the top is kept first.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-import decimal
-import enum
 import itertools
-import math
-import pathlib
-import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
@@ -29,7 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from dblog.texts import BINARY, TEXT_LIMIT, cap, clean, exact, int_text, name_of, rendered, text
+from dblog.scalars import SCALARS, is_numpy, scalar_of
+from dblog.texts import TEXT_LIMIT, cap, clean, rendered, text
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -50,14 +45,10 @@ DEFAULT_REDACT_KEYS: tuple[str, ...] = (
 """Keys whose strings are hidden by default, as ``normal_key`` spells them. ``session_id`` is not one: it is an id."""
 
 _KEY_LIMIT = 256
-_SAFE_INT = 2**53 - 1  # what a double tells apart from its neighbours: the bound of orjson and of RFC 8259
 _DEEPEST = 200  # orjson refuses more than 254 levels
 _TOO_DEEP, _CYCLE = "<truncated>", "<cycle>"
 _CONTAINER_BYTES = len(_TOO_DEEP) + 2  # a container costs what its stand-in would: leaving one unopened adds nothing
 _LEAST_ROOM = 64
-_TEXTUAL = (decimal.Decimal, uuid.UUID, pathlib.PurePath)
-_CALENDAR = (dt.date, dt.time)
-_SCALARS = (str, int, float, enum.Enum, *BINARY, range, *_TEXTUAL, *_CALENDAR, dt.timedelta, BaseException)
 _LISTS = (list, tuple, set, frozenset, deque)
 _SHAPES = (dict, *_LISTS, Mapping, Sequence, AbstractSet, ValuesView)
 
@@ -163,7 +154,7 @@ class _Walk:
             return self.string(value, hidden=hidden)
         if kind is dict or kind is list or (value is not None and _opens(kind)):
             return self.container(_Open(value, target, key, up.depth + 1 if up else 1, hidden, up))
-        scalar = _scalar(value, self.flags)
+        scalar = scalar_of(value, self.flags)
         if type(scalar) is str:
             return self.string(scalar, hidden=hidden)
         self.charge(len(_dumps(scalar)))
@@ -263,17 +254,11 @@ def _numbered(key: str, fields: dict[str, object]) -> str:
 def _opens(kind: type) -> bool:
     """Whether values of this type are walked into, by type alone: an instance can lie about its class."""
     try:
-        if issubclass(kind, _SCALARS):
+        if issubclass(kind, SCALARS):
             return False
-        return issubclass(kind, _SHAPES) or hasattr(kind, "__dataclass_fields__") or _numpy(kind, "tolist")
+        return issubclass(kind, _SHAPES) or hasattr(kind, "__dataclass_fields__") or is_numpy(kind, "tolist")
     except Exception:  # noqa: BLE001 - a metaclass can refuse to be hashed or looked at
         return False
-
-
-def _numpy(kind: type, method: str) -> bool:
-    """Whether a numpy array (``tolist``) or scalar (``item``); numpy is never imported for it."""
-    array = kind.__name__ in {"ndarray", "matrix", "memmap", "recarray", "MaskedArray"}
-    return kind.__module__.startswith("numpy") and array == (method == "tolist") and hasattr(kind, method)
 
 
 def _parts(value: Any, width: int, room: int) -> tuple[bool, list[Any]]:
@@ -295,7 +280,7 @@ def _parts(value: Any, width: int, room: int) -> tuple[bool, list[Any]]:
         # A field with repr=False is kept out of sight: out of the log too.
         shown = [field.name for field in dataclasses.fields(kind) if field.repr]
         return True, [(name, getattr(value, name)) for name in shown[: width + 1]]
-    return False, _tolist(value, room) if _numpy(kind, "tolist") else list(itertools.islice(value, room + 1))
+    return False, _tolist(value, room) if is_numpy(kind, "tolist") else list(itertools.islice(value, room + 1))
 
 
 def _tolist(array: Any, room: int) -> list[Any]:
@@ -308,50 +293,3 @@ def _tolist(array: Any, room: int) -> list[Any]:
     if type(items) is not list:
         raise ValueError
     return items
-
-
-def _scalar(value: Any, flags: set[str]) -> str | float | None:  # noqa: PLR0911 - one per kind
-    """A value that is no container as an exact str, int, float, bool or None."""
-    kind = type(value)
-    if value is None or value is True or value is False:
-        return value
-    if issubclass(kind, int):
-        number = int.__int__(value)
-        if -_SAFE_INT <= number <= _SAFE_INT:
-            return number
-        flags.add("sanitized")
-        return int_text(number)
-    if issubclass(kind, float):
-        real = float.__float__(value)
-        if math.isfinite(real):
-            return real
-        flags.add("nonfinite")
-        return "NaN" if math.isnan(real) else "Infinity" if real > 0 else "-Infinity"
-    try:
-        return _known(value, kind, flags)
-    except Exception:  # noqa: BLE001 - user code
-        flags.add("unserializable")
-        return f"<unprintable {name_of(kind)}>"
-
-
-def _known(value: Any, kind: type, flags: set[str]) -> str | float | None:  # noqa: PLR0911 - one per kind
-    """The types worth more than their ``repr``; raises whatever their own code raises."""
-    if issubclass(kind, (str, *BINARY)):
-        return rendered(value, (), TEXT_LIMIT)
-    if issubclass(kind, _TEXTUAL):
-        return exact(str(value))
-    if issubclass(kind, _CALENDAR):
-        return exact(value.isoformat())
-    if issubclass(kind, dt.timedelta):
-        return dt.timedelta.total_seconds(value)
-    if issubclass(kind, BaseException):
-        return f"{name_of(kind)}: {rendered(value, (str, repr), TEXT_LIMIT)}"
-    inner = value
-    if issubclass(kind, enum.Enum):
-        inner = value.value if isinstance(value.value, (str, int, float, type(None))) else exact(value.name)
-    elif _numpy(kind, "item"):
-        inner = value.item()
-    if type(inner) is not kind and (inner is None or issubclass(type(inner), _SCALARS)):
-        return _scalar(inner, flags)
-    flags.add("unserializable")
-    return rendered(value, (repr,), TEXT_LIMIT)
