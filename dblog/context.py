@@ -19,30 +19,20 @@ for its next job: use ``bound`` there.
 from __future__ import annotations
 
 import os
-import re
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from dblog.entry import ID_FIELDS
 from dblog.errors import ConfigurationError
 from dblog.plain import Limits, clean, plain, text
+from dblog.scalars import SAFE_INT
 from dblog.scoped import scoped
+from dblog.traceparent import extract, write_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
-__all__ = [
-    "NO_IDS",
-    "Context",
-    "bind",
-    "bound",
-    "current",
-    "extract",
-    "inject",
-    "new_trace",
-    "reset",
-    "unbind",
-]
+__all__ = ["NO_IDS", "Context", "bind", "bound", "current", "extract", "inject", "new_trace", "reset", "unbind"]
 
 NO_IDS: tuple[str | None, ...] = (None,) * len(ID_FIELDS)
 """``Context.ids`` where none is bound: one object, so ``is`` tells."""
@@ -50,11 +40,9 @@ NO_IDS: tuple[str | None, ...] = (None,) * len(ID_FIELDS)
 _F = TypeVar("_F", bound="Callable[..., Any]")
 _ID_LIMIT, _NAME_LIMIT = 512, 256
 _SHORT = 1024
-_SAFE_INT = 2**53 - 1
 _LIMITS = Limits()
 _INDEX = {name: index for index, name in enumerate(ID_FIELDS)}
 _TRACE, _SPAN, _PARENT = _INDEX["trace_id"], _INDEX["span_id"], _INDEX["parent_span_id"]
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?", re.DOTALL)
 
 
 class Context(NamedTuple):
@@ -230,34 +218,7 @@ def inject(headers: MutableMapping[str, str]) -> None:
     lower-case hex digits, not all zero).
     """
     ids = _current.get().ids
-    value = f"00-{ids[_TRACE]}-{ids[_SPAN]}-01"
-    if _parsed(value) is None:
-        return
-    for name in [name for name in headers if name != "traceparent" and name.lower() == "traceparent"]:
-        del headers[name]
-    headers["traceparent"] = value
-
-
-def extract(headers: Mapping[str, str]) -> dict[str, str]:
-    """The remote trace in incoming headers: ``with bound(**extract(headers)):`` continues it in a span of its own.
-
-    Strict W3C Trace Context; header names in any case. Versions above 00 are read as far as known.
-
-    Returns:
-        ``trace_id`` and ``parent_span_id``; empty where there is no valid ``traceparent``, or more than one.
-    """
-    found = [value for name, value in headers.items() if name.lower() == "traceparent"]
-    ids = _parsed(found[0].strip(" \t")) if len(found) == 1 else None
-    return {"trace_id": ids[0], "parent_span_id": ids[1]} if ids else {}
-
-
-def _parsed(traceparent: str) -> tuple[str, str] | None:
-    match = _TRACEPARENT.fullmatch(traceparent)
-    if match is None:
-        return None
-    version, trace_id, span_id, more = match.groups()
-    known = version != "ff" and not (version == "00" and more)
-    return (trace_id, span_id) if known and trace_id.strip("0") and span_id.strip("0") else None
+    write_ids(headers, ids[_TRACE], ids[_SPAN])
 
 
 def _new_span() -> str:
@@ -321,7 +282,7 @@ def _text(value: object, limit: int) -> str:
 
 
 def _attribute(value: object) -> object:
-    if value is None or type(value) is bool or (type(value) is int and -_SAFE_INT <= value <= _SAFE_INT):
+    if value is None or type(value) is bool or (type(value) is int and -SAFE_INT <= value <= SAFE_INT):
         return value
     if type(value) is str and len(value) <= _SHORT:
         return clean(value)
