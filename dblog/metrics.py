@@ -14,7 +14,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from dblog import __version__
 from dblog.errors import ConfigurationError, ErrorClass, MissingExtraError
@@ -32,6 +32,7 @@ from dblog.ledger import (
     STORED,
 )
 from dblog.levels import BAND_NAMES, BANDS
+from dblog.metric_specs import METRICS, Spec
 from dblog.observe import observers
 from dblog.plain import clean
 
@@ -52,40 +53,6 @@ _OTHER = "other"
 
 _STATES = ("NEW", "STARTING", "RUNNING", "RETRY", "BLOCKED", "SYNC", "SEALED", "DRAINING", "CLOSED", "DETACHED")
 _NOT_STORING = frozenset({"RETRY", "BLOCKED", "CLOSED", "DETACHED"})
-
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_RECORDS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2000)
-_LAG = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
-
-
-class _Spec(NamedTuple):
-    kind: str
-    labels: tuple[str, ...]
-    help: str
-    buckets: Sequence[float] = ()
-    mode: str = "livesum"
-
-
-METRICS: dict[str, _Spec] = {
-    "records_emitted_total": _Spec("counter", ("handler", "level"), "Records that reached the handler."),
-    "records_stored_total": _Spec("counter", ("handler",), "Records committed to the database."),
-    "records_dropped_total": _Spec("counter", ("handler", "reason", "level"), "Records let go by policy."),
-    "records_failed_total": _Spec("counter", ("handler", "reason"), "Records that could not be stored."),
-    "queue_records": _Spec("gauge", ("handler",), "Records waiting."),
-    "queue_bytes": _Spec("gauge", ("handler",), "Bytes waiting, as captured."),
-    "inflight_records": _Spec("gauge", ("handler",), "Records the writer has in hand."),
-    "spooled_records": _Spec("gauge", ("handler",), "Records kept on disk until the database is back."),
-    "writer_up": _Spec("gauge", ("handler",), "Writers that are storing, or would: one per process unless in trouble."),
-    "writer_state": _Spec("gauge", ("handler", "state"), "Writers in each state."),
-    "last_success_timestamp_seconds": _Spec("gauge", ("handler",), "Unix time of the last commit.", mode="livemax"),
-    "flush_duration_seconds": _Spec("histogram", ("handler", "outcome"), "One attempt to store a batch.", _SECONDS),
-    "batch_records": _Spec("histogram", ("handler",), "Records in a committed batch.", _RECORDS),
-    "delivery_lag_seconds": _Spec("histogram", ("handler",), "From the oldest record of a batch to its commit.", _LAG),
-    "flush_retries_total": _Spec("counter", ("handler", "error_class"), "Attempts that failed and are made again."),
-    "bisections_total": _Spec("counter", ("handler",), "Batches split to find a row the database refuses."),
-    "build_info": _Spec("gauge", ("version",), "Always 1; the label says which dblog this is.", mode="livemax"),
-}
-"""Every metric by its name without the namespace: type, labels, help text, buckets, multiprocess mode."""
 
 _GAUGES = {"queue_records": QUEUED, "queue_bytes": BYTES, "inflight_records": IN_FLIGHT, "spooled_records": SPOOLED}
 
@@ -260,7 +227,7 @@ def _enabled() -> Iterator[Metrics]:
     return (observer for observer in observers if isinstance(observer, Metrics))
 
 
-def _make(name: str, spec: _Spec, registry: CollectorRegistry, namespace: str) -> Any:
+def _make(name: str, spec: Spec, registry: CollectorRegistry, namespace: str) -> Any:
     from prometheus_client import Counter, Gauge, Histogram  # noqa: PLC0415 - see `enable`
 
     if spec.kind == "counter":
