@@ -16,16 +16,19 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
+
 from dblog.context import _current
 from dblog.entry import ID_FIELDS
-from dblog.item import ENTRY_BYTES
+from dblog.item import ENTRY_BYTES, MAX_NAME
 from dblog.levels import severity_of
 from dblog.plain import REDACTED, clean, normal_key
-from dblog.salvage import Salvage
+from dblog.salvage import NOT_EXTRA, Salvage, current_task_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dblog.entry import LogEntry
     from dblog.item import Item
     from dblog.options import Options
 
@@ -33,15 +36,16 @@ __all__ = ["Capture"]
 
 _PLAIN_KEYS = tuple(logging.LogRecord("", 0, "", 0, "", None, None).__dict__)
 _PLAIN_COUNT, _PLAIN_LAST = len(_PLAIN_KEYS), _PLAIN_KEYS[-1]
-_NOT_EXTRA = frozenset((*_PLAIN_KEYS, "taskName", "message", "asctime"))
-"""What ``LogRecord`` and formatters put on a record; the rest are the caller's extras."""
 _ID_SLOT = {name: slot for slot, name in enumerate(ID_FIELDS)}
 _LogRecord = logging.LogRecord
 _NUMBERS = frozenset((int, float, bool, type(None)))
 
 _CACHED = 4096
 """Call sites, key sets and thread names remembered at most; then the cache starts afresh."""
-_MAX_ID = 512
+_CONTEXTS = 64
+"""Contexts remembered: requests under way, not those of the past."""
+_MAX_KEY = 256
+_MAX_NUMBER = 2**53 - 1
 _ATTRIBUTE_BYTES = 64
 """What an extra costs beside its text: its place in a dict, its number."""
 
@@ -74,7 +78,7 @@ class Capture:
         self._fast_bytes = 0 if options.redact_patterns else options.max_record_bytes // 4
         self._sites: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         self._plans: dict[tuple[str, ...], _Plan] = {}
-        self._bound: dict[int, tuple[Mapping[str, object], dict[str, object]]] = {}
+        self._bound: dict[int, tuple[Mapping[str, object], dict[str, object], int]] = {}
 
     def __call__(self, record: logging.LogRecord, formatter: logging.Formatter | None = None) -> Item:
         """Capture one record; ``formatter`` is used only to format its exception."""
@@ -87,6 +91,10 @@ class Capture:
         """The item of any record ``fast`` gave up at, for that reason."""
         formatted = reason.args if type(reason) is _Unusual else ()
         return self._salvage(record, formatter, *formatted)
+
+    def entry(self, entry: LogEntry) -> LogEntry:
+        """An entry made by hand, redacted and bounded as a record."""
+        return self._salvage.entry(entry)
 
     def fast(self, record: logging.LogRecord) -> Item:
         """The item of an ordinary record; any exception means that ``slow`` has to be asked.
@@ -110,7 +118,7 @@ class Capture:
         )
         thread = record.threadName
         moment = int(record.created * 1e6 + 0.5)
-        task = record.taskName if _HAS_TASK_NAME else _task_name() if _running_loop() else None  # type: ignore[attr-defined]  # from 3.12 on
+        task = record.taskName if _HAS_TASK_NAME else current_task_name() if _running_loop() else None  # type: ignore[attr-defined]  # from 3.12 on
         # Read for nothing but to be there: with these, as many attributes as usual means no extras.
         record.filename, record.msecs, record.relativeCreated, record.thread, record.processName, record.process  # noqa: B018 - see above
         if type(thread) is not str or (task is not None and type(task) is not str):
@@ -149,7 +157,7 @@ class Capture:
         """The checked columns of one call site; raises for anything that is not exactly what logging makes."""
         name, levelno, levelname, pathname, lineno, function, module = where
         for text in (name, levelname, pathname, function, module):
-            if text is not None and (type(text) is not str or clean(text) != text or len(text) > _MAX_ID):
+            if text is not None and (type(text) is not str or clean(text) != text or len(text) > MAX_NAME):
                 raise _Unusual
         if type(levelno) is not int or not (lineno is None or (type(lineno) is int and 0 <= lineno < 2**31)):
             raise _Unusual
@@ -162,7 +170,7 @@ class Capture:
         self._sites[where] = site
         return site
 
-    def _extras(  # noqa: C901 - as `fast`
+    def _extras(  # noqa: C901, PLR0912 - as `fast`
         self, fields: dict[str, Any], ids: tuple[str | None, ...], bound: Mapping[str, object] | None
     ) -> tuple[dict[str, Any] | None, tuple[str | None, ...], int]:
         keys = tuple(fields)
@@ -179,15 +187,20 @@ class Capture:
             value = fields[key]
             kind = type(value)
             if kind is str:
-                size += len(value)
+                size += len(value) if value.isascii() else 4 * len(value)
             elif kind not in _NUMBERS:  # it could change, or its text is its own business
                 raise _Unusual
             attributes[key] = value
         for key in redacted:
-            if type(attributes[key]) is str:
+            value = attributes[key]
+            if type(value) is str:
                 attributes[key] = REDACTED
+            elif value is not None and not -_MAX_NUMBER <= value <= _MAX_NUMBER:  # it would become a text
+                raise _Unusual
         if bound:
-            attributes = {**self._of_context(bound), **attributes}
+            shared, held = self._of_context(bound)
+            attributes = {**shared, **attributes}
+            size += held
             if len(attributes) > self._max_attributes:
                 raise _Unusual
         if not attributes:
@@ -198,26 +211,30 @@ class Capture:
 
     def _plan(self, keys: tuple[str, ...]) -> _Plan:
         """``keys`` are all of a record's, or only those behind the usual ones."""
-        extras = tuple(key for key in keys if key not in _NOT_EXTRA and key not in _ID_SLOT)
+        extras = tuple(key for key in keys if key not in NOT_EXTRA and key not in _ID_SLOT)
         plan = _Plan(
             keys=extras,
             ids=tuple((_ID_SLOT[key], key) for key in keys if key in _ID_SLOT),
             redacted=tuple(key for key in extras if normal_key(key) in self._redact),
-            unusual=len(extras) > self._max_attributes or "dblog" in extras,
+            unusual=len(extras) > self._max_attributes or any(key == "dblog" or len(key) > _MAX_KEY for key in extras),
         )
         if len(self._plans) >= _CACHED:
             self._plans.clear()
         self._plans[keys] = plan
         return plan
 
-    def _of_context(self, bound: Mapping[str, object]) -> dict[str, object]:
-        """The attributes of a context, redacted by this handler's keys; remembered by identity (they never change)."""
+    def _of_context(self, bound: Mapping[str, object]) -> tuple[dict[str, object], int]:
+        """A context's attributes, redacted by this handler's keys, and their bytes.
+
+        Remembered by identity, as they never change.
+        """
         known = self._bound.get(id(bound))
         if known is None or known[0] is not bound:
-            if len(self._bound) >= _CACHED:
+            if len(self._bound) >= _CONTEXTS:
                 self._bound.clear()
-            known = self._bound[id(bound)] = (bound, self._salvage.redacted(bound))
-        return known[1]
+            redacted = self._salvage.redacted(bound)
+            known = self._bound[id(bound)] = (bound, redacted, len(orjson.dumps(redacted)))
+        return known[1], known[2]
 
 
 def _override(
@@ -236,14 +253,9 @@ def _override(
 
 
 def _harmless(value: object) -> bool:
-    return type(value) is str and len(value) <= _MAX_ID and value.isascii() and "\0" not in value
+    return type(value) is str and len(value) <= MAX_NAME and value.isascii() and "\0" not in value
 
 
 _HAS_TASK_NAME = sys.version_info >= (3, 12)
 if not _HAS_TASK_NAME:  # LogRecord.taskName came with Python 3.12
     from asyncio import _get_running_loop as _running_loop  # the public one raises, which costs more than the rest
-    from asyncio import current_task
-
-    def _task_name() -> str | None:
-        task = current_task()
-        return None if task is None else task.get_name()

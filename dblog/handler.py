@@ -21,7 +21,7 @@ from dblog.errors import ConfigurationError
 from dblog.guard import MAX_DEPTH, OWN, here
 from dblog.item import compact
 from dblog.ledger import REASON
-from dblog.levels import BAND, levelno_of, severity_of
+from dblog.levels import BAND, parse_level, severity_of
 from dblog.options import Options
 from dblog.repair import repair
 from dblog.sink import Origin
@@ -62,6 +62,9 @@ class DatabaseHandler(logging.Handler):
 
     flushOnClose = False  # noqa: N815 - logging's name; dictConfig would flush while it holds logging's lock
 
+    closed = False
+    """``close`` was called."""
+
     def __init__(
         self,
         url: str | None = None,
@@ -73,20 +76,20 @@ class DatabaseHandler(logging.Handler):
         password_file: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> None:
-        checked = Options.of(**options)
-        super().__init__(level)
-        self.options = checked
-        self._secret = (password, password_file)
+        # Everything that can be refused comes first: a handler half made would still be closed by logging at exit.
+        self.options = checked = Options.of(**options)
+        self._secret = _secret(password, password_file)
         self._open: Callable[[Origin], Sink] | None = None
-        capture = Capture(checked)
-        self._fast, self._slow = capture.fast, capture.slow
-        number = next(_numbers)
-        self._default_name = "dblog" if number == 1 else f"dblog-{number}"
         given = [target for target in (url, engine, sink) if target is not None]
         if len(given) > 1:
             raise ConfigurationError("url, engine and sink exclude each other: give one of them")
         if given:
             self._open = self._opener(given[0])
+        super().__init__(parse_level(level, "level"))
+        capture = Capture(checked)
+        self._fast, self._slow, self._polish = capture.fast, capture.slow, capture.entry
+        number = next(_numbers)
+        self._default_name = "dblog" if number == 1 else f"dblog-{number}"
         self._writer = self._new_writer()
         lifecycle.register(self)
 
@@ -136,15 +139,15 @@ class DatabaseHandler(logging.Handler):
             record: what was logged.
             filtered: the filters have passed it already (``emit``).
         """
+        depth = here.depth
+        if depth >= MAX_DEPTH:
+            self._writer.ledger.refuse(_SELF if depth >= OWN else _REENTRANT, _band(record))
+            return True
         if self.filters and not filtered:
             passed = self._filtered(record)
             if passed is None:
                 return False
             record = passed
-        depth = here.depth
-        if depth >= MAX_DEPTH:
-            self._writer.ledger.refuse(_SELF if depth >= OWN else _REENTRANT, _band(record))
-            return True
         here.depth = depth + 1
         try:
             try:
@@ -168,16 +171,20 @@ class DatabaseHandler(logging.Handler):
 
     def _filtered(self, record: logging.LogRecord) -> logging.LogRecord | None:
         """The record the filters let pass, which from Python 3.12 on can be another one; None when they do not."""
+        depth = here.depth
+        here.depth = depth + 1  # a filter may log
         try:
             passed: Any = self.filter(record)
         except Exception:  # noqa: BLE001 - a user's filter must not break the application
-            self._writer.ledger.refuse(_CAPTURE, 0)
+            self._writer.ledger.refuse(_CAPTURE, _band(record))
             return None
+        finally:
+            here.depth = depth
         return passed if isinstance(passed, logging.LogRecord) else record if passed else None
 
     def enqueue(self, entry: LogEntry) -> None:
-        """Queue an entry made by hand; it is repaired where it would not be storable."""
-        if self._put(compact(repair(entry)), here.depth == 0):
+        """Queue an entry made by hand: repaired where it would not be storable, redacted and bounded as a record."""
+        if self._put(compact(self._polish(repair(entry))), here.depth == 0):
             self._writer.wake()
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
@@ -193,8 +200,9 @@ class DatabaseHandler(logging.Handler):
         """
         if self._open is not None:
             raise ConfigurationError("this handler has a database already: make another handler for another one")
-        self._open = self._opener(database)
-        self._writer.attach(self._open(self._writer.origin))
+        opener = self._opener(database)
+        self._writer.attach(opener(self._writer.origin))
+        self._open = opener
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging's says nothing of the outcome
         """Wait until every record emitted before the call is stored, dropped or failed.
@@ -217,6 +225,7 @@ class DatabaseHandler(logging.Handler):
 
         Under ``logging``'s module lock it hands over instead: the writer goes on alone, exit waits for it.
         """
+        self.closed = True
         if lifecycle.holds_logging_lock():
             self._writer.seal()
         else:
@@ -239,6 +248,14 @@ class DatabaseHandler(logging.Handler):
     def __repr__(self) -> str:
         level = logging.getLevelName(self.level)
         return f"<{type(self).__name__} {self._writer.name} ({level}) {self._writer.state}>"
+
+
+def _secret(password: Any, password_file: Any) -> tuple[Any, Any]:
+    if password is not None and not isinstance(password, str) and not callable(password):
+        raise ConfigurationError(f"password is a {type(password).__name__}: give a text or a callable")
+    if password_file is not None and not isinstance(password_file, str | os.PathLike):
+        raise ConfigurationError(f"password_file={password_file!r} is not allowed: give a path")
+    return password, password_file
 
 
 def _seal(reference: weakref.ref[Writer]) -> None:
@@ -265,7 +282,9 @@ def enqueue(entry: LogEntry) -> int:
         entry: for example ``LogEntry.now("message", level="INFO")``.
     """
     entry = repair(entry)
-    admitting = [handler for handler in lifecycle.handlers() if levelno_of(entry.severity) >= handler.level]
+    severity = entry.severity
+    handlers = (handler for handler in lifecycle.handlers() if not handler.closed)
+    admitting = [handler for handler in handlers if severity >= severity_of(handler.level)]
     for handler in admitting:
         handler.enqueue(entry)
     return len(admitting)

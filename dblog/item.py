@@ -15,7 +15,7 @@ from dblog.entry import ID_FIELDS, LogEntry
 from dblog.notes import with_notes
 from dblog.plain import Limits, clean, plain
 
-__all__ = ["ENTRY_BYTES", "ITEM_SITE", "ITEM_SIZE", "Item", "compact", "expand"]
+__all__ = ["ENTRY_BYTES", "ITEM_SITE", "ITEM_SIZE", "MAX_NAME", "Item", "compact", "expand", "held"]
 
 ENTRY_BYTES = 600
 """What an entry costs beside its message, metadata and exception: its tuples, the queue item, two small ints."""
@@ -31,6 +31,8 @@ a dict of text, numbers, booleans and None still to be encoded; ``rest`` a dict 
 None; ``size`` the bytes held.
 """
 ITEM_SITE, ITEM_SIZE = 2, 10
+MAX_NAME = 512
+"""Characters kept of a name or an identifier."""
 
 _new = tuple.__new__
 _STRICT = orjson.OPT_STRICT_INTEGER
@@ -70,7 +72,7 @@ def _name(name: str | None) -> str | None:
     """A thread's or task's name, clean and of bounded length."""
     if name is None:
         return None
-    cleaned = clean(name)[:_MAX_NAME]
+    cleaned = clean(name)[:MAX_NAME]
     if cleaned == name:
         if len(_clean_names) >= _NAMES:
             _clean_names.clear()
@@ -80,7 +82,6 @@ def _name(name: str | None) -> str | None:
 
 _clean_names: set[str | None] = {None}
 _NAMES = 4096
-_MAX_NAME = 512
 
 
 def _encoded(attributes: dict[str, Any]) -> str | None:
@@ -104,10 +105,16 @@ _UNBOUNDED = Limits(max_attributes=10_000, max_bytes=1 << 30)
 """Capture has counted and measured already."""
 
 
+def held(text: str) -> int:
+    """Bytes a text holds, at most: one per character of ASCII, four of any other."""
+    return len(text) if text.isascii() else 4 * len(text)
+
+
 def compact(entry: LogEntry, **rest: Any) -> Item:
     """The item of an entry, whose other fields travel as they are."""
     site = (entry.level, entry.severity, entry.logger, entry.module, entry.function, entry.pathname, entry.lineno)
-    size = ENTRY_BYTES + sum(4 * len(text) for text in (entry.message, entry.metadata, entry.exc_text) if text)
+    texts = (entry.message, entry.template, entry.metadata, entry.exc_message, entry.exc_text)
+    size = ENTRY_BYTES + sum(held(text) for text in texts if text)
     for name in ("exc_type", "exc_message", "exc_text", "service", "host", "pid", "id"):
         if getattr(entry, name) is not None:
             rest[name] = getattr(entry, name)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from dblog.plain import clean
+from dblog.plain import clean, dump_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,4 +67,7 @@ def with_notes(metadata: str | None, notes: Mapping[str, Any]) -> str | None:
     flags = {flag for flag in (given if isinstance(given, list) else ()) if isinstance(flag, str)}
     flags.update(notes.get("flags", ()))
     tree["dblog"] = {**merged, **notes, "flags": sorted(flags)}
-    return orjson.dumps(tree).decode()
+    try:
+        return orjson.dumps(tree).decode()
+    except TypeError:  # orjson reads deeper than it writes
+        return (dump_object(tree) or b"{}").decode()

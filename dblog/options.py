@@ -10,12 +10,13 @@ import dataclasses
 import difflib
 import os
 import re
+import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
 from dblog.errors import ConfigurationError
 from dblog.levels import parse_level
-from dblog.plain import DEFAULT_REDACT_KEYS, normal_key
+from dblog.plain import DEFAULT_REDACT_KEYS, clean, normal_key
 
 __all__ = ["OVERFLOW_POLICIES", "Options"]
 
@@ -27,8 +28,12 @@ _LATER = {"durability": ("spool", "durable")}
 _SYNCHRONOUS_COMMIT = ("on", "off", "auto", "local", "remote_write", "remote_apply")
 _SYNCHRONOUS = ("off", "normal", "full", "extra")
 
+_MAX_TEXT = 512
 _MODES = (0o400, 0o777)
 _SECONDS = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|d|w)?\s*\Z")
+_INTEGER = re.compile(r"\s*-?[0-9]{1,18}\s*\Z")
+_LONGEST = 7 * 86_400.0
+"""Seconds: no deadline of a writer is longer than a week, and every one fits the clocks it is given to."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 _POSITIVE_INT = ("queue_size", "batch_size", "max_attributes", "max_depth")
@@ -61,7 +66,7 @@ class Options:
     batch_bytes: int = 4 * MiB
     flush_interval: float = 0.5
     flush_level: int = 40
-    """A record of this level or above is stored within about 50 ms."""
+    """A record of this level or above is stored within about 100 ms."""
     retry_initial: float = 0.1
     retry_max: float = 30.0
     connect_timeout: float = 5.0
@@ -83,9 +88,9 @@ class Options:
     retention: float | None = None
     """SQLite: rows older than this many seconds are deleted when the writer is idle; ``"7d"`` is understood."""
     max_bytes: int | None = None
-    """SQLite: the oldest rows are deleted while the file is larger."""
+    """SQLite: the oldest rows are deleted while what the file holds is more."""
     file_mode: int = 0o600
-    """SQLite: the mode a new database file is created with."""
+    """SQLite: permissions of the file beyond these are taken away."""
     service: str | None = None
     service_version: str | None = None
     environment: str | None = None
@@ -105,8 +110,13 @@ class Options:
                 raise ConfigurationError(_unknown(name, known))
         checked = {name: _check(name, value) for name, value in given.items() if value is not None}
         for name, value in _from_environment().items():
-            checked.setdefault(name, value)
+            checked.setdefault(name, clean(value)[:_MAX_TEXT])
         options = cls(**checked)
+        if options.queue_bytes < options.max_record_bytes:
+            raise ConfigurationError(
+                f"queue_bytes={options.queue_bytes} is below max_record_bytes={options.max_record_bytes}: "
+                "the queue must hold at least one record"
+            )
         if options.retry_max < options.retry_initial:
             raise ConfigurationError(
                 f"retry_max={options.retry_max} is below retry_initial={options.retry_initial}: give a larger retry_max"
@@ -132,22 +142,22 @@ def _check(name: str, value: Any) -> Any:
         return special(name, value)
     if not isinstance(value, str) or not value:
         raise ConfigurationError(f"{name}={value!r} is not a text: give a non-empty string")
-    return value
+    return clean(value)[:_MAX_TEXT]
 
 
 def _integer(name: str, value: Any, least: int) -> int:
-    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+    if isinstance(value, str) and _INTEGER.match(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigurationError(f"{name}={value!r} is not allowed: give an integer of at least {least}")
     return value
 
 
-def _seconds(name: str, value: Any, least: float) -> float:
+def _seconds(name: str, value: Any, least: float, most: float = _LONGEST) -> float:
     if isinstance(value, str) and (match := _SECONDS.match(value)):
         value = float(match[1]) * _UNITS[match[2] or "s"]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
-        raise ConfigurationError(f"{name}={value!r} is not allowed: give a number of seconds of at least {least:g}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ConfigurationError(f"{name}={value!r} is not allowed: give seconds, from {least:g} to {most:g}")
     return float(value)
 
 
@@ -180,7 +190,9 @@ def _redact_keys(name: str, value: Any) -> frozenset[str]:
 
 def _redact_patterns(name: str, value: Any) -> tuple[re.Pattern[str], ...]:
     patterns = []
-    for pattern in [value] if isinstance(value, str | re.Pattern) else list(value):
+    if not isinstance(value, str | re.Pattern | list | tuple | set | frozenset):
+        raise ConfigurationError(f"{name}={value!r} is not allowed: give a list of regular expressions")
+    for pattern in [value] if isinstance(value, str | re.Pattern) else value:
         try:
             patterns.append(re.compile(pattern))
         except (re.error, TypeError) as error:
@@ -205,7 +217,7 @@ _SPECIAL: dict[str, Any] = {
     "synchronous_commit": _choice(*_SYNCHRONOUS_COMMIT),
     "synchronous": _choice(*_SYNCHRONOUS),
     "flush_level": lambda name, value: parse_level(value, name),
-    "retention": lambda name, value: _seconds(name, value, 1.0),
+    "retention": lambda name, value: _seconds(name, value, 1.0, 1e9),
     "max_bytes": lambda name, value: _integer(name, value, MiB),
     "file_mode": _file_mode,
     "redact_keys": _redact_keys,
@@ -216,7 +228,9 @@ _SPECIAL: dict[str, Any] = {
 def _from_environment() -> dict[str, str]:
     """``service``, ``service_version``, ``environment`` as OpenTelemetry's SDK configuration gives them."""
     pairs = (item.partition("=") for item in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
-    resource = {key.strip(): value.strip() for key, _, value in pairs if key.strip() and value.strip()}
+    resource = {
+        key.strip(): urllib.parse.unquote(value.strip()) for key, _, value in pairs if key.strip() and value.strip()
+    }
     found = {
         "service": os.environ.get("OTEL_SERVICE_NAME") or resource.get("service.name"),
         "service_version": resource.get("service.version"),

@@ -7,6 +7,7 @@ user code: a value of a foreign type becomes its type's name.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -69,20 +70,24 @@ def _whole(least: int, most: int, default: int | None) -> Callable[[object], int
 
 
 def _moment(value: object) -> int:
-    """Any integer: ``clamp`` puts it into the bounds, and keeps what it was."""
+    """Any integer: ``clamp`` puts it into the bounds, and keeps what it was. A float is meant in seconds."""
+    if isinstance(value, float) and math.isfinite(value):
+        return round(float.__float__(value) * 1e6)
     return int.__int__(value) if isinstance(value, int) else 0
 
 
 def _metadata(value: object) -> str | None:
     if value is None:
         return None
+    tree: object = None
     try:
         if isinstance(value, bytes | str) and isinstance(tree := orjson.loads(value), dict):
-            if type(value) is str and "\\u0000" not in value and clean(value) is value:
+            if type(value) is str and "\\u0000" not in value and clean(value) is value and orjson.dumps(tree):
                 return value
             return _dumped(tree)
     except (ValueError, TypeError, RecursionError):
-        pass
+        if isinstance(tree, dict):  # orjson reads deeper than it writes
+            return _dumped(tree)
     return _dumped({"metadata": _text(value.decode(errors="replace") if isinstance(value, bytes) else value)})
 
 

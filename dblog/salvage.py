@@ -15,13 +15,14 @@ import logging
 import math
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from dblog.context import _current
 from dblog.entry import ID_FIELDS, LogEntry
-from dblog.item import compact
+from dblog.item import MAX_NAME, compact
 from dblog.levels import severity_of
 from dblog.notes import Notes, cut, with_notes
 from dblog.plain import REDACTED, Limits, plain, text
@@ -33,13 +34,23 @@ if TYPE_CHECKING:
     from dblog.item import Item
     from dblog.options import Options
 
-__all__ = ["Salvage"]
+__all__ = ["NOT_EXTRA", "Salvage", "current_task_name"]
 
-_NOT_EXTRA = frozenset(
+NOT_EXTRA = frozenset(
     (*logging.LogRecord("", 0, "", 0, "", None, None).__dict__, "taskName", "message", "asctime"),
 )
+"""What ``LogRecord`` and formatters put on a record; the rest are the caller's extras."""
+_NAMES = {
+    "level": "levelname",
+    "logger": "name",
+    "module": "module",
+    "function": "funcName",
+    "pathname": "pathname",
+    "thread": "threadName",
+}
+"""Fields of an entry that are names, and where a record has them."""
+_TEXTS = (*_NAMES, "async_task", "template", "exc_type", "exc_message", *ID_FIELDS, "service", "host")
 _FORMATTER = logging.Formatter()
-_MAX_NAME = 512
 _MAX_TEMPLATE = 8 * 1024
 _MAX_INT = 2**31 - 1
 _UNFORMATTED = 64 * 1024
@@ -66,39 +77,65 @@ class Salvage:
         fields = record.__dict__
         message, template = self._message(record, notes, *(formatted or (_format(record),)))
         exc_type, exc_message, exc_text = self._exception(fields, formatter, notes)
-        metadata, ids = self._metadata(fields, notes)
-        room = self._max_bytes - len((exc_message or "").encode())
-        parts = {
-            "message": len(message.encode()),
-            "exc_text": len((exc_text or "").encode()),
-            "metadata": len(metadata),
-        }
-        share = _shares(parts, room)
+        tree, ids = self._extras(fields, notes)
+        timestamp = _timestamp(fields.get("created"), notes)
+        names = {field: _name(fields.get(key), notes) for field, key in _NAMES.items()}
+        task = _name(fields.get("taskName") or current_task_name(), notes)
+        message, exc_text, metadata = self._fit(message, exc_message, exc_text, tree, notes)
+        levelno = _level(fields.get("levelno"))
+        entry = LogEntry(
+            timestamp,
+            names["level"] or str(levelno),
+            severity_of(levelno),
+            names["logger"] or "",
+            message,
+            template,
+            metadata,
+            names["module"],
+            names["function"],
+            names["pathname"],
+            _lineno(fields.get("lineno")),
+            names["thread"],
+            task,
+            exc_type,
+            exc_message or None,
+            exc_text,
+            *ids,  # type: ignore[arg-type]  # the tuple's length is not its type
+        )
+        return compact(entry)
+
+    def entry(self, entry: LogEntry) -> LogEntry:
+        """An entry made by hand, as a record would have been captured: redacted and bounded."""
+        notes = Notes()
+        tree, flags = plain(entry.attributes, limits=self._limits, redact=self._redact)
+        notes.flags |= set(flags) - {"redacted"}
+        texts: dict[str, Any] = {}
+        for field in _TEXTS:
+            value = getattr(entry, field)
+            if value is not None:
+                limit = _MAX_TEMPLATE if field in {"template", "exc_message"} else MAX_NAME
+                texts[field] = cut(self._hide_text(value), limit)
+        entry = entry._replace(**texts)
+        shown, trace = self._hide_text(entry.message), entry.exc_text and self._hide_text(entry.exc_text)
+        message, exc_text, metadata = self._fit(shown, entry.exc_message, trace, self._hide(tree), notes)
+        return entry._replace(message=message, exc_text=exc_text, metadata=metadata)
+
+    def _fit(
+        self, message: str, exc_message: str | None, exc_text: str | None, tree: Any, notes: Notes
+    ) -> tuple[str, str | None, str | None]:
+        """Message, traceback and metadata within ``max_record_bytes``; what is too long divides the room fairly."""
+        data = orjson.dumps(tree)
+        sizes = {"message": len(message.encode()), "exc_text": len((exc_text or "").encode()), "metadata": len(data)}
+        share = _shares(sizes, self._max_bytes - len((exc_message or "").encode()))
         message = notes.cut("message", message, share["message"])
         if exc_text is not None:
             exc_text = notes.cut("exc_text", exc_text, share["exc_text"])
-        if len(metadata) > share["metadata"]:
-            metadata, ids = self._metadata(fields, notes, share["metadata"])
-        severity = severity_of(_level(fields.get("levelno")))
-        entry = LogEntry(
-            timestamp=_timestamp(fields.get("created"), notes),
-            level=_name(fields.get("levelname"), notes) or str(_level(fields.get("levelno"))),
-            severity=severity,
-            logger=_name(fields.get("name"), notes) or "",
-            message=message,
-            template=template,
-            metadata=with_notes(None if metadata == b"{}" else metadata.decode(), notes.as_dict()),
-            module=_name(fields.get("module"), notes),
-            function=_name(fields.get("funcName"), notes),
-            pathname=_name(fields.get("pathname"), notes),
-            lineno=_lineno(fields.get("lineno")),
-            thread=_name(fields.get("threadName"), notes),
-            async_task=_name(fields.get("taskName") or _current_task_name(), notes),
-            exc_type=exc_type,
-            exc_message=exc_message or None,
-            exc_text=exc_text,
-        )._replace(**dict(zip(ID_FIELDS, ids, strict=True)))  # type: ignore[arg-type]  # ids are texts
-        return compact(entry)
+        if len(data) > share["metadata"]:
+            limits = replace(self._limits, max_bytes=share["metadata"])
+            tree, flags = plain(tree, limits=limits, redact=())
+            notes.flags |= set(flags)
+            data = orjson.dumps(tree)
+        return message, exc_text, with_notes(None if data == b"{}" else data.decode(), notes.as_dict())
 
     def redacted(self, bound: Mapping[str, object]) -> dict[str, object]:
         """A context's attributes with this handler's keys and patterns redacted."""
@@ -145,9 +182,8 @@ class Salvage:
             self._hide_text(notes.clean(shown)) or None,
         )
 
-    def _metadata(
-        self, fields: dict[str, Any], notes: Notes, max_bytes: int | None = None
-    ) -> tuple[bytes, tuple[str | None, ...]]:
+    def _extras(self, fields: dict[str, Any], notes: Notes) -> tuple[Any, tuple[str | None, ...]]:
+        """The extras as a plain tree, and the ids."""
         context = _current.get()
         ids = list(context.ids)
         extras: dict[object, object] = {}
@@ -155,15 +191,13 @@ class Salvage:
         for key, value in list(fields.items()):
             if type(key) is str and key in ID_FIELDS:
                 if value is not None:
-                    ids[ID_FIELDS.index(key)] = cut(notes.clean(text(value, _MAX_NAME)), _MAX_NAME)
-            elif not (type(key) is str and key in _NOT_EXTRA):
+                    shown = self._hide_text(notes.clean(text(value, MAX_NAME)))
+                    ids[ID_FIELDS.index(key)] = cut(shown, MAX_NAME)
+            elif not (type(key) is str and key in NOT_EXTRA):
                 extras["dblog_" if key == "dblog" else key] = value
-        limits = self._limits
-        if max_bytes is not None:
-            limits = Limits(max_depth=limits.max_depth, max_attributes=limits.max_attributes, max_bytes=max_bytes)
-        tree, flags = plain(extras, limits=limits, redact=self._redact)
+        tree, flags = plain(extras, limits=self._limits, redact=self._redact)
         notes.flags |= set(flags) - {"redacted"}
-        return orjson.dumps(self._hide(tree)), tuple(ids)
+        return self._hide(tree), tuple(ids)
 
     def _hide_text(self, value: str) -> str:
         for pattern in self._patterns:
@@ -212,7 +246,7 @@ def _timestamp(created: object, notes: Notes) -> int:
     except OverflowError:
         pass
     notes.flags.add("clock")
-    notes.info["created"] = text(created, _MAX_NAME)
+    notes.info["created"] = text(created, MAX_NAME)
     return time.time_ns() // 1000
 
 
@@ -227,14 +261,15 @@ def _lineno(lineno: object) -> int | None:
 def _name(value: object, notes: Notes) -> str | None:
     if value is None:
         return None
-    return notes.cut("name", notes.clean(text(value, 4 * _MAX_NAME)), _MAX_NAME)
+    return notes.cut("name", notes.clean(text(value, 4 * MAX_NAME)), MAX_NAME)
 
 
 def _qualified(kind: type) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _current_task_name() -> str | None:
+def current_task_name() -> str | None:
+    """The running asyncio task's name; None outside of tasks, and where asyncio was never imported."""
     asyncio = sys.modules.get("asyncio")
     try:
         task = asyncio.current_task() if asyncio else None

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 import dblog
 from dblog.capture import Capture
-from dblog.item import expand
+from dblog.item import ITEM_SIZE, expand
+from dblog.levels import severity_of
 from dblog.options import Options
 from dblog.plain import REDACTED
+from dblog.testing import MemorySink
 
 scalars = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=20)
 extras = st.dictionaries(
@@ -159,3 +161,100 @@ def test_an_argument_is_shown_once(template: str, shown: str, fields: dict[str, 
     entry = expand(Capture(Options.of())(made(template, (argument,), **fields)))
     assert entry.message == shown
     assert argument.times == (1 if template in {"%s", "%d"} else 2)
+
+
+def test_what_a_record_holds_is_counted() -> None:
+    """Long extras, keys, templates and a context's attributes count in the item's size and against the bound."""
+    capture = Capture(Options.of())
+    big = "x" * 30_000
+    assert capture(made("m", note=big))[ITEM_SIZE] >= len(big)
+    long_key = capture(made("m", **{big: 1}))
+    assert long_key[ITEM_SIZE] >= len(expand(long_key).metadata or "")
+    with dblog.bound(body=big):
+        assert capture(made("m"))[ITEM_SIZE] >= len(big)
+    small = Capture(Options.of(max_record_bytes=4096))
+    with dblog.bound(body=big):
+        entry = expand(small(made("y" * 8000, note=big)))
+    assert len(entry.message.encode()) + len((entry.metadata or "").encode()) < 4096 + 512
+    assert "truncated" in entry.attributes["dblog"]["flags"]
+
+
+def test_contexts_of_the_past_are_not_remembered() -> None:
+    """However many contexts come by, few are held."""
+    capture = Capture(Options.of())
+    for number in range(1000):
+        with dblog.bound(number=number):
+            capture(made("m"))
+    assert len(capture._bound) < 100
+
+
+def test_entries_made_by_hand_are_treated_as_records() -> None:
+    """dblog.enqueue: redacted by key and pattern, bounded, any metadata accepted, a float time taken as seconds."""
+    sink = MemorySink()
+    handler = dblog.DatabaseHandler(sink=sink, redact_patterns=[r"\d{16}"], max_record_bytes=4096)
+    deep = '{"a":' * 300 + "1" + "}" * 300
+    entry = dblog.LogEntry.now("card 4111111111111111 " + "x" * 10_000, metadata={"password": "hunter2"})
+    moment = entry.timestamp
+    handler.enqueue(entry._replace(user_id="u" * 5000, timestamp=moment / 1e6))  # type: ignore[arg-type]  # as people do
+    handler.enqueue(entry._replace(metadata=deep, message="deep\0", timestamp=0))
+    assert handler.flush(10)
+    first, second = sink.entries
+    assert first.message.startswith(f"card {REDACTED}")
+    assert len(first.message) <= 4096
+    assert first.attributes["password"] == REDACTED
+    assert len(first.user_id or "") <= 512
+    assert abs(first.timestamp - moment) <= 1
+    assert second.message == "deep\u2400"
+    handler.close()
+
+
+def test_a_closed_handler_takes_no_entries() -> None:
+    """enqueue goes to the handlers in use only, by their level, custom levels included."""
+    sink, other = MemorySink(), MemorySink()
+    closed, notice = dblog.DatabaseHandler(sink=sink), dblog.DatabaseHandler(sink=other, level=25)
+    closed.close()
+    assert dblog.enqueue(dblog.LogEntry.now("m", level="NOTICE", severity=severity_of(25))) == 1
+    assert dblog.enqueue(dblog.LogEntry.now("m", level="INFO")) == 0
+    assert notice.flush(10)
+    assert (sink.messages, other.messages) == ([], ["m"])
+    notice.close()
+
+
+def test_a_filter_may_log_and_may_fail() -> None:
+    """A filter that logs does not multiply records; one that raises is counted under the record's own level."""
+    sink = MemorySink()
+    handler = dblog.DatabaseHandler(sink=sink)
+    log = logging.getLogger("dblog.tests.filters")
+    log.propagate = False
+    log.addHandler(handler)
+
+    def chatty(_record: logging.LogRecord) -> bool:
+        log.error("from the filter")
+        return True
+
+    handler.addFilter(chatty)
+    log.error("once")
+    handler.removeFilter(chatty)
+
+    def broken(_record: logging.LogRecord) -> bool:
+        raise ZeroDivisionError
+
+    handler.addFilter(broken)
+    log.error("fails")
+    stats = handler.stats()
+    assert stats.emitted <= 4
+    assert stats.failed_by == {"capture": 1}
+    assert handler.flush(10)
+    assert sink.messages.count("once") == 1
+    handler.close()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"url": "nonsense"}, {"level": "FOO"}, {"password": 5}, {"redact_patterns": 5}, {"queue_size": "--5"}]
+)
+def test_a_refused_handler_leaves_nothing_behind(wrong: dict[str, Any]) -> None:
+    """A constructor that raises registers nothing that logging would close at exit."""
+    before = len(logging._handlerList)  # type: ignore[attr-defined]  # not in the stubs
+    with pytest.raises(dblog.ConfigurationError):
+        dblog.DatabaseHandler(**wrong)
+    assert len(logging._handlerList) == before  # type: ignore[attr-defined]  # as above

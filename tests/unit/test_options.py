@@ -44,6 +44,12 @@ WRONG: list[tuple[str, Any]] = [
     ("schema", ""),
     ("max_record_bytes", 1),
     ("max_depth", 0),
+    ("queue_size", "--5"),
+    ("queue_size", "²"),
+    ("redact_patterns", 5),
+    ("block_timeout", 1e10),
+    ("statement_timeout", "30d"),
+    ("queue_bytes", 128 * 1024),
 ]
 
 
@@ -78,7 +84,7 @@ def test_defaults_are_valid_values_of_themselves() -> None:
 
 @given(
     size=st.integers(1, 10**9),
-    seconds=st.floats(0, 1e6),
+    seconds=st.floats(0, 600_000),
     overflow=st.sampled_from(OVERFLOW_POLICIES),
     level=st.sampled_from([*logging.getLevelNamesMapping(), 35]),
 )
@@ -111,3 +117,12 @@ def test_one_database_only() -> None:
     """url, engine and sink exclude each other."""
     with pytest.raises(ConfigurationError, match="exclude each other"):
         dblog.DatabaseHandler("sqlite:////nowhere/x.db", sink=MemorySink())
+
+
+def test_texts_from_the_environment_are_storable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service's name in Latin-1 does not make every row poison; OpenTelemetry's values are percent-encoded."""
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "caf\udce9")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.version=1%2C2")
+    options = Options.of()
+    assert (options.service, options.service_version) == ("caf\ufffd", "1,2")
+    assert Options.of(service="x\0" * 1000).service == "x\u2400" * 256
