@@ -168,7 +168,7 @@ def test_what_a_record_holds_is_counted() -> None:
     capture = Capture(Options.of())
     big = "x" * 30_000
     assert capture(made("m", note=big))[ITEM_SIZE] >= len(big)
-    long_key = capture(made("m", **{big: 1}))
+    long_key = capture(made("m", (), **{big: 1}))
     assert long_key[ITEM_SIZE] >= len(expand(long_key).metadata or "")
     with dblog.bound(body=big):
         assert capture(made("m"))[ITEM_SIZE] >= len(big)
