@@ -69,5 +69,4 @@ class StoreError(DblogError):
         super().__init__(f"{code}: {sentence}")
         self.kind = kind
         self.code = code
-        self.sentence = sentence
         self.ambiguous = ambiguous

@@ -30,8 +30,6 @@ class MemorySink:
         fault: called with the rows before each write; raise a ``StoreError`` there to fail it.
     """
 
-    dialect = "memory"
-
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.letters: list[DeadLetter] = []
@@ -170,8 +168,6 @@ class MemorySink:
 
 class _Opened:
     """One writer's view of a shared ``MemorySink``."""
-
-    dialect = "memory"
 
     def __init__(self, shared: MemorySink, origin: Origin) -> None:
         self._shared = shared

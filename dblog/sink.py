@@ -6,11 +6,11 @@ real ones, ``dblog.testing.MemorySink`` one that keeps rows in a list.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from dblog.entry import LogEntry
@@ -62,7 +62,6 @@ class Status:
     last_seen: int
     """µs since 1970-01-01 UTC."""
     stats: Stats
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sink(Protocol):
@@ -72,9 +71,6 @@ class Sink(Protocol):
     ``dblog.errors.StoreError`` and nothing else; after one, the sink is usable again
     (it rolls back, or reconnects at the next call).
     """
-
-    dialect: str
-    """``"sqlite"``, ``"postgresql"`` or ``"memory"``."""
 
     def write(self, rows: Sequence[Row], *, replay: bool = False) -> None:
         """Store the rows in one transaction, connecting first where needed.
