@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from _thread import allocate_lock
 from collections import deque
+from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ class Buffer:
         self.parked = True
         """Nobody is looking: the writer sleeps without a timeout, or does not run. ``put`` then returns True."""
         self.urgent = False
-        """A record of ``flush_level`` waits."""
+        """A record of ``flush_level`` waits, or a caller waits for room."""
         self.closed = False
         self.taken: list[Item] = []
         """The batch between ``take`` and the hands of whoever stores it; emptied by him."""
@@ -120,8 +121,6 @@ class Buffer:
         size = item[ITEM_SIZE]
         severity = item[ITEM_SITE][1]
         band = BAND[severity]
-        if severity >= self._urgent_from:
-            self.urgent = True
         cells = self._cells
         deadline = None
         while True:
@@ -132,6 +131,8 @@ class Buffer:
                     cells[BY_BAND + band] += 1
                     cells[QUEUED] += 1
                     cells[BYTES] += size
+                    if severity >= self._urgent_from:  # in here, or a round could take the flag before the record
+                        self.urgent = True
                     self._bands[band].append(item)
                     return self.parked or cells[QUEUED] == self._high_water
             if self.closed:
@@ -151,19 +152,31 @@ class Buffer:
             return self._wait_for_room(size, deadline)
         with self._lock:
             while self._full(size):
-                live = [(lowest, deq) for lowest, deq in enumerate(self._bands) if deq]
-                if not live:
+                try:
+                    victims = self._giving_way(band)
+                except (
+                    IndexError
+                ):  # emptied by a signal handler or finaliser that logged in this very thread: look again
+                    continue
+                if victims is None:
                     return False
-                lowest, victims = live[0]
-                if self._overflow == "drop_oldest":
-                    victims = min((deq for _, deq in live), key=lambda deq: deq[0][0])
-                elif band <= lowest:
-                    return False
-                self._lose(victims.popleft(), _EVICTED)
+                self._lose_oldest(victims, _EVICTED)
         return True
 
-    def _lose(self, item: Item, reason: int) -> None:
-        self.ledger.lose(QUEUED, item[0], reason, BAND[item[ITEM_SITE][1]], item[ITEM_SIZE])
+    def _giving_way(self, band: int) -> deque[Item] | None:
+        """The queue whose oldest record gives way to one of ``band``; None when none does."""
+        live = [(lowest, deq) for lowest, deq in enumerate(self._bands) if deq]
+        if self._overflow == "drop_oldest":
+            return min((deq for _, deq in live), key=lambda deq: deq[0][0], default=None)
+        return live[0][1] if live and live[0][0] < band else None
+
+    def _lose_oldest(self, waiting: deque[Item], reason: int) -> bool:
+        """The oldest of a band goes; False when it had gone already, as above."""
+        try:
+            item = waiting[0]
+        except IndexError:
+            return False
+        return self.ledger.lose(QUEUED, item[0], reason, BAND[item[ITEM_SITE][1]], item[ITEM_SIZE], waiting)
 
     def _full(self, size: int) -> bool:
         cells = self._cells
@@ -174,12 +187,15 @@ class Buffer:
             gate = allocate_lock()
             gate.acquire()
             self._waiters.append(gate)
-            self.notify()
-            if not self._full(size):  # room was made before the gate stood in the row
-                break
-            left = deadline - time.monotonic()
-            if left <= 0 or not gate.acquire(timeout=left):
-                return not self._full(size)
+            try:
+                self.urgent = True
+                self.notify()
+                # Looked at again: room made before the gate stood in the row has opened no gate.
+                if self._full(size) and not gate.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                    return not self._full(size)
+            finally:
+                with suppress(ValueError):  # opened, and gone
+                    self._waiters.remove(gate)
         return True
 
     def _release_waiters(self) -> None:
@@ -280,9 +296,6 @@ class Buffer:
         count = 0
         for deq in self._bands:
             while deq:
-                with self._lock:
-                    if deq:
-                        self._lose(deq.popleft(), reason)
-                        count += 1
+                count += self._lose_oldest(deq, reason)
         self._release_waiters()
         return count

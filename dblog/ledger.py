@@ -20,7 +20,10 @@ from typing import TYPE_CHECKING
 from dblog.levels import BAND_NAMES, BANDS
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Mapping
+
+    from dblog.item import Item
 
 __all__ = ["DROP_REASONS", "FAIL_REASONS", "Ledger", "Loss", "Stats"]
 
@@ -104,8 +107,8 @@ class Ledger:
         self.cells = [0] * _CELLS
         self._reported = [0] * (len(REASONS) * BANDS)
 
-    def refuse(self, reason: int, band: int) -> int:
-        """Count a record that never entered the queue; its ``seq``."""
+    def refuse(self, reason: int, band: int) -> None:
+        """Count a record that never entered the queue."""
         cells, kind = self.cells, DROPPED if reason < len(DROP_REASONS) else FAILED
         cell, span = LOST + reason * BANDS + band, RANGE + 2 * reason
         with self.lock:
@@ -116,13 +119,36 @@ class Ledger:
             if not cells[span]:
                 cells[span] = seq
             cells[span + 1] = seq
-        return seq
 
-    def lose(self, source: int, seq: int, reason: int, band: int, size: int = 0) -> None:
-        """Move one record from ``source`` (QUEUED or IN_FLIGHT) to dropped or failed."""
+    def lose(
+        self,
+        source: int,
+        seq: int,
+        reason: int,
+        band: int,
+        size: int = 0,
+        waiting: deque[Item] | None = None,
+    ) -> bool:
+        """Move one record from ``source`` (QUEUED or IN_FLIGHT) to dropped or failed.
+
+        Args:
+            source: the cell it is counted in.
+            seq: its number.
+            reason: index of one of ``REASONS``.
+            band: its severity band.
+            size: bytes it frees in the queue.
+            waiting: the queue it is the first of; it is taken off in the same step.
+
+        Returns:
+            False, and nothing is counted, when ``waiting`` does not begin with it any more.
+        """
         cells, kind = self.cells, DROPPED if reason < len(DROP_REASONS) else FAILED
         cell, span = LOST + reason * BANDS + band, RANGE + 2 * reason
         with self.lock:
+            if waiting is not None:
+                if not waiting or waiting[0][0] != seq:
+                    return False
+                del waiting[0]  # not popleft(): no call between here and the count
             cells[source] -= 1
             cells[BYTES] -= size
             cells[kind] += 1
@@ -130,6 +156,7 @@ class Ledger:
             if not cells[span] or seq < cells[span]:
                 cells[span] = seq
             cells[span + 1] = max(cells[span + 1], seq)
+        return True
 
     def snapshot(self) -> list[int]:
         """All cells at one moment."""

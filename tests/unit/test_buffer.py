@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from dblog.buffer import Buffer
 from dblog.entry import LogEntry
 from dblog.item import compact
-from dblog.ledger import BYTES, Ledger
+from dblog.ledger import BYTES, QUEUED, REASON, Ledger
 from dblog.levels import BAND
 
 SEVERITIES = [1, 5, 9, 13, 17, 21]
@@ -148,5 +149,78 @@ def test_an_urgent_record_is_flagged() -> None:
     buffer = made(urgent_from=17)
     buffer.put(item(13))
     assert not buffer.urgent
+    buffer.put(item(17))
+    assert buffer.urgent
+
+
+class Interruption:
+    """Logs at one moment of a block, in its thread, as a signal handler or a finaliser does.
+
+    Moments are counted at calls, where CPython looks at signals.
+    """
+
+    def __init__(self, moment: int, log: Any) -> None:
+        self.left, self.log = moment, log
+
+    def __enter__(self) -> Interruption:
+        sys.setprofile(self)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        sys.setprofile(None)
+
+    def __call__(self, _frame: object, event: str, _argument: object) -> None:
+        """One event of the interpreter."""
+        if event in {"call", "c_return"}:
+            self.left -= 1
+            if not self.left:
+                sys.setprofile(None)
+                self.log()
+
+
+@pytest.mark.parametrize("overflow", ["drop_oldest", "drop_lowest", "drop_newest", "block"])
+@pytest.mark.parametrize("waiting", [[9], [9, 13], [17, 9]])
+def test_logging_in_the_middle_of_a_put_or_a_discard_is_harmless(overflow: str, waiting: list[int]) -> None:
+    """Whenever a signal handler logs while a record is queued or the queue is emptied: all are counted, none raises."""
+    moment, reached = 0, True
+    while reached:
+        moment += 1
+        buffer = made(len(waiting), overflow=overflow)
+        for severity in waiting:
+            buffer.put(item(severity))
+
+        def log(buffer: Buffer = buffer) -> None:
+            for severity in (21, 17, 21):
+                buffer.put(item(severity), False)
+
+        with Interruption(moment, log) as interruption:
+            buffer.put(item(13))
+            buffer.discard(REASON["closed"])
+        reached = interruption.left <= 0
+        stats = buffer.ledger.stats(state="")
+        assert stats.emitted == len(waiting) + 1 + 3 * reached
+        assert stats.emitted == stats.dropped + stats.queued
+        left = buffer.take(100, 10**9)
+        assert len(left) == stats.queued
+        assert (buffer.ledger.cells[QUEUED], buffer.ledger.cells[BYTES]) == (0, 0)
+    assert moment > 10
+
+
+def test_callers_that_waited_in_vain_leave_nothing_behind() -> None:
+    """However many callers found the queue full: the row of those who wait is empty again."""
+    buffer = made(1, overflow="block")
+    for _ in range(100):
+        buffer.put(item(9))
+    assert buffer.ledger.stats(state="").dropped_by == {"queue_full": 99}
+    assert not buffer._waiters
+
+
+def test_only_a_record_that_waits_is_urgent() -> None:
+    """The flag is set with the record, not before: one that was dropped sets none, and no round can miss one."""
+    buffer = made(1, overflow="drop_newest", urgent_from=17)
+    buffer.put(item(9))
+    buffer.put(item(17))
+    assert not buffer.urgent
+    buffer.take(1, 10**9)
     buffer.put(item(17))
     assert buffer.urgent
