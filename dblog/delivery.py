@@ -3,7 +3,7 @@
 ``taken → sent → stored | unknown | refused``: only *stored* frees the rows; *unknown*
 (a COMMIT was sent, its reply did not come) is resent through the conflict-tolerant
 path; *refused* is bisected to the bad row in at most 2·log₂n + 1 statements, while the
-rest is stored.
+rest is stored; what is too slow as a whole goes on in halves.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import json
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dblog.errors import ErrorClass, StoreError
-from dblog.item import expand
+from dblog.item import ITEM_SITE, expand
 from dblog.ledger import IN_FLIGHT, REASON, STORED
 from dblog.levels import band_of
 from dblog.observe import tell
@@ -36,6 +36,11 @@ __all__ = ["Delivery"]
 _POISON, _DEADLINE = REASON["poison"], REASON["deadline"]
 _TRIES = 3
 """How often an error that patience may mend is met with it before the batch is bisected."""
+_TIMEOUTS = 2
+"""How often a group may be too slow as a whole."""
+_TOO_SLOW = ("57014", "SQLITE_INTERRUPT")
+"""How a code begins that says a statement ran out of time."""
+_PASSING = frozenset({ErrorClass.RECONNECT, ErrorClass.RESEND, ErrorClass.UNKNOWN})
 _NO_TODAY = "the database makes no partition for today: do the clocks agree?"
 _MAX_LETTERS = 1000
 """Dead letters kept at most while the database does not take them."""
@@ -49,6 +54,8 @@ class _Group:
     """Statements these rows were part of."""
     tries: int = 0
     """Patience spent on them; a half inherits what its whole has learnt."""
+    timeouts: int = 0
+    """How often they took longer than they may."""
     done: bool = False
 
 
@@ -82,6 +89,8 @@ class Delivery:
         self._pause = pause
         self._groups: list[_Group] = []
         self._letters: list[DeadLetter] = []
+        self._aborted = False
+        """The watchdog ended the statement under way."""
         self.last_success: float | None = None
         """Unix time of the last commit."""
         self.lag: float | None = None
@@ -90,9 +99,24 @@ class Delivery:
         return bool(self._groups)
 
     def load(self, items: list[Item]) -> None:
-        """Take a batch in hand."""
+        """Take a batch in hand; a record that cannot even be made a row is counted as failed."""
         now = time.time_ns() // 1000
-        self._groups.append(_Group([(item[0], clamp(expand(item), now)) for item in items]))
+        try:
+            rows = [(item[0], clamp(expand(item), now)) for item in items]
+        except Exception:  # noqa: BLE001 - one of them is to blame, and must not keep the others back
+            rows = self._sound(items, now)
+        if rows:
+            self._groups.append(_Group(rows))
+
+    def _sound(self, items: list[Item], now: int) -> list[Row]:
+        """The rows of those items that make one; the others are lost."""
+        rows: list[Row] = []
+        for item in items:
+            try:
+                rows.append((item[0], clamp(expand(item), now)))
+            except Exception:  # noqa: BLE001 - whatever is wrong with it
+                self._ledger.lose(IN_FLIGHT, item[0], _POISON, _band(item[ITEM_SITE][1]))
+        return rows
 
     def in_hand(self) -> set[int]:
         """The ``seq`` of every row that is to be stored yet."""
@@ -118,9 +142,10 @@ class Delivery:
 
     def _attempt(self, group: _Group) -> StoreError | None:
         group.attempts += 1
+        self._aborted = False
         started = time.perf_counter()
         try:
-            with watchdog.limit(self._timeout(), self._sink.abort):
+            with watchdog.limit(self._timeout(), self._abort):
                 self._sink.write(group.rows, replay=group.replay)
         except StoreError as error:
             failure = error
@@ -133,6 +158,10 @@ class Delivery:
         tell("batch", self.name, len(group.rows), time.perf_counter() - started, None, stored=False)
         group.replay |= failure.ambiguous
         return failure
+
+    def _abort(self) -> None:
+        self._aborted = True
+        self._sink.abort()
 
     def _stored(self, group: _Group) -> None:
         count = sum(seq is not None for seq, _ in group.rows)
@@ -151,6 +180,10 @@ class Delivery:
         if kind is ErrorClass.STORED and not group.replay:
             group.replay = True
             return True
+        if kind in _PASSING and (self._aborted or error.code.startswith(_TOO_SLOW)):
+            self._shorten(group)
+            tell("retry", self.name, kind)
+            return self._pause(error)
         if kind is ErrorClass.NO_PARTITION and group.tries < _TRIES:
             return self._make_days(group)
         if kind is ErrorClass.UNKNOWN or kind is ErrorClass.STORED:
@@ -179,24 +212,35 @@ class Delivery:
         return True
 
     def _split(self, group: _Group, error: StoreError) -> None:
-        rows = group.rows
-        if len(rows) == 1:
-            ((seq, entry),) = rows
+        if len(group.rows) == 1:
+            ((seq, entry),) = group.rows
             fixed = repair(entry)
             if fixed is entry:
                 self._bury(group, error)
             else:  # a last try before a dead letter
                 group.rows = [(seq, fixed)]
             return
+        for half in self._halve(group):
+            if len(half.rows) == 1:  # the last try, without another statement
+                ((seq, entry),) = half.rows
+                half.rows = [(seq, repair(entry))]
+
+    def _shorten(self, group: _Group) -> None:
+        """Too slow is no row's fault: what met a timeout twice goes on in halves, and none is buried for it."""
+        group.timeouts += 1
+        if group.timeouts >= _TIMEOUTS and len(group.rows) > 1:
+            self._halve(group)
+
+    def _halve(self, group: _Group) -> list[_Group]:
         tell("bisection", self.name)
-        middle = len(rows) // 2
-        halves = []
-        for half in (rows[middle:], rows[:middle]):
-            if len(half) == 1:
-                half = [(half[0][0], repair(half[0][1]))]  # noqa: PLW2901 - the last try, without another statement
-            halves.append(_Group(half, group.replay, group.attempts, group.tries))
+        middle = len(group.rows) // 2
+        halves = [
+            _Group(half, group.replay, group.attempts, group.tries)
+            for half in (group.rows[middle:], group.rows[:middle])
+        ]
         index = self._groups.index(group)
         self._groups[index : index + 1] = halves
+        return halves
 
     def _bury(self, group: _Group, error: StoreError) -> None:
         """The single row of this group becomes a dead letter."""
@@ -240,6 +284,11 @@ class Delivery:
                 if seq is not None:
                     self._ledger.lose(IN_FLIGHT, seq, _DEADLINE, band_of(entry.severity))
         self._groups.clear()
+
+
+def _band(severity: Any) -> int:
+    """The band of a severity that may be anything: the entry it belongs to is broken."""
+    return band_of(severity) if type(severity) is int else 0
 
 
 def _readable(value: object) -> str:

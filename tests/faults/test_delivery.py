@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dblog import DatabaseHandler
+from dblog import DatabaseHandler, LogEntry
 from dblog.errors import ErrorClass, StoreError
 from dblog.repair import DAY_US
 from dblog.testing import MemorySink, assert_conserved
@@ -161,3 +161,85 @@ def test_what_cannot_make_days_is_waited_for() -> None:
     finally:
         handler.close()
     assert [entry.attributes.get("dblog", {}).get("flags") for entry in sink.entries] == [None] * 3 + [["clock"]] * 2
+
+
+def test_a_record_that_makes_no_row(
+    memory: tuple[DatabaseHandler, MemorySink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that raises while it is expanded or clamped is counted as failed, once; its neighbours are stored."""
+    handler, sink = memory
+
+    def clamp_but_one(entry: LogEntry, now: int, *, force: bool = False) -> LogEntry:
+        if entry.message == "m2":
+            raise RecursionError
+        return entry
+
+    monkeypatch.setattr("dblog.delivery.clamp", clamp_but_one)
+    _emit(handler, 5)
+    assert handler.flush(10), handler.stats()
+    stats = handler.stats()
+    assert_conserved(stats)
+    assert (stats.stored, stats.failed_by) == (4, {"poison": 1})
+    assert sink.messages == ["m0", "m1", "m3", "m4"]
+
+
+def test_a_batch_of_nothing_but_such_records(
+    memory: tuple[DatabaseHandler, MemorySink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are counted, no empty batch is sent, and the writer goes on."""
+    handler, sink = memory
+
+    def broken(*_: object) -> NoReturn:
+        raise ValueError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dblog.delivery.clamp", broken)
+        _emit(handler, 3)
+        assert handler.flush(10), handler.stats()
+        assert not sink.entries
+    _emit(handler, 1)
+    assert handler.flush(10), handler.stats()
+    assert (handler.stats().stored, handler.stats().failed_by) == (1, {"poison": 3})
+    assert_conserved(handler.stats())
+
+
+@pytest.mark.parametrize("code", ["57014 QueryCanceled", "SQLITE_INTERRUPT"])
+def test_a_batch_that_is_always_too_slow(memory: tuple[DatabaseHandler, MemorySink], code: str) -> None:
+    """A database that stores seven rows in time and no more: all are stored, in smaller and smaller halves."""
+    handler, sink = memory
+
+    def slow(rows: Sequence[Row]) -> None:
+        if len(rows) > 7:
+            raise StoreError(ErrorClass.RESEND, code, "the statement took too long")
+
+    sink.fault = slow
+    _emit(handler, 100)
+    assert handler.flush(10), handler.stats()
+    assert (handler.stats().stored, handler.stats().failed) == (100, 0)
+    assert [entry.message for entry in sink.entries] == [f"m{number}" for number in range(100)]
+
+
+@pytest.mark.parametrize("kind", [ErrorClass.RECONNECT, ErrorClass.UNKNOWN])
+def test_a_batch_that_is_always_aborted(kind: ErrorClass, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the watchdog ends goes on in halves as well, whatever the driver says of it; no row is blamed."""
+    monkeypatch.setattr("dblog.watchdog._LOOK", 0.02)
+    sink = MemorySink()
+    single = [5]
+
+    def slow(rows: Sequence[Row]) -> None:
+        if rows[0][0] is not None and (len(rows) > 2 or single[0]):
+            single[0] -= len(rows) == 1
+            assert sink._aborted.wait(5)
+            sink._aborted.clear()
+            raise StoreError(kind, "08006", "the connection was lost", ambiguous=True)
+
+    sink.fault = slow
+    handler = DatabaseHandler(sink=sink, **{**_PATIENT, "operation_timeout": 0.1})
+    try:
+        hold(handler)
+        _emit(handler, 4)
+        assert handler.flush(10), handler.stats()
+        assert (handler.stats().stored, handler.stats().failed) == (4, 0)
+        assert not sink.letters
+    finally:
+        handler.close()
