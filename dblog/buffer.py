@@ -176,7 +176,7 @@ class Buffer:
             item = waiting[0]
         except IndexError:
             return False
-        return self.ledger.lose(QUEUED, item[0], reason, BAND[item[ITEM_SITE][1]], item[ITEM_SIZE], waiting)
+        return self.ledger.lose(QUEUED, item[0], reason, BAND[item[ITEM_SITE][1]], item[ITEM_SIZE], waiting=waiting)
 
     def _full(self, size: int) -> bool:
         cells = self._cells

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 import orjson
 
+from dblog.diagnostics import complain
 from dblog.entry import LogEntry
 from dblog.errors import StoreError
 from dblog.observe import tell
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dblog.delivery import Delivery
-    from dblog.ledger import Loss
-    from dblog.rounds import Rounds
-    from dblog.sink import Sink
+    from dblog.ledger import Ledger, Loss, State, Stats
+    from dblog.sink import Origin, Sink
 
-__all__ = ["LOSS_LOGGER", "Chores"]
+__all__ = ["LOSS_LOGGER", "Chores", "Master"]
 
 LOSS_LOGGER = "dblog.loss"
 """The ``logger`` of loss rows."""
@@ -41,10 +41,26 @@ _PRUNE_OVERDUE = 60.0
 _PRUNE_BUDGET = 0.1
 
 
+class Master(Protocol):
+    """What chores ask of the writer they are done for."""
+
+    ledger: Ledger
+    origin: Origin
+    state: State
+    last_error: str | None
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - as the handler's
+
+    def stats(self) -> Stats: ...  # noqa: D102 - one exact snapshot
+
+    def patience(self) -> float: ...  # noqa: D102 - seconds one operation may take now
+
+
 class Chores:
     """The side work of one writer, called from its thread only."""
 
-    def __init__(self, writer: Rounds, sink: Sink, delivery: Delivery) -> None:
+    def __init__(self, writer: Master, sink: Sink, delivery: Delivery) -> None:
         self._writer = writer
         self._sink = sink
         self._delivery = delivery
@@ -61,7 +77,7 @@ class Chores:
         if now >= self._next_loss:
             self._next_loss = now + _LOSS_EVERY
             self._write_losses()
-        self._delivery.post_letters()
+        self._post_letters()
         if now >= self._next_beat:
             self._beat(now)
         if now >= self._next_tick:
@@ -85,7 +101,7 @@ class Chores:
         if self._writer.state == "STARTING" and self._delivery.last_success is None:
             return _HEARTBEAT_EVERY  # nothing was stored yet: no row to refresh
         self._write_losses()
-        self._delivery.post_letters()
+        self._post_letters()
         self._tick(now)
         if now >= self._next_beat:
             self._beat(now)
@@ -94,13 +110,19 @@ class Chores:
         return max(0.05, min(self._next_beat, self._next_prune) - time.monotonic())
 
     def last(self, deadline: float | None) -> None:
-        """The writer ends: losses, letters and the final heartbeat, if there is time; then the connection goes."""
-        if self._delivery.last_success is not None and (deadline is None or time.monotonic() < deadline):
-            self._write_losses()
-            self._delivery.post_letters()
-            self._beat(time.monotonic(), state="CLOSED")
+        """The writer ends: losses, letters and the final heartbeat, if there is time; then the connection goes.
+
+        Past the deadline a database that was well gets the loss row all the same: it says what the deadline cost.
+        """
+        in_time = deadline is None or time.monotonic() < deadline
+        if self._delivery.last_success is not None:
+            if in_time or self._writer.last_error is None:
+                self._write_losses()
+            if in_time:
+                self._post_letters()
+                self._beat(time.monotonic(), state="CLOSED")
         self._tick(time.monotonic(), state="CLOSED")
-        self._sink.close()
+        self._guarded(self._sink.close)
 
     def _write_losses(self) -> None:
         if self._pending is None and self._writer.ledger.has_losses():
@@ -136,14 +158,26 @@ class Chores:
         )
 
     def _guarded(self, chore: Callable[[], object]) -> object:
-        """The chore's result, True for None; None when the database does not take it now."""
+        """The chore's result, True for None; None when the database does not take it now, or the sink has a bug."""
         try:
             with watchdog.limit(self._writer.patience(), self._sink.abort):
                 result = chore()
         except StoreError as error:
             self._writer.last_error = str(error)
             return None
+        except Exception as error:  # noqa: BLE001 - it must not keep the writer from its work, or from its end
+            self._complain(error)
+            return None
         return True if result is None else result
+
+    def _post_letters(self) -> None:
+        try:
+            self._delivery.post_letters()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        complain("chore", f"{self._writer.name}: the sink failed with {type(error).__name__}")
 
 
 def _loss_entry(losses: list[Loss], instance_id: UUID) -> LogEntry | None:

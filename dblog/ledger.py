@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from dblog.levels import BAND_NAMES, BANDS
 
@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
     from dblog.item import Item
 
-__all__ = ["DROP_REASONS", "FAIL_REASONS", "Ledger", "Loss", "Stats"]
+__all__ = ["DROP_REASONS", "FAIL_REASONS", "STATES", "Ledger", "Loss", "State", "Stats"]
+
+State: TypeAlias = Literal[
+    "NEW", "STARTING", "RUNNING", "RETRY", "BLOCKED", "SYNC", "SEALED", "DRAINING", "CLOSED", "DETACHED"
+]
+"""What a writer is at; ``dblog.writer`` says how one follows another."""
+STATES: Final[tuple[State, ...]] = get_args(State)
 
 DROP_REASONS = (
     "queue_full",
@@ -76,7 +82,7 @@ class Stats:
     dropped_by: Mapping[str, int]
     failed_by: Mapping[str, int]
     state: str
-    """NEW, STARTING, RUNNING, RETRY, BLOCKED, SYNC, SEALED, DRAINING, CLOSED or DETACHED."""
+    """One of ``STATES``."""
     last_error: str | None
     """Error code and sentence, never a row; None once a batch was stored again."""
     last_success: float | None
@@ -127,6 +133,7 @@ class Ledger:
         reason: int,
         band: int,
         size: int = 0,
+        *,
         waiting: deque[Item] | None = None,
     ) -> bool:
         """Move one record from ``source`` (QUEUED or IN_FLIGHT) to dropped or failed.

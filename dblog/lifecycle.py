@@ -27,9 +27,10 @@ from dblog.watchdog import watchdog
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dblog.writer import Writer
+    from dblog.options import Options
 
 __all__ = [
+    "Finishing",
     "Forkable",
     "Resting",
     "around_fork",
@@ -47,6 +48,23 @@ __all__ = [
 
 _ABORT_GRACE = 0.5
 """Seconds a writer gets to return after its blocked call was aborted."""
+
+
+class Finishing(Protocol):
+    """Has something to store before its process ends: a writer."""
+
+    @property
+    def options(self) -> Options: ...  # noqa: D102 - ``shutdown_timeout`` is asked for
+
+    def end(self, deadline: float) -> None:
+        """Announce the end; returns at once."""
+
+    def join(self, until: float) -> bool:
+        """Wait for it until this monotonic time; False when it has not come."""
+        ...
+
+    def abort(self) -> None:
+        """Free it from a call that hangs; never raises."""
 
 
 class Forkable(Protocol):
@@ -69,7 +87,7 @@ class _Process:
     def __init__(self, parent: _Process | None = None) -> None:
         # Built-in sets change in one step: a lock here would be taken again by a finaliser or a signal handler that
         # interrupts its holder.
-        self.writers: set[Writer] = set()
+        self.writers: set[Finishing] = set()
         self.deadline: float | None = None
         """Monotonic time by which an exiting process stops waiting for its databases."""
         self.watched = False
@@ -108,12 +126,12 @@ def handlers() -> list[Any]:
     return _alive(_handlers)
 
 
-def remember(writer: Writer) -> None:
+def remember(writer: Finishing) -> None:
     """This writer has something to finish at exit."""
     _process.writers.add(writer)
 
 
-def forget(writer: Writer) -> None:
+def forget(writer: Finishing) -> None:
     """This writer has finished."""
     _process.writers.discard(writer)
 
@@ -155,7 +173,7 @@ def orphaned() -> bool:
     return False
 
 
-def finish(writers: Iterable[Writer], deadline: float) -> None:
+def finish(writers: Iterable[Finishing], deadline: float) -> None:
     """See these writers to their end: all of them at once, by one deadline (monotonic)."""
     writers = list(writers)
     for writer in writers:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dblog.chores import Chores
     from dblog.delivery import Delivery
     from dblog.errors import StoreError
+    from dblog.ledger import State
     from dblog.options import Options
     from dblog.sink import Origin, Sink
 
@@ -67,7 +68,7 @@ class Rounds:
             high_water=options.queue_size // 2,
             urgent_from=severity_of(options.flush_level),
         )
-        self.state = "DETACHED"
+        self.state: State = "DETACHED"
         self.last_error: str | None = None
         self._sink: Sink | None = None
         self._delivery: Delivery | None = None
@@ -138,12 +139,14 @@ class Rounds:
         delivery, chores = self._delivery, self._chores
         if delivery is None or chores is None:
             return True
-        self.buffer.urgent = False
         if not delivery:
+            urgent, self.buffer.urgent = self.buffer.urgent, False
             items = self.buffer.take(self.options.batch_size, self.options.batch_bytes)
             if items:
                 delivery.load(items)
                 self.buffer.taken = []
+            if urgent and len(self.buffer):  # it may be among those that did not fit into the batch
+                self.buffer.urgent = True
         if delivery:
             if not delivery.run():
                 return False
@@ -151,7 +154,8 @@ class Rounds:
             self._healthy()
         self._last_flush = time.monotonic()
         self._settle()
-        chores.after_batch()
+        if self.last_error is None:  # else the batch was given up: the end waits for no statement more
+            chores.after_batch()
         return True
 
     def _drain(self) -> None:
@@ -222,7 +226,7 @@ class Rounds:
         Raises:
             Later: in a caller that stores in the thread's place; the next caller after the backoff tries again.
         """
-        state = "BLOCKED" if error.kind is ErrorClass.CONFIGURATION else "RETRY"
+        state: State = "BLOCKED" if error.kind is ErrorClass.CONFIGURATION else "RETRY"
         if state != self.state:
             self._backoff.reset()  # another trouble: perhaps the last step on the way out
         self.state = state

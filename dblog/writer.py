@@ -20,6 +20,7 @@ from dblog import lifecycle
 from dblog.chores import Chores
 from dblog.delivery import Delivery
 from dblog.diagnostics import complain
+from dblog.errors import ConfigurationError
 from dblog.guard import OWN, here, own_thread
 from dblog.ledger import EMITTED, REASON
 from dblog.rounds import Later, Rounds
@@ -58,7 +59,13 @@ class Writer(Rounds):
     # -- for any thread ---------------------------------------------------------------------------------------
 
     def attach(self, sink: Sink) -> None:
-        """Give the writer its sink; what waits in the buffer is stored from now on."""
+        """Give the writer its sink; what waits in the buffer is stored from now on.
+
+        Raises:
+            ConfigurationError: the writer is closed.
+        """
+        if self.buffer.closed:
+            raise ConfigurationError("this handler is closed: make another one for this database")
         self._delivery = Delivery(
             sink,
             self.ledger,
@@ -98,10 +105,14 @@ class Writer(Rounds):
             gate = allocate_lock()
             gate.acquire()
             self._gates.append(gate)
-            self._flush_wanted = True
-            self.wake()
-            if not self._is_settled(target):
-                gate.acquire(timeout=max(0.0, min(deadline - time.monotonic(), 0.5)))
+            try:
+                self._flush_wanted = True
+                self.wake()
+                if not self._is_settled(target):
+                    gate.acquire(timeout=max(0.0, min(deadline - time.monotonic(), 0.5)))
+            finally:
+                with suppress(ValueError):  # opened, and gone
+                    self._gates.remove(gate)
         return True
 
     def seal(self) -> None:
@@ -147,7 +158,8 @@ class Writer(Rounds):
     def abort(self) -> None:
         """Free the thread from a call that hangs."""
         if self._sink is not None:
-            self._sink.abort()
+            with suppress(Exception):  # a bug in a sink must not keep the other writers from their end
+                self._sink.abort()
 
     def abandon(self) -> None:
         """In a forked child: the parent's connection is the parent's."""
@@ -197,12 +209,15 @@ class Writer(Rounds):
         try:
             self._loop()
         except BaseException as error:  # noqa: BLE001 - MemoryError, an exception thrown in from outside, a bug
-            self.restarts += 1
-            complain("writer", f"writer {self.name!r} failed with {type(error).__name__} and goes on")
+            self._failed(error)
             if self.restarts > 3:  # noqa: PLR2004 - then slowly: the cause may stay
                 self.buffer.wait(1.0)
             return False
         return True
+
+    def _failed(self, error: BaseException) -> None:
+        self.restarts += 1
+        complain("writer", f"writer {self.name!r} failed with {type(error).__name__} and goes on")
 
     def _loop(self) -> None:
         self.state = "DRAINING" if self._stop else "STARTING"
@@ -225,10 +240,11 @@ class Writer(Rounds):
         self._settle()
         lifecycle.forget(self)
         stats = self.stats()
-        late = stats.in_flight + stats.dropped_by.get("deadline", 0)
+        late, reason = stats.in_flight + stats.dropped_by.get("deadline", 0), "the database did not take them in time"
+        if self._sink is None:
+            late, reason = stats.dropped_by.get("closed", 0), "no database was ever attached"
         if late:
-            line = f"{self.name}: {late} records are not known to be stored: the database did not take them in time"
-            complain(f"{self.name}:deadline", line)
+            complain(f"{self.name}:deadline", f"{self.name}: {late} records are not known to be stored: {reason}")
 
     def _deliver_here(self, deadline: float | None, *, wait: bool = False) -> None:
         """Store what waits in the calling thread; whoever finds another at it leaves it to that one, or waits.
@@ -248,6 +264,10 @@ class Writer(Rounds):
                 with own_thread():
                     self._drain()
             except Later:
+                return
+            except Exception as error:  # noqa: BLE001 - a bug, here or in a sink: nothing for the application
+                self._recover()
+                self._failed(error)
                 return
             except BaseException:
                 self._recover()

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dblog
-from dblog import DatabaseHandler, LogEntry, lifecycle
+from dblog import DatabaseHandler, LogEntry, diagnostics, lifecycle
+from dblog.chores import LOSS_LOGGER
 from dblog.testing import MemorySink, assert_conserved
 from tests.oracle import QUICK, rows, until
 
@@ -224,6 +225,108 @@ def test_a_handler_without_a_database_says_what_it_dropped() -> None:
             handler.close()
         assert handler.stats().dropped_by == {"closed": 1}
         assert handler.stats().state == "CLOSED"
+
+
+def test_the_end_of_a_handler_without_a_database_is_not_silent(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line on stderr says how many records went nowhere; none does when there were none."""
+    monkeypatch.setattr(diagnostics, "_last", {})
+    DatabaseHandler().close()
+    assert not capfd.readouterr().err
+    handler = DatabaseHandler()
+    handler.handle(record("nowhere to go"))
+    handler.close()
+    line = f"dblog: {handler._writer.name}: 1 records are not known to be stored: no database was ever attached\n"
+    assert capfd.readouterr().err == line
+
+
+def test_what_is_closed_takes_no_database() -> None:
+    """``attach`` after ``close`` says so, and the handler stays closed."""
+    handler = DatabaseHandler()
+    handler.close()
+    with pytest.raises(dblog.ConfigurationError, match="closed"):
+        handler.attach(MemorySink())
+    assert handler.stats().state == "CLOSED"
+
+
+def test_the_deadline_s_losses_are_a_row_where_the_database_is_well() -> None:
+    """Records dropped at the end because the database was slow: it is told, once it has taken the last batch."""
+    sink = MemorySink()
+    sink.abort = lambda: None  # type: ignore[method-assign]  # slow, not hanging
+    handler = make(sink, shutdown_timeout=0.01, batch_size=1)
+    handler.handle(record("first"))
+    assert handler.flush(5)
+    assert handler._writer._chores is not None
+    handler._writer._chores._next_loss = float("inf")  # not with a batch: at the very end
+    with sink.blocked() as hanging:
+        for number in range(10):
+            handler.handle(record(str(number)))
+        assert hanging.wait(5)
+        thread = handler._writer._thread
+        handler.close()
+        assert handler.stats().dropped_by == {"deadline": 9}
+    assert thread is not None
+    thread.join(5)
+    (row,) = [entry for _, entry in sink.rows if entry.logger == LOSS_LOGGER]
+    assert row.message == "9 records lost (deadline: 9)"
+
+
+def test_a_sink_that_cannot_even_be_aborted_keeps_nobody_from_the_end() -> None:
+    """``abort`` raises: ``close`` does not, and the next writer that is late is aborted all the same."""
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    sinks = [MemorySink(), MemorySink()]
+    sinks[0].abort = fail  # type: ignore[method-assign]
+    handlers = [make(sink, shutdown_timeout=0.01) for sink in sinks]
+    with sinks[0].blocked() as first, sinks[1].blocked() as second:
+        for handler in handlers:
+            handler.handle(record("hangs"))
+        assert first.wait(5)
+        assert second.wait(5)
+        lifecycle.finish([handler._writer for handler in handlers], time.monotonic())
+        assert not handlers[1]._writer._alive(), "aborted"
+        handlers[0].close()
+    for handler in handlers:
+        handler.close()
+        assert_conserved(handler.stats())
+
+
+@pytest.mark.parametrize("method", ["close", "report", "prune", "dead_letter"])
+def test_a_sink_with_a_bug_does_not_keep_the_writer_alive(method: str) -> None:
+    """Whatever side work raises, once the records are stored the thread ends, and at the first attempt."""
+
+    def fail(*_arguments: object) -> int:
+        raise ZeroDivisionError
+
+    sink = MemorySink()
+    setattr(sink, method, fail)
+    sink.refuse("bad")
+    handler = make(sink)
+    handler.handle(record("good"))
+    handler.handle(record("bad"))
+    assert handler.flush(5)
+    handler.close()
+    stats = handler.stats()
+    assert (stats.stored, stats.failed, stats.state) == (1, 1, "CLOSED")
+    assert not handler._writer._alive()
+    assert handler._writer.restarts == 0
+
+
+def test_flushes_in_vain_leave_nothing_behind() -> None:
+    """However often ``flush`` gave up during an outage: the row of those who wait is empty again."""
+    sink = MemorySink()
+    handler = make(sink, shutdown_timeout=0.01)
+    sink.down()
+    handler.handle(record("waits"))
+    for _ in range(10):
+        assert not handler.flush(0.001)
+    assert not handler._writer._gates
+    sink.up()
+    assert handler.flush(5)
+    handler.close()
 
 
 def test_several_handlers_of_one_logger(sqlite_url: str, postgres_url: str) -> None:

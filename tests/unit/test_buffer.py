@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given
@@ -162,7 +162,7 @@ class Interruption:
     def __init__(self, moment: int, log: Any) -> None:
         self.left, self.log = moment, log
 
-    def __enter__(self) -> Interruption:
+    def __enter__(self) -> Self:
         sys.setprofile(self)
         return self
 
