@@ -50,6 +50,9 @@ def opener(
             msg = f"engine={type(target).__name__} is not a SQLAlchemy Engine: give create_engine(…) or a URL"
             raise ConfigurationError(msg)
         url = sync_url(engine.url)
+        if password is not None or password_file is not None:
+            option = "password" if password is not None else "password_file"
+            raise ConfigurationError(f"{option} is for url=: engine= brings its own, or give the URL instead")
     require_driver(url)
     dialect = dialect_of(url)
     names = names_for(options.schema, options.table, dialect=dialect)

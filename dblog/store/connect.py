@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import NullPool
 
 from dblog.errors import ErrorClass, StoreError
+from dblog.store.borrowed import Borrowed, borrow
 
 if TYPE_CHECKING:
     import os
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
 
     from dblog.options import Options
 
-__all__ = ["Target", "keep_for_ever"]
+__all__ = ["MOST_MS", "Target", "keep_for_ever", "milliseconds"]
+
+MOST_MS: Final = 2**31 - 1
+"""Milliseconds at most of any timeout: PostgreSQL, libpq and SQLite keep them in 32 bits."""
+
+
+def milliseconds(seconds: float) -> int:
+    """As databases take them: an int4, never 0, which would mean for ever."""
+    return max(1, min(math.ceil(seconds * 1000), MOST_MS))
 
 
 def keep_for_ever(*inherited: object) -> None:
@@ -36,10 +45,13 @@ class Target:
 
     Args:
         url: mapped to psycopg or pysqlite already.
-        engine: the application's, whose way to connect is used when its driver is ours.
+        engine: the application's, whose way to connect is used as far as our driver knows it.
         options: the handler's.
         password: a text, or a callable asked at each connect.
         password_file: read at each connect.
+
+    Raises:
+        ConfigurationError: the engine connects in a way our driver does not know.
     """
 
     def __init__(
@@ -54,50 +66,51 @@ class Target:
         self._options = options
         self._password = password
         self._password_file = password_file
-        same_driver = engine is not None and engine.url.drivername.partition("+")[2] in {
-            "",
-            url.drivername.partition("+")[2],
-        }
-        same_driver = same_driver and engine is not None and engine.dialect.driver == url.get_dialect()().driver
-        self._creator: Callable[[], Any] | None = (
-            getattr(engine.pool, "_creator", None) if same_driver and engine else None
-        )
+        driver = url.get_dialect()().driver
+        self._borrowed = Borrowed() if engine is None else borrow(engine, driver)
         # For what it imports: a process forked while its writer imports has that module locked for ever.
         self.engine()
 
     def engine(self) -> sa.Engine:
         """A new engine that keeps no pool: a writer holds one connection."""
-        extra: dict[str, Any] = {} if self._creator is None else {"creator": self._creator}
+        creator = self._borrowed.creator
+        extra: dict[str, Any] = {} if creator is None else {"creator": creator}
         engine = sa.create_engine(
             self.url, poolclass=NullPool, hide_parameters=True, connect_args=self._connect_args(), **extra
         )
         if self._password is not None or self._password_file is not None:
             event.listen(engine, "do_connect", self._give_password)
+        for listener in self._borrowed.listeners:
+            event.listen(engine, "do_connect", listener)
         return engine
 
     def conninfo(self) -> dict[str, Any] | None:
         """Parameters of libpq without the password, for a cheap look at the server; None where they are not known."""
-        if self._creator is not None:
-            return None
         _, parameters = self.url.get_dialect()().create_connect_args(self.url)
-        return {key: value for key, value in parameters.items() if key not in {"password", "sslpassword"}}
+        known = {**parameters, **self._borrowed.arguments}
+        if self._borrowed.creator is not None and not {"host", "hostaddr", "service"} & set(known):
+            return None
+        return {key: value for key, value in known.items() if key not in {"password", "sslpassword"}}
 
     def _connect_args(self) -> dict[str, Any]:
-        if self._creator is not None:
+        if self._borrowed.creator is not None:
             return {}
+        given = dict(self._borrowed.arguments)
         if self.url.drivername.startswith("sqlite"):
             # The watchdog interrupts from another thread; busy waiting is set per connection.
-            return {"check_same_thread": False, "isolation_level": None, "timeout": self._options.connect_timeout}
-        given = self.url.query
-        seconds = math.ceil(self._options.connect_timeout)
+            seconds = min(self._options.connect_timeout, MOST_MS / 1000)
+            return given | {"check_same_thread": False, "isolation_level": None, "timeout": seconds}
         defaults: dict[str, Any] = {
             "application_name": f"dblog {self._options.service}" if self._options.service else "dblog",
-            "connect_timeout": seconds,
+            "connect_timeout": math.ceil(min(self._options.connect_timeout, MOST_MS / 1000)),
             "client_encoding": "utf8",
-            "tcp_user_timeout": math.ceil(self._options.operation_timeout * 1000),
+            "tcp_user_timeout": milliseconds(self._options.operation_timeout),
         }
+        defaults = {key: value for key, value in defaults.items() if key not in self.url.query}
+        if "options" in given and isinstance(also := self.url.query.get("options"), str):
+            given["options"] = f"{also} {given['options']}"
         # Server-side prepared statements do not survive a transaction pooler.
-        return {**{key: value for key, value in defaults.items() if key not in given}, "prepare_threshold": None}
+        return defaults | given | {"prepare_threshold": None}
 
     def _give_password(self, _dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
         try:

@@ -9,30 +9,22 @@ says what it needs, so a transaction pooler may stand between.
 from __future__ import annotations
 
 import json
-import os
-import socket
-import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import psycopg
-from psycopg.conninfo import conninfo_attempts, make_conninfo
-from sqlalchemy import event
 
 from dblog.errors import ErrorClass, StoreError
-from dblog.store import instances
-from dblog.store.connect import keep_for_ever
+from dblog.store import side_tables
+from dblog.store.connect import milliseconds
 from dblog.store.copytext import CopyText, moment_text, texts
 from dblog.store.errors import connect_error, postgres_error
-from dblog.store.probe import ask
-from dblog.store.rows import COLUMNS
+from dblog.store.pg_connect import PgConnection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import sqlalchemy as sa
 
     from dblog.names import Names
     from dblog.options import Options
@@ -41,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresSink"]
 
-_NEEDED: Final = ("timestamp", "id", "message")
 _CASTS: Final = {"timestamp": "timestamptz", "id": "uuid", "instance_id": "uuid", "metadata": "jsonb"} | {
     "severity": "smallint",
     "lineno": "integer",
@@ -51,28 +42,20 @@ _CASTS: Final = {"timestamp": "timestamptz", "id": "uuid", "instance_id": "uuid"
 _AHEAD: Final = 3
 """Days whose partitions are made ahead."""
 _DAYS_EVERY: Final = 3600.0
-_LOOK: Final = 1.0
-"""Seconds to wait for an answer when nothing but an answer is wanted."""
 _ERROR: Final = 17
 """The lowest severity of ERROR."""
 
 
-class PostgresSink:
+class PostgresSink(PgConnection):
     """Stores batches in PostgreSQL; see ``dblog.sink.Sink``."""
 
     dialect = "postgresql"
 
     def __init__(self, target: Target, names: Names, options: Options, origin: Origin) -> None:
-        self._target = target
+        super().__init__(target)
         self._names = names
         self._options = options
         self._origin = origin
-        self._engine: sa.Engine | None = None
-        self._held: Any = None
-        """SQLAlchemy's proxy of the one connection."""
-        self._connection: psycopg.Connection[Any] | None = None
-        self._lock = threading.Lock()
-        """Between closing a connection and aborting it from another thread."""
         self._columns: tuple[str, ...] = ()
         self._text = CopyText(origin, ())
         self._next_days = 0.0
@@ -81,11 +64,9 @@ class PostgresSink:
 
     def write(self, rows: Sequence[Row], *, replay: bool = False) -> None:
         """One transaction: COPY, or on a replay the conflict-tolerant path."""
-        connection = self._open()
+        cursor = self._begin(rows)
         committing = False
         try:
-            cursor = connection.cursor()
-            cursor.execute(self._begin(rows))
             if replay:
                 self._replay(cursor, rows)
             else:
@@ -107,11 +88,7 @@ class PostgresSink:
 
     def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
         """Insert the letters; one that is there already stays as it is."""
-        table = self._names.qualified(self._names.dead_letters)
-        sql = (
-            f"INSERT INTO {table} (id, failed_at, instance_id, seq, error_class, code, attempts, payload)"  # noqa: S608 - a checked name
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
-        )
+        sql = side_tables.insert_letter(self._names.qualified(self._names.dead_letters), "%s")
         rows = [(letter[0], moment_text(letter[1]), *letter[2:]) for letter in letters]
         with self._transaction() as cursor:
             cursor.executemany(sql, rows)
@@ -119,114 +96,41 @@ class PostgresSink:
     def report(self, status: Status) -> None:
         """Update the writer's row by its key; insert it where it is not there, or not any more."""
         table = self._names.qualified(self._names.instances)
-        values = instances.values(status, moment=moment_text, document=json.dumps)
+        values = side_tables.values(status, moment=moment_text, document=json.dumps)
         with self._transaction() as cursor:
-            cursor.execute(instances.update(table, "%s"), instances.update_values(values))
+            cursor.execute(side_tables.update(table, "%s"), side_tables.update_values(values))
             if not cursor.rowcount:
-                cursor.execute(instances.insert(table, "%s"), list(values.values()))
+                cursor.execute(side_tables.insert(table, "%s"), list(values.values()))
 
     def prune(self, _budget: float) -> int:
         """Nothing: days are dropped as partitions, by an administrator."""
         return 0
 
-    def reachable(self) -> bool:
-        """Whether the server accepts connections, asked without logging in."""
-        return self._answer() is not None
-
-    def abort(self) -> None:
-        """Shut the socket down under a blocked call: it returns within a millisecond."""
-        with self._lock:
-            if self._connection is None:
-                return
-            duplicate = socket.socket(fileno=os.dup(self._connection.fileno()))
-        with duplicate:
-            duplicate.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """Close the connection; the next call opens another."""
-        with self._lock:
-            held, self._held, self._connection = self._held, None, None
-        if held is not None:
-            with suppress(Exception):
-                held.invalidate()
-
-    def abandon(self) -> None:
-        """In a forked child: keep the parent's connection for ever, unused."""
-        keep_for_ever(self._held, self._connection, self._engine)
-        self._held = self._connection = self._engine = None
-
     # -- connecting -------------------------------------------------------------------------------------------
 
     def _open(self) -> psycopg.Connection[Any]:
-        connection = self._connection
-        if connection is None:
-            connection = self._connect()
+        connection = self._connection or self._connect()
         if time.monotonic() >= self._next_days:
             self._next_days = time.monotonic() + _DAYS_EVERY
             self._make_days_ahead(connection)
         return connection
 
-    def _connect(self) -> psycopg.Connection[Any]:
-        try:
-            if self._engine is None:
-                self._engine = self._target.engine()
-                # Before SQLAlchemy's own listeners: what they ask the server can block as anything else can.
-                event.listen(self._engine, "connect", self._remember, insert=True)
-            held = self._engine.raw_connection()
-            connection = self._connection
-            if connection is None:
-                raise psycopg.InterfaceError  # noqa: TRY301 - classified; aborted a moment ago
-            self._held = held
-            connection.rollback()
-            connection.autocommit = True
-            self._columns = self._read_columns(connection)
-            self._text = CopyText(self._origin, self._columns)
-        except StoreError:
-            self.close()
-            raise
-        except Exception as error:  # noqa: BLE001 - classified
-            cause = getattr(error, "orig", None) or error
-            self.close()
-            answer = self._answer() if isinstance(cause, psycopg.OperationalError) else None
-            raise connect_error(postgres_error(cause, answer=answer)) from None
+    def _prepare(self, connection: psycopg.Connection[Any]) -> None:
+        self._columns = self._read_columns(connection)
+        self._text = CopyText(self._origin, self._columns)
         self._next_days = 0.0
-        return connection
-
-    def _remember(self, connection: object, _record: object) -> None:
-        """A connection was opened: from now on ``abort`` can free it."""
-        if not isinstance(connection, psycopg.Connection):
-            raise TypeError("the engine's creator makes no psycopg connection")
-        with self._lock:
-            self._connection = connection
-
-    def _answer(self) -> str | None:
-        """What the server says to somebody at its door, see ``probe.ask``; "" where its address is not known."""
-        conninfo = self._target.conninfo()
-        if conninfo is None:
-            return ""
-        try:
-            # One per address: names are resolved here, because libpq would do so holding the interpreter.
-            places = [make_conninfo("", **place) for place in conninfo_attempts(conninfo)]
-            answers = (ask(place, _LOOK / len(places)) for place in places)
-            return next((answer for answer in answers if answer is not None), None)
-        except Exception:  # noqa: BLE001 - a look, nothing more
-            return None
 
     def _read_columns(self, connection: psycopg.Connection[Any]) -> tuple[str, ...]:
-        """The columns both sides know: a newer table is fine, an older one as long as the vital ones are there."""
         found = connection.execute(
             "SELECT attname FROM pg_catalog.pg_attribute"
             " WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
             [self._names.qualified(self._names.logs)],
         ).fetchall()
         there = {name for (name,) in found}
-        columns = tuple(column for column in COLUMNS if column in there)
-        missing = [column for column in _NEEDED if column not in columns]
-        if missing:
-            what = "the table is missing" if not there else f"the table lacks {', '.join(missing)}"
+        if sentence := side_tables.lacking(there):
             code = "42703 UndefinedColumn" if there else "42P01 UndefinedTable"
-            raise StoreError(ErrorClass.CONFIGURATION, code, f"{what}: run dblog upgrade")
-        return columns
+            raise StoreError(ErrorClass.CONFIGURATION, code, sentence)
+        return side_tables.columns_of(there)
 
     def _make_days_ahead(self, connection: psycopg.Connection[Any]) -> None:
         today = datetime.now(UTC).date()
@@ -248,25 +152,29 @@ class PostgresSink:
     @contextmanager
     def _transaction(self) -> Iterator[psycopg.Cursor[Any]]:
         """For the side tables, with the same time limits as a batch."""
-        connection = self._open()
+        cursor = self._begin(())
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(self._begin(()))
-                yield cursor
-                cursor.execute("COMMIT")
+            yield cursor
+            cursor.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - classified
             self._fail(error)
 
-    def _begin(self, rows: Sequence[Row]) -> str:
+    def _begin(self, rows: Sequence[Row]) -> psycopg.Cursor[Any]:
+        """Start a transaction that says what it needs; what goes wrong here is no row's fault."""
         options = self._options
         commit = options.synchronous_commit
         if commit == "auto":
             commit = "on" if any(entry.severity >= _ERROR for _, entry in rows) else "off"
-        timeout = int(options.statement_timeout * 1000)
-        return (
-            f"BEGIN; SET LOCAL statement_timeout = {timeout}; SET LOCAL lock_timeout = {min(timeout, 2000)};"
-            f" SET LOCAL synchronous_commit = {commit}"
-        )
+        timeout = milliseconds(options.statement_timeout)
+        cursor = self._open().cursor()
+        try:
+            cursor.execute(
+                f"BEGIN; SET LOCAL statement_timeout = {timeout}; SET LOCAL lock_timeout = {min(timeout, 2000)};"
+                f" SET LOCAL synchronous_commit = {commit}"
+            )
+        except Exception as error:  # noqa: BLE001 - classified
+            self._fail(error, opening=True)
+        return cursor
 
     def _copy(self, cursor: psycopg.Cursor[Any], table: str, rows: Sequence[Row]) -> None:
         columns = ", ".join(f'"{column}"' for column in self._columns)
@@ -294,9 +202,11 @@ class PostgresSink:
             f"INSERT INTO {table} ({columns}) SELECT {columns} FROM pg_temp.dblog_replay ON CONFLICT DO NOTHING"  # noqa: S608 - checked names
         )
 
-    def _fail(self, error: Exception, *, committing: bool = False) -> NoReturn:
+    def _fail(self, error: Exception, *, committing: bool = False, opening: bool = False) -> NoReturn:
         """Raise the ``StoreError``, with the connection rolled back, or closed when it is of no more use."""
         failure = postgres_error(error, committing=committing)
+        if opening:
+            failure = connect_error(failure)
         connection = self._connection
         if failure.kind in {ErrorClass.RECONNECT, ErrorClass.UNKNOWN} or connection is None or connection.closed:
             self.close()

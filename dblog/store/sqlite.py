@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from dblog import lifecycle
 from dblog.errors import ErrorClass, StoreError
-from dblog.store import instances
-from dblog.store.connect import keep_for_ever
+from dblog.store import side_tables
+from dblog.store.connect import keep_for_ever, milliseconds
 from dblog.store.errors import connect_error, sqlite_error
 from dblog.store.rows import COLUMNS, values
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SQLiteSink"]
 
-_NEEDED: Final = ("timestamp", "id", "message")
 _CHECKPOINT_PAGES: Final = 10_000
 """WAL pages between automatic checkpoints: 16 % more rows/s than SQLite's 1000."""
 _PRUNE_ROWS: Final = 500
@@ -104,11 +103,7 @@ class SQLiteSink:
 
     def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
         """Insert the letters; one that is there already stays as it is."""
-        table = self._names.qualified(self._names.dead_letters)
-        sql = (
-            f"INSERT INTO {table} (id, failed_at, instance_id, seq, error_class, code, attempts, payload)"  # noqa: S608 - a checked name
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        )
+        sql = side_tables.insert_letter(self._names.qualified(self._names.dead_letters), "?")
         rows = [(letter[0].bytes, letter[1], letter[2].bytes, *letter[3:]) for letter in letters]
         with self._busy:
             self._transaction(lambda connection: connection.executemany(sql, rows))
@@ -116,12 +111,12 @@ class SQLiteSink:
     def report(self, status: Status) -> None:
         """Update the writer's row by its key; insert it where it is not there, or not any more."""
         table = self._names.qualified(self._names.instances)
-        row = instances.values(status, moment=int, document=json.dumps)
+        row = side_tables.values(status, moment=int, document=json.dumps)
         row["instance_id"] = status.origin.instance_id.bytes
 
         def refresh(connection: sqlite3.Connection) -> None:
-            if not connection.execute(instances.update(table, "?"), instances.update_values(row)).rowcount:
-                connection.execute(instances.insert(table, "?"), list(row.values()))
+            if not connection.execute(side_tables.update(table, "?"), side_tables.update_values(row)).rowcount:
+                connection.execute(side_tables.insert(table, "?"), list(row.values()))
 
         with self._busy:
             self._transaction(refresh)
@@ -209,7 +204,7 @@ class SQLiteSink:
             with self._lock:
                 self._held, self._connection, self._inode = held, connection, inode
             connection.isolation_level = None
-            connection.execute(f"PRAGMA busy_timeout = {int(self._options.connect_timeout * 1000)}")
+            connection.execute(f"PRAGMA busy_timeout = {milliseconds(self._options.connect_timeout)}")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {self._options.synchronous}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
@@ -235,11 +230,9 @@ class SQLiteSink:
         table = self._names.qualified(self._names.logs)
         described = connection.execute(f"PRAGMA table_info({table})").fetchall()
         there = {name for _, name, *_ in described}
-        columns = [column for column in COLUMNS if column in there]
-        missing = [column for column in _NEEDED if column not in columns]
-        if missing:
-            what = "the table is missing" if not there else f"the table lacks {', '.join(missing)}"
-            raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_ERROR", f"{what}: run dblog upgrade")
+        if sentence := side_tables.lacking(there):
+            raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_ERROR", sentence)
+        columns = side_tables.columns_of(there)
         foreign = [name for _, name, _, full, default, key in described if full and default is None and not key]
         if unfilled := set(foreign) - set(COLUMNS):
             sentence = f"dblog does not fill the column {min(unfilled)}, which must not be null"

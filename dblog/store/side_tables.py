@@ -1,17 +1,22 @@
-"""The writer's own row: what every store puts in ``log_instances``, and the SQL that does."""
+"""What every store does alike: the SQL of ``log_instances`` and ``log_dead_letters``, and what ``logs`` must have."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import dblog
+from dblog.sink import DeadLetter
+from dblog.store.rows import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
 
     from dblog.sink import Status
 
-__all__ = ["insert", "update", "update_values", "values"]
+__all__ = ["columns_of", "insert", "insert_letter", "lacking", "update", "update_values", "values"]
+
+_NEEDED = ("timestamp", "id", "message")
 
 _FIXED = (
     "instance_id",
@@ -70,3 +75,23 @@ def update(table: str, mark: str) -> str:
 def update_values(row: dict[str, object]) -> list[object]:
     """The parameters of ``update``."""
     return [*(row[name] for name in _CHANGING), row["instance_id"]]
+
+
+def insert_letter(table: str, mark: str) -> str:
+    """INSERT of a dead letter; one that is there already stays as it is."""
+    names, marks = ", ".join(DeadLetter._fields), ", ".join([mark] * len(DeadLetter._fields))
+    return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - constants
+
+
+def columns_of(there: AbstractSet[str]) -> tuple[str, ...]:
+    """The columns both sides know: a newer table is fine, an older one as long as it is not ``lacking``."""
+    return tuple(column for column in COLUMNS if column in there)
+
+
+def lacking(there: AbstractSet[str]) -> str | None:
+    """The sentence about a table of logs without its vital columns; None of one that has them."""
+    missing = [column for column in _NEEDED if column not in there]
+    if not missing:
+        return None
+    what = f"the table lacks {', '.join(missing)}" if there else "the table is missing"
+    return f"{what}: run dblog upgrade"
