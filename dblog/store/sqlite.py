@@ -8,20 +8,20 @@ that was deleted or replaced would accept inserts into nowhere.
 from __future__ import annotations
 
 import json
-import math
 import os
 import sqlite3
 import stat
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from dblog import lifecycle
 from dblog.errors import ErrorClass, StoreError
 from dblog.store import side_tables
 from dblog.store.connect import keep_for_ever, milliseconds
 from dblog.store.errors import connect_error, sqlite_error
+from dblog.store.retention import Retention
 from dblog.store.rows import COLUMNS, values
 
 if TYPE_CHECKING:
@@ -36,10 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SQLiteSink"]
 
+_T = TypeVar("_T")
 _CHECKPOINT_PAGES: Final = 10_000
 """WAL pages between automatic checkpoints: 16 % more rows/s than SQLite's 1000."""
-_PRUNE_ROWS: Final = 500
-_EVER: Final = 1 << 62
 _LOCK_WAIT: Final = 0.1
 """Seconds of one wait for another process's write lock; after each the writer looks whether it should rest."""
 _REST: Final = 1.0
@@ -57,6 +56,7 @@ class SQLiteSink:
         self._names = names
         self._options = options
         self._origin = origin
+        self._retention = Retention(names, options)
         self._path = str(target.url.database).removeprefix("file:").partition("?")[0]
         self._engine: sa.Engine | None = None
         self._held: Any = None
@@ -256,7 +256,7 @@ class SQLiteSink:
             else:
                 return
 
-    def _transaction(self, work: Callable[[sqlite3.Connection], object]) -> object:
+    def _transaction(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         connection = self._open()
         committing = False
         try:
@@ -269,45 +269,13 @@ class SQLiteSink:
         return result
 
     def _prune_some(self) -> int:
-        connection, table = self._open(), self._names.qualified(self._names.logs)
-        before, count = self._expired(), _PRUNE_ROWS
+        connection = self._open()
         try:
-            if surplus := self._surplus_rows(connection):
-                before, count = _EVER, min(surplus, _PRUNE_ROWS)
+            if not self._retention.due(connection):
+                return 0
         except sqlite3.Error as error:
             self._fail(error)
-        if not before:
-            return 0
-        sql = (
-            f"DELETE FROM {table} WHERE ingest_seq IN"  # noqa: S608 - a checked name
-            f" (SELECT ingest_seq FROM {table} WHERE timestamp < ? ORDER BY timestamp LIMIT ?)"
-        )
-        cursor = self._transaction(lambda connection: connection.execute(sql, (before, count)))
-        return int(getattr(cursor, "rowcount", 0))
-
-    def _expired(self) -> int:
-        """µs since 1970 UTC before which rows are too old; 0 where age does not matter."""
-        kept = self._options.retention
-        return 0 if kept is None else time.time_ns() // 1000 - int(kept * 1e6)
-
-    def _surplus_rows(self, connection: sqlite3.Connection) -> int:
-        """About how many rows must go for the file to hold ``max_bytes``."""
-        allowed = self._options.max_bytes
-        if allowed is None or (used := self._used_bytes(connection)) <= allowed:
-            return 0
-        table = self._names.qualified(self._names.logs)
-        # Two lookups at the ends of the table; min and max in one SELECT would read it all.
-        span = f"SELECT (SELECT max(ingest_seq) FROM {table}) - (SELECT min(ingest_seq) FROM {table}) + 1"  # noqa: S608 - as above
-        (rows,) = connection.execute(span).fetchone()
-        return math.ceil((rows or 0) * (used - allowed) / used)
-
-    @staticmethod
-    def _used_bytes(connection: sqlite3.Connection) -> int:
-        page, pages, free = (
-            connection.execute(f"PRAGMA {pragma}").fetchone()[0]
-            for pragma in ("page_size", "page_count", "freelist_count")
-        )
-        return int(page * (pages - free))
+        return self._transaction(self._retention.step)
 
     def _fail(self, error: Exception, *, committing: bool = False) -> NoReturn:
         """Raise the ``StoreError``, with the transaction rolled back, or the connection closed."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dblog import migrate
+from dblog import diagnostics, migrate
 from dblog.errors import ErrorClass
 from dblog.store.errors import sqlite_error
 from dblog.testing import assert_conserved
@@ -329,6 +329,78 @@ def test_max_bytes(sqlite_url: str) -> None:
         left = seqs(sqlite_url)
         assert len(left) > 100
         assert left == list(range(left[0], 1001)), "the youngest are kept"
+
+
+def _letters(url: str, count: int, size: int) -> None:
+    now = time.time_ns() // 1000
+    made = "INSERT INTO log_dead_letters SELECT randomblob(16), {} + value, randomblob(16), 1, 'poison', 'X', 1, {}"
+    numbers = f"WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < {count})"
+    execute(url, f"{numbers} {made.format(now, f'hex(zeroblob({size // 2}))')} FROM n")
+
+
+def _gone_writer(url: str, age: float) -> None:
+    seen = time.time_ns() // 1000 - int(age * 1e6)
+    execute(
+        url,
+        "INSERT INTO log_instances (instance_id, host, pid, started_at, last_seen, state, dblog_version)"
+        f" VALUES (randomblob(16), 'gone', 1, {seen}, {seen}, 'CLOSED', '0')",
+    )
+
+
+def _used(url: str) -> int:
+    used = "SELECT (SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count)"
+    return int(rows(url, used)[0][0]) * 4096
+
+
+def test_retention_of_the_side_tables(sqlite_url: str) -> None:
+    """Dead letters by the time they failed, and writers by when they were seen last, grow old as rows do."""
+    _letters(sqlite_url, 3, 10)
+    execute(sqlite_url, "UPDATE log_dead_letters SET failed_at = failed_at - 172800000000 WHERE rowid < 3")
+    _gone_writer(sqlite_url, 2 * 86_400)
+    _gone_writer(sqlite_url, 3600)
+    with logging_to(sqlite_url, retention="1d") as (logger, handler):
+        logger.info("young")
+        assert handler.flush(10), handler.stats()
+        until(lambda: rows(sqlite_url, "SELECT count(*) FROM log_dead_letters") == [(1,)])
+        until(lambda: rows(sqlite_url, "SELECT count(*) FROM log_instances WHERE host = 'gone'") == [(1,)])
+        exactly_once(sqlite_url, handler)
+
+
+def test_max_bytes_before_logs(sqlite_url: str) -> None:
+    """Dead letters and long-dead writers go first, no more letters than must, and not one row of logs."""
+    _letters(sqlite_url, 1000, 4000)
+    _gone_writer(sqlite_url, 2 * 86_400)
+    with logging_to(sqlite_url, max_bytes=1024 * 1024) as (logger, handler):
+        for number in range(50):
+            logger.info("record %d", number)
+        assert handler.flush(10), handler.stats()
+        until(lambda: _used(sqlite_url) <= 1024 * 1024)
+        ((left, youngest),) = rows(sqlite_url, "SELECT count(*), max(failed_at) FROM log_dead_letters")
+        assert 50 < left < 300
+        assert rows(sqlite_url, f"SELECT count(*) FROM log_dead_letters WHERE failed_at > {youngest - left}") == [
+            (left,)
+        ]
+        assert rows(sqlite_url, "SELECT count(*) FROM log_instances WHERE host = 'gone'") == [(0,)]
+        exactly_once(sqlite_url, handler)
+
+
+@pytest.mark.parametrize("theirs", [4, 1])
+def test_max_bytes_of_a_shared_file(sqlite_url: str, theirs: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """Where another's tables alone are too much, logs are kept and it is said; where they are not, the oldest go."""
+    execute(sqlite_url, "CREATE TABLE theirs (x)", f"INSERT INTO theirs VALUES (hex(zeroblob({theirs * 512 * 1024})))")
+    diagnostics._last.pop("max_bytes", None)
+    with logging_to(sqlite_url, max_bytes=2 * 1024 * 1024) as (logger, handler):
+        for number in range(400):
+            logger.info("%d %s", number, "x" * 4000)
+        assert handler.flush(10), handler.stats()
+        if theirs == 4:
+            until(lambda: "would not help" in capfd.readouterr().err)
+            assert handler._writer._sink is not None
+            assert handler._writer._sink.prune(0.1) == 0
+            exactly_once(sqlite_url, handler)
+        else:
+            until(lambda: _used(sqlite_url) <= 2 * 1024 * 1024)
+            assert 100 < len(seqs(sqlite_url)) < 300
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("0600", 0o600), ("0640", 0o640)])

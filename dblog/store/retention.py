@@ -1,0 +1,119 @@
+"""What an SQLite file must let go: what is too old, and what is too much. A file has no other janitor."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Final
+
+from dblog.diagnostics import complain
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from dblog.names import Names
+    from dblog.options import Options
+
+__all__ = ["Retention"]
+
+_ROWS: Final = 500
+"""Rows of one table in one transaction."""
+_LETTERS: Final = 50
+"""Dead letters in one transaction where only bytes matter: they can be large, and no more shall go than must."""
+_LONG_DEAD: Final = 86_400.0
+"""Seconds after which the row of a writer that is gone may go for its bytes."""
+_EVER: Final = 1 << 62
+_SAMPLE: Final = 50
+_OVERHEAD: Final = 100
+"""Bytes of a row beside its fields, in the table and its indexes."""
+_DOUBT: Final = 2.0
+"""How far the estimate may be wrong before rows are kept that could make room."""
+
+
+class Retention:
+    """Deletes in steps, each for one short transaction of its caller's.
+
+    Args:
+        names: the tables.
+        options: ``retention`` and ``max_bytes``.
+    """
+
+    def __init__(self, names: Names, options: Options) -> None:
+        self._kept, self._allowed = options.retention, options.max_bytes
+        self._own = (*names.tables, names.version)
+        self._logs = (names.qualified(names.logs), "ingest_seq", "timestamp")
+        self._letters = (names.qualified(names.dead_letters), "id", "failed_at")
+        self._instances = (names.qualified(names.instances), "instance_id", "last_seen")
+
+    def due(self, connection: sqlite3.Connection) -> bool:
+        """Whether a step is worth a transaction."""
+        return self._kept is not None or self._surplus(connection) > 0
+
+    def step(self, connection: sqlite3.Connection) -> int:
+        """Delete some rows, the oldest first; how many. 0 when nothing must go, or nothing that goes would help."""
+        if self._kept is not None:
+            before = _ago(self._kept)
+            tables = (self._logs, self._letters, self._instances)
+            if gone := sum(_delete(connection, table, before, _ROWS) for table in tables):
+                return gone
+        if self._surplus(connection) <= 0:
+            return 0
+        gone = _delete(connection, self._instances, _ago(_LONG_DEAD), _ROWS)
+        gone += _delete(connection, self._letters, _EVER, _LETTERS)
+        return gone or _delete(connection, self._logs, _EVER, self._surplus_logs(connection))
+
+    def _surplus(self, connection: sqlite3.Connection) -> int:
+        """Bytes in use beyond ``max_bytes``."""
+        return 0 if self._allowed is None else _used(connection) - self._allowed
+
+    def _surplus_logs(self, connection: sqlite3.Connection) -> int:
+        """How many rows of logs go now; none while what others keep in the file is too much already."""
+        table, key, _ = self._logs
+        # Two lookups at the ends of the table; min and max in one SELECT would read it all.
+        span = f"SELECT (SELECT max({key}) FROM {table}) - (SELECT min({key}) FROM {table}) + 1"  # noqa: S608 - checked names
+        rows = connection.execute(span).fetchone()[0] or 0
+        surplus = self._surplus(connection)
+        if self._shared(connection) and surplus > _DOUBT * rows * self._row_bytes(connection):
+            complain("max_bytes", "other tables in the file hold more than max_bytes: deleting logs would not help")
+            return 0
+        return min(math.ceil(rows * surplus / max(1, _used(connection))), _ROWS)
+
+    def _shared(self, connection: sqlite3.Connection) -> bool:
+        """Whether somebody else keeps tables in the file."""
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return any(name not in self._own and not name.startswith("sqlite_") for (name,) in found)
+
+    def _row_bytes(self, connection: sqlite3.Connection) -> float:
+        """About what one row of logs holds, by some at both ends of the table."""
+        table, key, _ = self._logs
+        sizes = [
+            _OVERHEAD + sum(_size(field) for field in row)
+            for order in ("ASC", "DESC")
+            for row in connection.execute(f"SELECT * FROM {table} ORDER BY {key} {order} LIMIT {_SAMPLE}")  # noqa: S608 - as above
+        ]
+        return sum(sizes) / max(1, len(sizes))
+
+
+def _delete(connection: sqlite3.Connection, table: tuple[str, str, str], before: int, count: int) -> int:
+    name, key, moment = table
+    oldest = f"SELECT {key} FROM {name} WHERE {moment} < ? ORDER BY {moment} LIMIT ?"  # noqa: S608 - checked names
+    return connection.execute(f"DELETE FROM {name} WHERE {key} IN ({oldest})", (before, count)).rowcount  # noqa: S608 - as above
+
+
+def _ago(seconds: float) -> int:
+    """µs since 1970 UTC, so long ago."""
+    return time.time_ns() // 1000 - int(seconds * 1e6)
+
+
+def _used(connection: sqlite3.Connection) -> int:
+    """Bytes of the file that hold something."""
+    page, pages, free = (
+        connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in ("page_size", "page_count", "freelist_count")
+    )
+    return int(page * (pages - free))
+
+
+def _size(field: object) -> int:
+    if isinstance(field, str):
+        return len(field.encode())
+    return len(field) if isinstance(field, bytes) else 4
