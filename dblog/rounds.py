@@ -185,10 +185,11 @@ class Rounds:
             if waiting:
                 idle_since = now
                 self._noticed = self._noticed or now
-                full = waiting >= options.batch_size or self.ledger.cells[BYTES] >= options.batch_bytes
+                crowded = buffer.half_full()
+                full = crowded or waiting >= options.batch_size or self.ledger.cells[BYTES] >= options.batch_bytes
                 due = full or buffer.urgent or now - self._last_flush >= options.flush_interval
                 # A tick's grace: at work at once, it would compete for the GIL with the burst that has just begun.
-                if due and (now - self._noticed >= linger or buffer.half_full()):
+                if due and (crowded or now - self._noticed >= linger):
                     return False
                 buffer.wait(linger)
             elif now - idle_since >= _PARK_AFTER and not lifecycle.can_be_orphaned():

@@ -68,6 +68,17 @@ def all_stored(handler: DatabaseHandler, sink: MemorySink, count: int) -> None:
     assert sorted(entry.seq or 0 for entry in sink.entries) == list(range(1, count + 1))
 
 
+def test_a_small_queue_is_emptied_in_time(sink: MemorySink) -> None:
+    """A queue smaller than a batch does not wait for ``flush_interval`` when it is half full: nothing is dropped."""
+    handler = DatabaseHandler(sink=sink, queue_size=10, flush_interval=3600)
+    handler.handle(logging.makeLogRecord({"msg": "first"}))
+    assert handler.flush(10)
+    for number in range(5):
+        handler.handle(logging.makeLogRecord({"msg": str(number)}))
+    until(lambda: len(sink.entries) == 6)
+    handler.close()
+
+
 # -- no thread to be had ----------------------------------------------------------------------------------------------
 
 
