@@ -188,7 +188,8 @@ class Writer(Rounds):
             return False
         finally:
             self._start_lock.release()
-        return True
+        # Whoever came while the lock was held left without a thread, and the one begun may have ended already.
+        return self._alive() or not len(self.buffer) or self._start()
 
     def _main(self) -> None:
         here.depth = OWN

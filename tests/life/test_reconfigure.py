@@ -140,6 +140,37 @@ def test_configuring_a_hundred_times_under_load() -> None:
     assert len({(entry.instance_id, entry.seq) for entry in sink.entries}) == len(handled)
 
 
+def test_a_record_beside_the_birth_of_a_short_lived_thread_is_stored() -> None:
+    """A thread may have ended before its starter lets go of the start lock; who came meanwhile is not forgotten."""
+    sink = MemorySink()
+    handler = make(sink)
+    handler.handle(record("before"))
+    with LOGGINGS_LOCK:
+        handler.close()
+    writer = handler._writer
+    until(lambda: writer._thread is None)
+    lock = writer._start_lock
+
+    class Slow:
+        """Lets go only after the thread has come and gone and another record was turned away."""
+
+        acquire = staticmethod(lock.acquire)
+
+        def release(self) -> None:
+            until(lambda: writer._thread is None)
+            if "second" not in said:
+                said.append("second")
+                other = threading.Thread(target=handler.handle, args=(record("second"),))
+                other.start()
+                other.join()
+            lock.release()
+
+    said: list[str] = []
+    writer._start_lock = Slow()  # type: ignore[assignment]  # all that is asked of a lock
+    handler.handle(record("first"))
+    until(lambda: sink.messages == ["before", "first", "second"], say=handler.stats)
+
+
 def test_a_record_after_the_handover_is_stored() -> None:
     """``dictConfig`` closes old handlers first and takes them off their loggers later: nobody is turned away."""
     sink = MemorySink()
