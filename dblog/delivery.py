@@ -36,6 +36,7 @@ __all__ = ["Delivery"]
 _POISON, _DEADLINE = REASON["poison"], REASON["deadline"]
 _TRIES = 3
 """How often an error that patience may mend is met with it before the batch is bisected."""
+_NO_LIMIT = 1 << 30
 _TIMEOUTS = 2
 """How often a group may be too slow as a whole."""
 _TOO_SLOW = ("57014", "SQLITE_INTERRUPT")
@@ -91,6 +92,8 @@ class Delivery:
         self._letters: list[DeadLetter] = []
         self._aborted = False
         """The watchdog ended the statement under way."""
+        self._most = _NO_LIMIT
+        """Rows in one statement at most: halved when that was too slow, one more with each that was not."""
         self.last_success: float | None = None
         """Unix time of the last commit."""
         self.lag: float | None = None
@@ -134,6 +137,9 @@ class Delivery:
             if group.done:
                 self._groups.pop()
                 continue
+            if len(group.rows) > self._most:
+                self._halve(group)
+                continue
             error = self._attempt(group)
             if error is not None and not self._answer(group, error):
                 self._give_up()
@@ -171,6 +177,7 @@ class Delivery:
             cells[IN_FLIGHT] -= count
             cells[STORED] += count
             group.done = True
+        self._most = min(self._most + 1, _NO_LIMIT)
         self.last_success = now = time.time()
         self.lag = max(0.0, now - group.rows[0][1].timestamp / 1e6)
 
@@ -220,6 +227,7 @@ class Delivery:
             else:  # a last try before a dead letter
                 group.rows = [(seq, fixed)]
             return
+        tell("bisection", self.name)
         for half in self._halve(group):
             if len(half.rows) == 1:  # the last try, without another statement
                 ((seq, entry),) = half.rows
@@ -229,10 +237,10 @@ class Delivery:
         """Too slow is no row's fault: what met a timeout twice goes on in halves, and none is buried for it."""
         group.timeouts += 1
         if group.timeouts >= _TIMEOUTS and len(group.rows) > 1:
-            self._halve(group)
+            tell("bisection", self.name)
+            self._most = len(self._halve(group)[0].rows)
 
     def _halve(self, group: _Group) -> list[_Group]:
-        tell("bisection", self.name)
         middle = len(group.rows) // 2
         halves = [
             _Group(half, group.replay, group.attempts, group.tries)

@@ -124,6 +124,7 @@ class CopyText:
                 free(metadata)
             if task is not None:
                 free(task)
+            # As rows.id_words, without its call: a hot path.
             high = (moment // 1000 & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | seq >> 20 & 0xFFF
             hexed = pack(high, bits | (seq & 0xF_FFFF) << 42).hex()
             add(

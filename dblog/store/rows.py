@@ -79,6 +79,7 @@ def values(rows: Sequence[Row], origin: Origin) -> list[tuple[object, ...]]:
         if seq is None or entry[29] is not None:
             identity = b"" if entry[29] is None else entry[29].bytes
         else:
+            # As id_words, without its call: a hot path.
             identity = pack(
                 (moment // 1000 & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | seq >> 20 & 0xFFF, bits | (seq & 0xF_FFFF) << 42
             )

@@ -205,11 +205,13 @@ def test_a_batch_of_nothing_but_such_records(
 
 @pytest.mark.parametrize("code", ["57014 QueryCanceled", "SQLITE_INTERRUPT"])
 def test_a_batch_that_is_always_too_slow(memory: tuple[DatabaseHandler, MemorySink], code: str) -> None:
-    """A database that stores seven rows in time and no more: all are stored, in smaller and smaller halves."""
+    """A database that stores seven rows in time and no more: all are stored in halves, and it is not tried for ever."""
     handler, sink = memory
+    late: list[int] = []
 
     def slow(rows: Sequence[Row]) -> None:
         if len(rows) > 7:
+            late.append(len(rows))
             raise StoreError(ErrorClass.RESEND, code, "the statement took too long")
 
     sink.fault = slow
@@ -217,6 +219,15 @@ def test_a_batch_that_is_always_too_slow(memory: tuple[DatabaseHandler, MemorySi
     assert handler.flush(10), handler.stats()
     assert (handler.stats().stored, handler.stats().failed) == (100, 0)
     assert [entry.message for entry in sink.entries] == [f"m{number}" for number in range(100)]
+    assert late[:8] == [100, 100, 50, 50, 25, 25, 12, 12]
+    assert len(late) < 20
+    sink.fault = None
+    statements = sink.statements
+    for _ in range(8):
+        _emit(handler, 100)
+        assert handler.flush(10), handler.stats()
+    assert handler.stats().stored == 900
+    assert sink.statements - statements < 80, "larger again, step by step"
 
 
 @pytest.mark.parametrize("kind", [ErrorClass.RECONNECT, ErrorClass.UNKNOWN])
