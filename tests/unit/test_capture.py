@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from typing import Any
 
@@ -258,3 +259,11 @@ def test_a_refused_handler_leaves_nothing_behind(wrong: dict[str, Any]) -> None:
     with pytest.raises(dblog.ConfigurationError):
         dblog.DatabaseHandler(**wrong)
     assert len(logging._handlerList) == before  # type: ignore[attr-defined]  # as above
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 2**53, -(2**60), 10**30])
+def test_a_number_that_is_stored_as_text_is_redacted_as_text(number: float) -> None:
+    """Under a redacted key, whichever way the record takes."""
+    attributes = expand(Capture(Options.of())(made("m", password=number, pin=number))).attributes
+    assert attributes["password"] == REDACTED
+    assert isinstance(attributes["pin"], str)
