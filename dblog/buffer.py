@@ -170,13 +170,13 @@ class Buffer:
             return min((deq for _, deq in live), key=lambda deq: deq[0][0], default=None)
         return live[0][1] if live and live[0][0] < band else None
 
-    def _lose_oldest(self, waiting: deque[Item], reason: int) -> bool:
-        """The oldest of a band goes; False when it had gone already, as above."""
+    def _lose_oldest(self, waiting: deque[Item], reason: int) -> None:
+        """The oldest of a band goes, unless it has gone already, as above."""
         try:
             item = waiting[0]
         except IndexError:
-            return False
-        return self.ledger.lose(QUEUED, item[0], reason, BAND[item[ITEM_SITE][1]], item[ITEM_SIZE], waiting=waiting)
+            return
+        self.ledger.lose(QUEUED, item[0], reason, BAND[item[ITEM_SITE][1]], item[ITEM_SIZE], waiting=waiting)
 
     def _full(self, size: int) -> bool:
         cells = self._cells
@@ -291,11 +291,9 @@ class Buffer:
             self._max_records = -1
         self._release_waiters()
 
-    def discard(self, reason: int) -> int:
-        """Nothing more will be taken: everything still waiting is counted as dropped for ``reason``; how many."""
-        count = 0
+    def discard(self, reason: int) -> None:
+        """Nothing more will be taken: everything still waiting is counted as dropped for ``reason``."""
         for deq in self._bands:
             while deq:
-                count += self._lose_oldest(deq, reason)
+                self._lose_oldest(deq, reason)
         self._release_waiters()
-        return count

@@ -135,7 +135,7 @@ class Ledger:
         size: int = 0,
         *,
         waiting: deque[Item] | None = None,
-    ) -> bool:
+    ) -> None:
         """Move one record from ``source`` (QUEUED or IN_FLIGHT) to dropped or failed.
 
         Args:
@@ -144,17 +144,15 @@ class Ledger:
             reason: index of one of ``REASONS``.
             band: its severity band.
             size: bytes it frees in the queue.
-            waiting: the queue it is the first of; it is taken off in the same step.
-
-        Returns:
-            False, and nothing is counted, when ``waiting`` does not begin with it any more.
+            waiting: the queue it is the first of, to be taken off in the same step; where it is not any more, nothing
+                happens.
         """
         cells, kind = self.cells, DROPPED if reason < len(DROP_REASONS) else FAILED
         cell, span = LOST + reason * BANDS + band, RANGE + 2 * reason
         with self.lock:
             if waiting is not None:
                 if not waiting or waiting[0][0] != seq:
-                    return False
+                    return
                 del waiting[0]  # not popleft(): no call between here and the count
             cells[source] -= 1
             cells[BYTES] -= size
@@ -163,7 +161,6 @@ class Ledger:
             if not cells[span] or seq < cells[span]:
                 cells[span] = seq
             cells[span + 1] = max(cells[span + 1], seq)
-        return True
 
     def snapshot(self) -> list[int]:
         """All cells at one moment."""

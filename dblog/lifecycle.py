@@ -215,7 +215,7 @@ def _in_child() -> None:
         _finalize_child()
 
 
-def _finalize_child(_token: object = None) -> None:
+def _finalize_child() -> None:
     """Multiprocessing's children end with ``os._exit`` and run no atexit; they run finalizers."""
     if not _process.watched:
         _process.watched = True
