@@ -18,7 +18,7 @@ import typer
 import dblog
 from dblog.cli import app
 from dblog.errors import DblogError, ErrorClass
-from dblog.ledger import DROP_REASONS, FAIL_REASONS
+from dblog.ledger import DROP_REASONS, FAIL_REASONS, STATES
 from dblog.levels import BAND_NAMES
 from dblog.metrics import METRICS
 from dblog.options import OVERFLOW_POLICIES, Options
@@ -177,9 +177,9 @@ def test_every_metric_named_anywhere_exists() -> None:
 
 
 def test_every_label_value_is_documented() -> None:
-    """Reasons and levels are listed where a reader of metrics or ``stats()`` looks them up."""
+    """Reasons, states and levels are listed where a reader of metrics or ``stats()`` looks them up."""
     metrics = text("docs/metrics.md")
-    for value in (*DROP_REASONS, *FAIL_REASONS, *BAND_NAMES):
+    for value in (*DROP_REASONS, *FAIL_REASONS, *STATES, *BAND_NAMES):
         assert re.search(rf"\b{value}\b", metrics), value
     reliability = first_cell("docs/reliability.md")
     assert {*DROP_REASONS, *FAIL_REASONS} <= reliability
