@@ -37,6 +37,7 @@ WAYS = {
     "sys_exit": (3, ""),
     "unhandled_exception": (1, r"Traceback .*LookupError: the program's own trouble\n"),
     "sigint": (-signal.SIGINT, r"Traceback .*KeyboardInterrupt\n"),
+    "sigterm_handled": _QUIET,
     "asyncio_run": _QUIET,
     "executor_still_running": _QUIET,
     "thread_after_main": _QUIET,

@@ -69,6 +69,14 @@ def sigint(url: str) -> None:
     signal.pause()
 
 
+def sigterm_handled(url: str) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the remedy the documents give
+    configure(url)
+    speak()
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+
+
 def asyncio_run(url: str) -> None:
     async def task(first: int) -> None:
         for number in range(first, first + 10):
