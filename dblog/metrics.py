@@ -29,6 +29,7 @@ from dblog.ledger import (
     RANGE,
     REASON,
     SPOOLED,
+    STATES,
     STORED,
 )
 from dblog.levels import BAND_NAMES, BANDS
@@ -51,7 +52,6 @@ _MAX_WRITERS = 1000
 _NAME_LENGTH = 100
 _OTHER = "other"
 
-_STATES = ("NEW", "STARTING", "RUNNING", "RETRY", "BLOCKED", "SYNC", "SEALED", "DRAINING", "CLOSED", "DETACHED")
 _NOT_STORING = frozenset({"RETRY", "BLOCKED", "CLOSED", "DETACHED"})
 
 _GAUGES = {"queue_records": QUEUED, "queue_bytes": BYTES, "inflight_records": IN_FLIGHT, "spooled_records": SPOOLED}
@@ -162,7 +162,7 @@ class Metrics:
         writers = [seen for seen in self._writers.values() if seen.label == label]
         for name, cell in _GAUGES.items():
             self._metrics[name].labels(label).set(sum(seen.cells[cell] for seen in writers))
-        for state in _STATES:
+        for state in STATES:
             self._metrics["writer_state"].labels(label, state).set(sum(seen.state == state for seen in writers))
         self._metrics["writer_up"].labels(label).set(sum(seen.state not in _NOT_STORING for seen in writers))
 
