@@ -86,7 +86,7 @@ class Options:
     schema: str | None = None
     table: str = "logs"
     retention: float | None = None
-    """SQLite: rows older than this many seconds are deleted when the writer is idle; ``"7d"`` is understood."""
+    """SQLite: rows, dead letters and gone writers older than this many seconds are deleted; ``"7d"`` is understood."""
     max_bytes: int | None = None
     """SQLite: the oldest rows are deleted while what the file holds is more."""
     file_mode: int = 0o600
