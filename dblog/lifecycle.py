@@ -54,7 +54,7 @@ class Finishing(Protocol):
     """Has something to store before its process ends: a writer."""
 
     @property
-    def options(self) -> Options: ...  # noqa: D102 - ``shutdown_timeout`` is asked for
+    def options(self) -> Options: ...  # noqa: D102 - the class says it
 
     def end(self, deadline: float) -> None:
         """Announce the end; returns at once."""

@@ -310,7 +310,7 @@ def test_a_sink_that_cannot_even_be_aborted_keeps_nobody_from_the_end() -> None:
         raise ZeroDivisionError
 
     sinks = [MemorySink(), MemorySink()]
-    sinks[0].abort = fail  # type: ignore[method-assign]
+    sinks[0].abort = fail  # type: ignore[method-assign]  # a test's double
     handlers = [make(sink, shutdown_timeout=0.01) for sink in sinks]
     with sinks[0].blocked() as first, sinks[1].blocked() as second:
         for handler in handlers:
