@@ -20,7 +20,7 @@ from dblog.item import ITEM_SITE, expand
 from dblog.ledger import IN_FLIGHT, REASON, STORED
 from dblog.levels import band_of
 from dblog.observe import tell
-from dblog.repair import DAY_US, clamp, repair
+from dblog.repair import DAY_US, FUTURE, PAST, clamp, repair
 from dblog.sink import DeadLetter
 from dblog.watchdog import watchdog
 
@@ -105,7 +105,9 @@ class Delivery:
         """Take a batch in hand; a record that cannot even be made a row is counted as failed."""
         now = time.time_ns() // 1000
         try:
-            rows = [(item[0], clamp(expand(item), now)) for item in items]
+            rows: list[Row] = [(item[0], expand(item)) for item in items]
+            if not all(now - PAST <= item[1] <= now + FUTURE for item in items):
+                rows = [(seq, clamp(entry, now)) for seq, entry in rows]
         except Exception:  # noqa: BLE001 - one of them is to blame, and must not keep the others back
             rows = self._sound(items, now)
         if rows:

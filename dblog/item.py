@@ -36,6 +36,8 @@ MAX_NAME = 512
 
 _new = tuple.__new__
 _STRICT = orjson.OPT_STRICT_INTEGER
+_UNSTORED = (None,) * 7
+"""What the writer and the database fill in."""
 
 
 def expand(item: Item) -> LogEntry:
@@ -46,8 +48,13 @@ def expand(item: Item) -> LogEntry:
         metadata = _encoded(metadata)
     if thread not in _clean_names or task is not None:
         thread, task = _name(thread), _name(task)
-    head = (moment, level, severity, logger, message, template, metadata, module, function, pathname, lineno)
-    entry = _new(LogEntry, (*head, thread, task, None, None, None, *ids, None, None, None, None, None, None, None))
+    user, session, job, trace, span, parent, context, client = ids
+    # fmt: off
+    entry = _new(LogEntry, (
+        moment, level, severity, logger, message, template, metadata, module, function, pathname, lineno, thread, task,
+        None, None, None, user, session, job, trace, span, parent, context, client, *_UNSTORED,
+    ))
+    # fmt: on
     if rest is not None:
         entry = entry._replace(**rest)
     if _is_clean(message) and (template is None or _is_clean(template)):

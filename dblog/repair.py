@@ -20,10 +20,10 @@ from dblog.plain import clean, dump_object
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DAY_US", "clamp", "repair"]
+__all__ = ["DAY_US", "FUTURE", "PAST", "clamp", "repair"]
 
 DAY_US = 86_400 * 1_000_000
-_PAST, _FUTURE = 31 * DAY_US, 1 * DAY_US
+PAST, FUTURE = 31 * DAY_US, 1 * DAY_US
 _INT4 = 2**31 - 1
 _INT8 = 2**63 - 1
 
@@ -34,7 +34,7 @@ def clamp(entry: LogEntry, now: int, *, force: bool = False) -> LogEntry:
     One bad clock must not block the queue: no partition would take the row. With ``force`` the time is replaced
     whatever it is.
     """
-    if not force and now - _PAST <= entry.timestamp <= now + _FUTURE:
+    if not force and now - PAST <= entry.timestamp <= now + FUTURE:
         return entry
     created = entry.timestamp / 1e6 if abs(entry.timestamp) < 2**53 else str(entry.timestamp)
     notes = {"flags": ["clock"], "created": created}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from dblog.sink import Origin, Row
 
-__all__ = ["COLUMNS", "id_words", "origin_bits", "values"]
+__all__ = ["COLUMNS", "flat", "id_words", "origin_bits", "values"]
 
 COLUMNS: Final = (
     "timestamp",
@@ -68,31 +68,27 @@ def id_words(timestamp: int, seq: int, bits: int) -> tuple[int, int]:
 
 def values(rows: Sequence[Row], origin: Origin) -> list[tuple[object, ...]]:
     """One tuple per row, as SQLite takes it: times in µs, ids as 16 bytes, metadata as JSON text."""
+    fields, width = flat(rows, origin), len(COLUMNS)
+    return [tuple(fields[start : start + width]) for start in range(0, len(fields), width)]
+
+
+def flat(rows: Sequence[Row], origin: Origin) -> list[object]:
+    """The values of all rows one after another: what a statement of many rows is bound to."""
     bits = origin_bits(origin)
     service, host, pid, instance = origin.service, origin.host, origin.pid, origin.instance_id.bytes
     pack = _words.pack
-    result: list[tuple[object, ...]] = []
-    add = result.append
+    result: list[object] = []
+    add = result.extend
     for seq, entry in rows:
-        moment = entry[0]
-        # `id` and `instance_id` are given only by rows that dblog or a user made by hand.
-        if seq is None or entry[29] is not None:
-            identity = b"" if entry[29] is None else entry[29].bytes
+        moment, identity = entry[0], entry[29]
+        # `id` is given only by rows that dblog or a user made by hand. What follows is `id_words`, which costs a call.
+        if identity is not None or seq is None:
+            key = b"" if identity is None else identity.bytes
         else:
-            # As id_words, without its call: a hot path.
-            identity = pack(
+            key = pack(
                 (moment // 1000 & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | seq >> 20 & 0xFFF, bits | (seq & 0xF_FFFF) << 42
             )
-        add(
-            (
-                moment,
-                identity,
-                *entry[1:24],
-                entry[24] or service,
-                entry[25] or host,
-                entry[26] or pid,
-                instance,
-                seq,
-            )
-        )
+        add((moment, key))
+        add(entry[1:24])
+        add((entry[24] or service, entry[25] or host, entry[26] or pid, instance, seq))
     return result

@@ -23,7 +23,7 @@ from dblog.store import side_tables
 from dblog.store.connect import keep_for_ever, milliseconds
 from dblog.store.errors import connect_error, sqlite_error
 from dblog.store.retention import Retention
-from dblog.store.rows import COLUMNS, values
+from dblog.store.rows import COLUMNS, flat, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,6 +73,7 @@ class SQLiteSink:
         """Somebody waits for ``_busy``."""
         self._inode: tuple[int, int] | None = None
         self._insert = self._insert_many = ""
+        self._width = len(COLUMNS)
         self._pick: Callable[[tuple[object, ...]], tuple[object, ...]] | None = None
         lifecycle.around_fork(self)
 
@@ -87,11 +88,11 @@ class SQLiteSink:
         connection = self._open()
         committing = False
         try:
-            tuples = values(rows, self._origin)
+            fields = flat(rows, self._origin)
             if self._pick is not None:
-                tuples = [self._pick(row) for row in tuples]
+                fields = list(chain.from_iterable(map(self._pick, values(rows, self._origin))))
             self._begin(connection)
-            self._insert_all(connection, tuples, _TOLERANT if replay else "")
+            self._insert_all(connection, fields, _TOLERANT if replay else "")
             committing = True
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - classified
@@ -101,16 +102,18 @@ class SQLiteSink:
             self.close()
             raise StoreError(ErrorClass.RECONNECT, "SQLITE_READONLY_DBMOVED", "the file was replaced", ambiguous=True)
 
-    def _insert_all(self, connection: sqlite3.Connection, tuples: list[tuple[object, ...]], clause: str) -> None:
+    def _insert_all(self, connection: sqlite3.Connection, fields: list[object], clause: str) -> None:
         """Many rows per statement: ``executemany`` lets go of the GIL and waits for it again at every row.
 
         Beside an application that is busy logging, that wait is what a batch spends its time with.
         """
-        whole = len(tuples) - len(tuples) % _AT_ONCE
-        for start in range(0, whole, _AT_ONCE):
-            rows = tuples[start : start + _AT_ONCE]
-            connection.execute(self._insert_many + clause, list(chain.from_iterable(rows)))
-        connection.executemany(self._insert + clause, tuples[whole:])
+        width = self._width
+        many = width * _AT_ONCE
+        whole = len(fields) - len(fields) % many
+        for start in range(0, whole, many):
+            connection.execute(self._insert_many + clause, fields[start : start + many])
+        rest = range(whole, len(fields), width)
+        connection.executemany(self._insert + clause, [fields[start : start + width] for start in rest])
 
     def refused_days(self, _rows: Sequence[Row]) -> Sequence[int]:
         """None: there are no partitions."""
@@ -252,6 +255,7 @@ class SQLiteSink:
         if unfilled := set(foreign) - set(COLUMNS):
             sentence = f"dblog does not fill the column {min(unfilled)}, which must not be null"
             raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_CONSTRAINT_NOTNULL", sentence)
+        self._width = len(columns)
         marks = f"({', '.join('?' * len(columns))})"
         self._insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks}"  # noqa: S608 - a checked name
         self._insert_many = self._insert + f", {marks}" * (_AT_ONCE - 1)

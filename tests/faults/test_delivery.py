@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dblog import DatabaseHandler, LogEntry
 from dblog.errors import ErrorClass, StoreError
+from dblog.item import expand
 from dblog.repair import DAY_US
 from dblog.testing import MemorySink, assert_conserved
 from tests.oracle import examples, hold, until
@@ -19,6 +20,7 @@ from tests.oracle import examples, hold, until
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from dblog.item import Item
     from dblog.sink import Row
 
 _PASSING = (ErrorClass.RECONNECT, ErrorClass.RESEND, ErrorClass.WAIT, ErrorClass.CONFIGURATION)
@@ -169,12 +171,13 @@ def test_a_record_that_makes_no_row(
     """One that raises while it is expanded or clamped is counted as failed, once; its neighbours are stored."""
     handler, sink = memory
 
-    def clamp_but_one(entry: LogEntry, now: int, *, force: bool = False) -> LogEntry:
+    def expand_but_one(item: Item) -> LogEntry:
+        entry = expand(item)
         if entry.message == "m2":
             raise RecursionError
         return entry
 
-    monkeypatch.setattr("dblog.delivery.clamp", clamp_but_one)
+    monkeypatch.setattr("dblog.delivery.expand", expand_but_one)
     _emit(handler, 5)
     assert handler.flush(10), handler.stats()
     stats = handler.stats()
@@ -193,7 +196,7 @@ def test_a_batch_of_nothing_but_such_records(
         raise ValueError
 
     with monkeypatch.context() as patch:
-        patch.setattr("dblog.delivery.clamp", broken)
+        patch.setattr("dblog.delivery.expand", broken)
         _emit(handler, 3)
         assert handler.flush(10), handler.stats()
         assert not sink.entries
