@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import os
 import socket
 import threading
@@ -28,7 +29,7 @@ _LOOK: Final = 1.0
 """Seconds to wait for an answer when nothing but an answer is wanted."""
 
 
-class PgConnection:
+class PgConnection(abc.ABC):
     """The half of a sink that connects."""
 
     def __init__(self, target: Target) -> None:
@@ -65,9 +66,9 @@ class PgConnection:
         keep_for_ever(self._held, self._connection, self._engine)
         self._held = self._connection = self._engine = None
 
+    @abc.abstractmethod
     def _prepare(self, connection: psycopg.Connection[Any]) -> None:
         """What the sink does with a new connection first."""
-        raise NotImplementedError
 
     def _connect(self) -> psycopg.Connection[Any]:
         try:

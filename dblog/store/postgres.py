@@ -49,8 +49,6 @@ _ERROR: Final = 17
 class PostgresSink(PgConnection):
     """Stores batches in PostgreSQL; see ``dblog.sink.Sink``."""
 
-    dialect = "postgresql"
-
     def __init__(self, target: Target, names: Names, options: Options, origin: Origin) -> None:
         super().__init__(target)
         self._names = names

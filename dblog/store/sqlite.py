@@ -53,8 +53,6 @@ _REOPEN: Final = frozenset({ErrorClass.RECONNECT, ErrorClass.CONFIGURATION, Erro
 class SQLiteSink:
     """Stores batches in one SQLite file; see ``dblog.sink.Sink``."""
 
-    dialect = "sqlite"
-
     def __init__(self, target: Target, names: Names, options: Options, origin: Origin) -> None:
         self._target = target
         self._names = names
