@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteSink"]
 
 _T = TypeVar("_T")
-_AT_ONCE: Final = 50
-"""Rows per statement: far below SQLite's limit of 32,766 parameters, enough to be alone with the database for long."""
+_AT_ONCE: Final = (1000, 50, 1)
+"""Rows per statement, largest first: while one runs, the application has the GIL."""
 _TOLERANT: Final = " ON CONFLICT DO NOTHING"
 _CHECKPOINT_PAGES: Final = 10_000
 """WAL pages between automatic checkpoints: 16 % more rows/s than SQLite's 1000."""
@@ -70,7 +70,8 @@ class SQLiteSink:
         self._wanted = False
         """Somebody waits for ``_busy``."""
         self._inode: tuple[int, int] | None = None
-        self._insert = self._insert_many = ""
+        self._inserts: list[tuple[int, str]] = []
+        """How many rows at once, and the statement, the largest first."""
         self._width = len(COLUMNS)
         self._pick: Callable[[tuple[object, ...]], tuple[object, ...]] | None = None
         lifecycle.around_fork(self)
@@ -105,13 +106,12 @@ class SQLiteSink:
 
         Beside an application that is busy logging, that wait is what a batch spends its time with.
         """
-        width = self._width
-        many = width * _AT_ONCE
-        whole = len(fields) - len(fields) % many
-        for start in range(0, whole, many):
-            connection.execute(self._insert_many + clause, fields[start : start + many])
-        rest = range(whole, len(fields), width)
-        connection.executemany(self._insert + clause, [fields[start : start + width] for start in rest])
+        start = 0
+        for count, sql in self._inserts:
+            taken = count * self._width
+            while len(fields) - start >= taken:
+                connection.execute(sql + clause, fields[start : start + taken])
+                start += taken
 
     def refused_days(self, _rows: Sequence[Row]) -> Sequence[int]:
         """None: there are no partitions."""
@@ -255,8 +255,10 @@ class SQLiteSink:
             raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_CONSTRAINT_NOTNULL", sentence)
         self._width = len(columns)
         marks = f"({', '.join('?' * len(columns))})"
-        self._insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks}"  # noqa: S608 - a checked name
-        self._insert_many = self._insert + f", {marks}" * (_AT_ONCE - 1)
+        insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES {marks}"  # noqa: S608 - a checked name
+        # 32,766 parameters at most; 999 before SQLite 3.32.
+        most = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(columns)
+        self._inserts = [(count, insert + f", {marks}" * (count - 1)) for count in _AT_ONCE if count <= most]
         indices = [COLUMNS.index(column) for column in columns]
         self._pick = None if len(columns) == len(COLUMNS) else lambda row: tuple(row[index] for index in indices)
 
