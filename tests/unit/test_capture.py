@@ -8,11 +8,11 @@ import threading
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 import dblog
-from dblog.capture import Capture
+from dblog.capture import Capture, _Unusual
 from dblog.item import ITEM_SIZE, expand
 from dblog.levels import severity_of
 from dblog.options import Options
@@ -76,8 +76,8 @@ def test_both_ways_agree(message: str, args: tuple[Any, ...], fields: dict[str, 
         record = made(message.replace("%", "%%") + " %s" * len(args), args, **fields)
         try:
             quick = capture.fast(record)
-        except Exception:
-            return
+        except _Unusual:
+            reject()  # not on the quick way; Hypothesis complains if that is where all of them go
         slow = capture.slow(record, None, ValueError())
     quick_entry, slow_entry = expand(quick), expand(slow)
     assert quick_entry._replace(metadata=None) == slow_entry._replace(metadata=None)
