@@ -276,6 +276,12 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
 
 
+@pytest.fixture
+def logging_url(request: pytest.FixtureRequest, database_url: str) -> str:
+    """``database_url`` for the program that logs: on Postgres as the INSERT-only role of ``dblog grants``."""
+    return database_url if database_url.startswith("sqlite") else str(request.getfixturevalue("writer_postgres_url"))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_database_url(request: pytest.FixtureRequest) -> str:
     """An empty database of either kind."""

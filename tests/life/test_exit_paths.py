@@ -114,17 +114,17 @@ def verdict(url: str, way: str, ended: Ended) -> list[str]:
 
 
 @pytest.mark.slow
-def test_every_way_out(database_url: str) -> None:
+def test_every_way_out(database_url: str, logging_url: str) -> None:
     """100 of 100 records, each once, no gap in ``seq``; exit status and stderr are the program's own."""
     with ThreadPoolExecutor(3) as executor:
-        ends = dict(zip(WAYS, executor.map(lambda way: run("ways_out.py", way, database_url), WAYS), strict=True))
+        ends = dict(zip(WAYS, executor.map(lambda way: run("ways_out.py", way, logging_url), WAYS), strict=True))
     wrong = {way: trouble for way, ended in ends.items() if (trouble := verdict(database_url, way, ended))}
     assert not wrong, wrong
 
 
-def test_a_healthy_database_does_not_delay_the_end(database_url: str) -> None:
+def test_a_healthy_database_does_not_delay_the_end(logging_url: str) -> None:
     """The end does not wait for its deadline of five seconds when the database takes everything."""
-    ended = run("ways_out.py", "end_of_main", database_url)
+    ended = run("ways_out.py", "end_of_main", logging_url)
     assert (ended.status, ended.errors) == (0, "")
     assert ended.delay < 4
 

@@ -44,9 +44,9 @@ def settled(handler: DatabaseHandler) -> None:
     assert_conserved(handler.stats())
 
 
-def test_one_record_in_one_row_out(database_url: str, everything_at_debug: logging.Logger) -> None:
+def test_one_record_in_one_row_out(database_url: str, logging_url: str, everything_at_debug: logging.Logger) -> None:
     """With the root logger and the drivers' own at DEBUG; what they say in the writer's thread is dropped{self}."""
-    handler = DatabaseHandler(database_url, **QUICK)
+    handler = DatabaseHandler(logging_url, **QUICK)
     everything_at_debug.addHandler(handler)
     logging.getLogger("app").info("one")
     settled(handler)

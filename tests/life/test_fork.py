@@ -119,7 +119,7 @@ def _exit_code(process: multiprocessing.process.BaseProcess) -> int | None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("birth", ["os.fork", "multiprocessing"])
-def test_a_storm_of_forks(database_url: str, birth: str) -> None:
+def test_a_storm_of_forks(database_url: str, logging_url: str, birth: str) -> None:
     """No child hangs, nobody's record is lost or stored twice, every writer's ``seq`` starts at 1 without a gap."""
     each = 5
 
@@ -127,7 +127,7 @@ def test_a_storm_of_forks(database_url: str, birth: str) -> None:
         for index in range(each):
             logger.info("child %d %d", number, index)
 
-    with logging_to(database_url) as (logger, handler):
+    with logging_to(logging_url) as (logger, handler):
         context = multiprocessing.get_context("fork")
         with three_threads(logger) as count:
             born: list[Callable[[], int | None]] = []

@@ -42,9 +42,9 @@ def query(url: str, sql: str) -> list[Any]:
 
 @pytest.mark.timeout(1000)
 @pytest.mark.parametrize("records", SIZES)
-def test_block_stores_everything_once(database_url: str, records: int) -> None:
+def test_block_stores_everything_once(database_url: str, logging_url: str, records: int) -> None:
     """With ``overflow="block"``: emitted = stored, every seq from 1 on exactly once, memory bounded."""
-    report = flood(database_url, records, "block")
+    report = flood(logging_url, records, "block")
     assert report["stored"] == records
     found = query(
         database_url, "SELECT count(*), count(DISTINCT seq), min(seq), max(seq) FROM logs WHERE seq IS NOT NULL"
@@ -55,9 +55,9 @@ def test_block_stores_everything_once(database_url: str, records: int) -> None:
 
 @pytest.mark.timeout(1000)
 @pytest.mark.parametrize("records", SIZES)
-def test_what_the_default_policy_drops_is_in_loss_rows(database_url: str, records: int) -> None:
+def test_what_the_default_policy_drops_is_in_loss_rows(database_url: str, logging_url: str, records: int) -> None:
     """By default: emitted = stored + dropped, and every missing seq lies in the range of a loss row."""
-    report = flood(database_url, records, "drop_lowest")
+    report = flood(logging_url, records, "drop_lowest")
     stored = {seq for (seq,) in query(database_url, "SELECT seq FROM logs WHERE seq IS NOT NULL")}
     assert len(stored) == report["stored"]
     losses = []
