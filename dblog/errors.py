@@ -5,7 +5,10 @@
     DblogError
     ├── ConfigurationError      an option, a URL or an environment variable is wrong (also a ValueError)
     │   └── MissingExtraError   a library of an optional extra is not installed
+    ├── QuerySyntaxError        a query cannot be read; carries the place and a repair (also a ValueError)
     └── StoreError              the database refused or could not be reached; carries a class, never a row
+        ├── StoreUnavailable    a reader cannot have the database or its tables now
+        └── QueryTimeout        a query took longer than its statement_timeout
 
 Messages name the thing, the value and what to do. They never hold a password,
 a bound parameter or the text of a log message.
@@ -15,7 +18,10 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["ConfigurationError", "DblogError", "ErrorClass", "MissingExtraError", "StoreError"]
+__all__ = [
+    "ConfigurationError", "DblogError", "ErrorClass", "MissingExtraError", "QuerySyntaxError", "QueryTimeout",
+    "StoreError", "StoreUnavailable",
+]  # fmt: skip
 
 
 class DblogError(Exception):
@@ -33,6 +39,58 @@ class MissingExtraError(ConfigurationError):
         super().__init__(f"{library} is not installed: pip install 'dblog-logging[{extra}]'")
         self.library = library
         self.extra = extra
+
+
+class QuerySyntaxError(DblogError, ValueError):
+    """A query cannot be read.
+
+    Attributes:
+        text: the query.
+        column: where, counted from 0 in code points; its length where the query ends too early.
+        reason: one sentence.
+        expected: what could stand there, in words for people; may be empty.
+        suggestion: one sentence saying what to write instead; None where nothing is likely enough.
+        repaired: the whole query as the suggestion would have it, which parses; None without one.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        column: int,
+        reason: str,
+        *,
+        expected: tuple[str, ...] = (),
+        suggestion: str | None = None,
+        repaired: str | None = None,
+    ) -> None:
+        self.text = text
+        self.column = column
+        self.reason = reason
+        self.expected = expected
+        self.suggestion = suggestion
+        self.repaired = repaired
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        """The sentence, the query with a caret under the place, what was expected, and the repair."""
+        # A query is one line to people: what would move the caret or the cursor is shown as a blank.
+        shown = "".join(char if char.isprintable() else " " for char in self.text)
+        start = max(0, self.column - _BEFORE)
+        lines = [f"column {self.column + 1}: {self.reason}", f"  {shown[start : start + _WINDOW]}"]
+        lines.append(f"  {' ' * (self.column - start)}^")
+        if self.expected:
+            lines.append(f"expected {_either(self.expected)}")
+        if self.suggestion:
+            lines.append(self.suggestion)
+        return "\n".join(lines)
+
+
+_BEFORE, _WINDOW = 50, 76
+"""Characters of a long query shown before the place, and in all."""
+
+
+def _either(things: tuple[str, ...]) -> str:
+    return things[0] if len(things) == 1 else f"{', '.join(things[:-1])} or {things[-1]}"
 
 
 class ErrorClass(enum.Enum):
@@ -70,3 +128,11 @@ class StoreError(DblogError):
         self.kind = kind
         self.code = code
         self.ambiguous = ambiguous
+
+
+class StoreUnavailable(StoreError):  # noqa: N818 - a state of the store, and so named in every handbook
+    """A reader cannot have the database or its tables now; the sentence says why and what to do."""
+
+
+class QueryTimeout(StoreError):  # noqa: N818 - as above
+    """A query took longer than its ``statement_timeout`` and was cancelled in the database."""

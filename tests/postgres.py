@@ -219,6 +219,19 @@ def writer_postgres_url(postgres_url: str, postgres_role: Role) -> str:
     return postgres_role.url
 
 
+@pytest.fixture
+def reader_postgres_url(postgres_server: pgserver.Server | External, postgres_url: str) -> Iterator[str]:
+    """The test's own database as seen by the SELECT-only role of ``dblog grants --reader``."""
+    import psycopg
+
+    from dblog.grants import grants
+
+    with role(postgres_server, postgres_url) as made:
+        with psycopg.connect(postgres_url, autocommit=True) as owner:
+            owner.execute(grants(reader=made.name).encode())
+        yield made.url
+
+
 class Private(pgserver.Server):
     """A server of one test, which may stop, kill or freeze it; its migrated database is ``dblog``."""
 
@@ -280,6 +293,12 @@ def database_url(request: pytest.FixtureRequest) -> str:
 def logging_url(request: pytest.FixtureRequest, database_url: str) -> str:
     """``database_url`` for the program that logs: on Postgres as the INSERT-only role of ``dblog grants``."""
     return database_url if database_url.startswith("sqlite") else str(request.getfixturevalue("writer_postgres_url"))
+
+
+@pytest.fixture
+def reading_url(request: pytest.FixtureRequest, database_url: str) -> str:
+    """``database_url`` for the program that reads: on Postgres as the SELECT-only role of ``dblog grants``."""
+    return database_url if database_url.startswith("sqlite") else str(request.getfixturevalue("reader_postgres_url"))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,0 +1,189 @@
+"""``LogReader``: ask for entries, follow them, and count them, without ever being in a writer's way.
+
+A read is one short read-only transaction with a statement timeout and a LIMIT; it ends before the call returns, and
+nothing is set on the session, so it is safe behind a transaction pooler. Cancelling the task that awaits a call
+cancels the query in the database.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import datetime as dt
+    import os
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from uuid import UUID
+
+    from sqlalchemy import URL
+
+    from dblog.entry import LogEntry
+    from dblog.query import Query
+    from dblog.reading.values import (
+        Context,
+        Count,
+        Cursor,
+        DeadLetterRow,
+        Facets,
+        Histogram,
+        Instance,
+        Page,
+        Statistics,
+        TailBatch,
+        Trace,
+    )
+
+__all__ = ["LogReader"]
+
+
+class LogReader:
+    """Reads one database's logs; an asynchronous context manager, safe for several tasks at once.
+
+    Every method takes a query as text (``docs/query-language.md``) or as a ``Query``, and ``where``: further
+    fields with exact values, which need no quoting (``dblog.query.where``).
+
+    Args:
+        url: any spelling ``DatabaseHandler`` takes. Nothing is opened before the first call.
+        schema: the Postgres schema; None is the first of the search path.
+        table: the log table; the other names follow from it.
+        statement_timeout: seconds a query may take.
+        connect_timeout: seconds to wait for a connection.
+        password: a text, or a callable asked at each connect.
+        password_file: read at each connect.
+        timezone: of times in queries that are written without one; the machine's where None.
+
+    Raises:
+        ConfigurationError: the URL or a name is wrong. Every method: ``QuerySyntaxError`` for a query that
+            cannot be read, ``StoreUnavailable`` when the database or its tables cannot be had, ``QueryTimeout``.
+    """
+
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        schema: str | None = None,
+        table: str = "logs",
+        statement_timeout: float = 30.0,
+        connect_timeout: float = 5.0,
+        password: str | Callable[[], str] | None = None,
+        password_file: str | os.PathLike[str] | None = None,
+        timezone: dt.tzinfo | None = None,
+    ) -> None:
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        """Open nothing yet."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection; the reader can be used again, and opens new ones."""
+        raise NotImplementedError
+
+    async def search(
+        self,
+        query: str | Query = "",
+        *,
+        where: Mapping[str, Any] | None = None,
+        before: Cursor | str | None = None,
+        after: Cursor | str | None = None,
+        limit: int = 200,
+    ) -> Page:
+        """The newest ``limit`` entries, or the page next to a cursor.
+
+        ``before``: the newest that are older; ``after``: the oldest that are newer; with both, those between, the
+        newest. Pages put together equal one sorted read, also while rows are being inserted before or behind them.
+        """
+        raise NotImplementedError
+
+    def tail(
+        self,
+        query: str | Query = "",
+        *,
+        where: Mapping[str, Any] | None = None,
+        after: str | None = None,
+        poll_interval: float = 0.25,
+        limit: int = 500,
+        lossless: bool = False,
+    ) -> AsyncIterator[TailBatch]:
+        """Follow what is committed from now on, or from ``after`` (a batch's token): each entry once, none missed.
+
+        The first batch comes at once and is empty: its token is the place where the tail begins. Then a batch comes
+        only when there is something to say. A poll that finds more than ``limit`` yields the newest and the number
+        skipped; ``lossless`` yields them all, in several batches.
+        It never ends by itself; a database that is away is waited for, and the first batch afterwards says so.
+        """
+        raise NotImplementedError
+
+    async def trace(self, trace_id: str, *, limit: int = 10_000) -> Trace:
+        """Every entry of a trace, across services, the oldest first."""
+        raise NotImplementedError
+
+    async def get(self, entry_id: UUID | str) -> LogEntry | None:
+        """One entry by its id; None where there is none.
+
+        A text of 8 to 31 hexadecimal digits finds the newest entry whose id ends in them, as `dblog` shows ids.
+        """
+        raise NotImplementedError
+
+    async def context(self, entry: LogEntry, n: int = 20, *, query: str | Query = "") -> Context:
+        """The ``n`` entries before and after one, of those that match the query."""
+        raise NotImplementedError
+
+    async def histogram(
+        self,
+        query: str | Query = "",
+        *,
+        where: Mapping[str, Any] | None = None,
+        bucket: float | dt.timedelta | None = None,
+        since: int | None = None,
+        until: int | None = None,
+    ) -> Histogram:
+        """Entries over time, per severity band.
+
+        Args:
+            query: and ``where``: which entries.
+            where: see above.
+            bucket: seconds, or a timedelta; None chooses a round width that gives about sixty buckets.
+            since: µs; the first matching entry where None.
+            until: µs; the last matching entry where None.
+
+        Raises:
+            ConfigurationError: the range would take more than 10,000 buckets.
+        """
+        raise NotImplementedError
+
+    async def facets(
+        self,
+        query: str | Query = "",
+        field: str = "service",
+        *,
+        where: Mapping[str, Any] | None = None,
+        limit: int = 20,
+        sample: int | None = 50_000,
+    ) -> Facets:
+        """The most frequent values of a field (a column, an alias or a path) among the newest ``sample`` matches.
+
+        ``sample=None`` looks at all of them.
+        """
+        raise NotImplementedError
+
+    async def count(
+        self, query: str | Query = "", *, where: Mapping[str, Any] | None = None, exact: bool = True
+    ) -> Count:
+        """How many entries match; not ``exact`` asks the planner instead where the database has one that answers."""
+        raise NotImplementedError
+
+    async def instances(self, *, limit: int = 1000) -> tuple[Instance, ...]:
+        """The writers that have said something, the last seen first."""
+        raise NotImplementedError
+
+    async def dead_letters(self, *, limit: int = 200) -> tuple[DeadLetterRow, ...]:
+        """Rows the database refused, the newest first."""
+        raise NotImplementedError
+
+    async def statistics(self) -> Statistics:
+        """Rows, levels, services, loggers, range and size; sampled where the table is large."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""The rooms behind ``dblog.reader``: sessions that leave nothing behind, pages, the exact tail, figures."""
