@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from dblog.cli.check import check
+from dblog.cli.common import exit_code, warn
 from dblog.cli.current import current
 from dblog.cli.demo import demo
 from dblog.cli.downgrade import downgrade
@@ -58,5 +59,5 @@ def main() -> None:
     try:
         app(prog_name="dblog")
     except DblogError as error:
-        typer.echo(f"dblog: {error}", err=True)
-        sys.exit(2)
+        warn(str(error))
+        sys.exit(exit_code(error))

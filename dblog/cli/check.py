@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from dblog.cli.common import DEFAULT_TABLE, SchemaOption, TableOption, UrlOption, chosen
+from dblog.cli.common import ProfileOption, SchemaOption, TableOption, UrlOption, chosen
 
 __all__ = ["check"]
 
 
-def check(url: UrlOption = None, schema: SchemaOption = None, table: TableOption = DEFAULT_TABLE) -> None:
+def check(
+    url: UrlOption = None,
+    profile: ProfileOption = None,
+    schema: SchemaOption = None,
+    table: TableOption = None,
+) -> None:
     """Exit 0 when the schema is at head, else 1, and say what to run."""
-    target = chosen(url)
+    target = chosen(url, profile, schema, table)
     from dblog import migrate
 
-    found = migrate.check(target, schema=schema, table=table)
+    found = migrate.check(target.login, schema=target.schema, table=target.table)
     typer.echo(str(found), err=not found.ok)
     if not found.ok:
         raise typer.Exit(1)

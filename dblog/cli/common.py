@@ -1,33 +1,178 @@
-"""What several commands share: the options that name a database and a table in it."""
+"""What the commands share: the options that name a database, how errors become exit codes, and a reader to ask."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn, TypeVar
 
 import typer
 
-from dblog.errors import ConfigurationError
-from dblog.names import DEFAULT_TABLE
+from dblog.cli.profiles import Database, resolve
+from dblog.errors import ConfigurationError, DblogError, QuerySyntaxError, QueryTimeout, StoreError
 
 if TYPE_CHECKING:
-    from dblog.migrate import Step
+    from collections.abc import Awaitable, Callable
 
-__all__ = ["DEFAULT_TABLE", "SchemaOption", "TableOption", "UrlOption", "chosen", "say"]
+    from dblog.migrate import Step
+    from dblog.reader import LogReader
+
+__all__ = [
+    "EXIT_INTERRUPTED", "EXIT_NOTHING", "EXIT_PIPE", "EXIT_QUERY", "EXIT_STORE", "EXIT_TERMINATED", "EXIT_TIMEOUT",
+    "EXIT_USAGE", "ProfileOption", "SchemaOption", "TableOption", "TimeoutOption", "UrlOption", "chosen", "exit_code",
+    "fail", "reading", "say", "sought", "warn",
+]  # fmt: skip
+
+EXIT_QUERY: Final = 1
+"""The query cannot be read."""
+EXIT_NOTHING: Final = 1
+"""What was named is not there; ``check``: the schema is behind."""
+EXIT_USAGE: Final = 2
+EXIT_STORE: Final = 3
+"""The database refused, or could not be reached; asking again later may help."""
+EXIT_TIMEOUT: Final = 124
+EXIT_INTERRUPTED: Final = 130
+EXIT_PIPE: Final = 141
+"""Whoever read our output has stopped; as a shell shows an end by SIGPIPE."""
+EXIT_TERMINATED: Final = 143
 
 UrlOption = Annotated[
     str | None,
-    typer.Option("--url", envvar="DBLOG_URL", show_default=False, help="postgresql://... or sqlite:///path/to/file.db"),
+    typer.Option(
+        "--url",
+        metavar="URL",
+        show_default=False,
+        help="postgresql://... or sqlite:///path/to/file.db [env var: DBLOG_URL]",
+    ),
 ]
-SchemaOption = Annotated[str | None, typer.Option("--schema", help="The Postgres schema.", show_default=False)]
-TableOption = Annotated[str, typer.Option("--table", help="The log table; the other names follow from it.")]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        show_default=False,
+        help="A database of your config.toml, instead of --url. [env var: DBLOG_PROFILE]",
+    ),
+]
+SchemaOption = Annotated[
+    str | None, typer.Option("--schema", metavar="NAME", help="The Postgres schema.", show_default=False)
+]
+TableOption = Annotated[
+    str | None,
+    typer.Option("--table", metavar="NAME", help="The log table; the other names follow from it.", show_default="logs"),
+]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", min=0.001, help="What a query may take.", show_default="30"),
+]
+
+T = TypeVar("T")
 
 
-def chosen(url: str | None) -> str:
-    """The URL, or the sentence that says how to give one."""
-    if url:
-        return url
-    msg = "no database named: give --url, or set DBLOG_URL"
-    raise ConfigurationError(msg)
+def sought(
+    url: str | None,
+    profile: str | None = None,
+    schema: str | None = None,
+    table: str | None = None,
+    timeout: float | None = None,
+) -> Database | None:
+    """The database the options and the environment name; None where they name none.
+
+    ``schema``, ``table`` and ``timeout`` go before those of the profile.
+
+    Raises:
+        ConfigurationError: the profile is wrong.
+    """
+    database, warning = resolve(url, profile)
+    if warning:
+        warn(warning)
+    if database is None:
+        return None
+    return dataclasses.replace(
+        database,
+        schema=database.schema if schema is None else schema,
+        table=database.table if table is None else table,
+        statement_timeout=database.statement_timeout if timeout is None else timeout,
+    )
+
+
+def chosen(
+    url: str | None,
+    profile: str | None = None,
+    schema: str | None = None,
+    table: str | None = None,
+    timeout: float | None = None,
+) -> Database:
+    """As ``sought``, or the sentence that says how to name a database.
+
+    Raises:
+        ConfigurationError: nothing names one, or the profile is wrong.
+    """
+    database = sought(url, profile, schema, table, timeout)
+    if database is None:
+        msg = "no database named: give --url or --profile, or set DBLOG_URL"
+        raise ConfigurationError(msg)
+    return database
+
+
+def reading(database: Database, body: Callable[[LogReader], Awaitable[T]]) -> T:
+    """Run ``body`` with a reader of the database, and close it whatever happens.
+
+    Ctrl-C and SIGTERM cancel what is awaited, and with it the query in the database; then the one is
+    ``KeyboardInterrupt`` and the other exit code 143.
+    """
+    import asyncio
+    import signal
+
+    from dblog.reader import LogReader
+
+    terminated = False
+
+    async def run() -> T:
+        nonlocal terminated
+        loop, this = asyncio.get_running_loop(), asyncio.current_task()
+
+        def terminate() -> None:
+            nonlocal terminated
+            terminated = True
+            if this is not None:
+                this.cancel()
+
+        loop.add_signal_handler(signal.SIGTERM, terminate)
+        async with LogReader(
+            database.url,
+            schema=database.schema,
+            table=database.table,
+            statement_timeout=database.statement_timeout,
+            password_file=database.password_file,
+        ) as reader:
+            return await body(reader)
+
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        if terminated:
+            raise typer.Exit(EXIT_TERMINATED) from None
+        raise
+
+
+def exit_code(error: DblogError) -> int:
+    """The exit code that tells a script what kind of error it was."""
+    if isinstance(error, QuerySyntaxError):
+        return EXIT_QUERY
+    if isinstance(error, QueryTimeout):
+        return EXIT_TIMEOUT
+    return EXIT_STORE if isinstance(error, StoreError) else EXIT_USAGE
+
+
+def warn(sentence: str) -> None:
+    """One line of talk on stderr, which holds no data."""
+    typer.echo(f"dblog: {sentence}", err=True)
+
+
+def fail(sentence: str, code: int = EXIT_NOTHING) -> NoReturn:
+    """Say why on stderr and end."""
+    warn(sentence)
+    raise typer.Exit(code)
 
 
 def say(step: Step) -> None:

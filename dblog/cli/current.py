@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from dblog.cli.common import DEFAULT_TABLE, SchemaOption, TableOption, UrlOption, chosen
+from dblog.cli.common import ProfileOption, SchemaOption, TableOption, UrlOption, chosen
 
 __all__ = ["current"]
 
 
-def current(url: UrlOption = None, schema: SchemaOption = None, table: TableOption = DEFAULT_TABLE) -> None:
+def current(
+    url: UrlOption = None,
+    profile: ProfileOption = None,
+    schema: SchemaOption = None,
+    table: TableOption = None,
+) -> None:
     """Print the database's revision; `none` when dblog's tables are not there."""
-    target = chosen(url)
+    target = chosen(url, profile, schema, table)
     from dblog import migrate
 
-    typer.echo(migrate.current(target, schema=schema, table=table) or "none")
+    typer.echo(migrate.current(target.login, schema=target.schema, table=target.table) or "none")

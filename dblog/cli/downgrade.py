@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dblog.cli.common import DEFAULT_TABLE, SchemaOption, TableOption, UrlOption, chosen, say
+from dblog.cli.common import ProfileOption, SchemaOption, TableOption, UrlOption, chosen, say
 
 __all__ = ["downgrade"]
 
@@ -14,12 +14,14 @@ __all__ = ["downgrade"]
 def downgrade(
     revision: Annotated[str, typer.Argument(help="Where to go; base drops the tables with all their rows.")],
     url: UrlOption = None,
+    profile: ProfileOption = None,
     schema: SchemaOption = None,
-    table: TableOption = DEFAULT_TABLE,
+    table: TableOption = None,
 ) -> None:
     """Take revisions back. `base` drops the tables WITH ALL THEIR ROWS."""
-    target = chosen(url)
+    target = chosen(url, profile, schema, table)
     from dblog import migrate
 
-    migrate.downgrade(target, revision=revision, schema=schema, table=table, progress=say)
-    typer.echo(f"the schema is at {migrate.current(target, schema=schema, table=table) or 'base: nothing is left'}")
+    migrate.downgrade(target.login, revision=revision, schema=target.schema, table=target.table, progress=say)
+    left = migrate.current(target.login, schema=target.schema, table=target.table)
+    typer.echo(f"the schema is at {left or 'base: nothing is left'}")

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from dblog.cli.common import DEFAULT_TABLE, SchemaOption, TableOption, UrlOption
+from dblog.cli.common import ProfileOption, SchemaOption, TableOption, UrlOption, sought
+from dblog.names import DEFAULT_TABLE
 
 __all__ = ["grants"]
 
@@ -17,12 +18,15 @@ def grants(
     reader: Annotated[str | None, typer.Option(help="A role that may only read them.")] = None,
     admin: Annotated[str | None, typer.Option(help="A role that becomes the tables' owner.")] = None,
     url: UrlOption = None,
+    profile: ProfileOption = None,
     schema: SchemaOption = None,
-    table: TableOption = DEFAULT_TABLE,
+    table: TableOption = None,
 ) -> None:
     """Print the SQL for existing Postgres roles; nothing is executed. Pipe it into psql as the tables' owner."""
     from dblog.grants import grants as sql
     from dblog.url import dialect_of
 
-    dialect = dialect_of(url) if url else "postgresql"
-    typer.echo(sql(dialect, writer=writer, reader=reader, admin=admin, schema=schema, table=table))
+    database = sought(url, profile, schema, table)
+    dialect = dialect_of(database.url) if database else "postgresql"
+    names = (database.schema, database.table) if database else (schema, table or DEFAULT_TABLE)
+    typer.echo(sql(dialect, writer=writer, reader=reader, admin=admin, schema=names[0], table=names[1]))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dblog.cli.common import DEFAULT_TABLE, SchemaOption, TableOption, UrlOption, chosen, say
+from dblog.cli.common import ProfileOption, SchemaOption, TableOption, UrlOption, chosen, say
 
 __all__ = ["upgrade"]
 
@@ -14,12 +14,13 @@ __all__ = ["upgrade"]
 def upgrade(
     revision: Annotated[str, typer.Argument(help="Where to go.")] = "head",
     url: UrlOption = None,
+    profile: ProfileOption = None,
     schema: SchemaOption = None,
-    table: TableOption = DEFAULT_TABLE,
+    table: TableOption = None,
 ) -> None:
     """Create dblog's tables, or bring them up to date; safe to run at every start, by every replica."""
-    target = chosen(url)
+    target = chosen(url, profile, schema, table)
     from dblog import migrate
 
-    migrate.upgrade(target, revision=revision, schema=schema, table=table, progress=say)
-    typer.echo(str(migrate.check(target, schema=schema, table=table)))
+    migrate.upgrade(target.login, revision=revision, schema=target.schema, table=target.table, progress=say)
+    typer.echo(str(migrate.check(target.login, schema=target.schema, table=target.table)))

@@ -28,6 +28,8 @@ class Done(NamedTuple):
 def dblog(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
     """Run a command in this process, as the console script would."""
     monkeypatch.delenv("DBLOG_URL", raising=False)
+    monkeypatch.delenv("DBLOG_PROFILE", raising=False)
+    monkeypatch.setenv("DBLOG_CONFIG", "/dev/null")
 
     def run(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["dblog", *arguments])
@@ -77,21 +79,23 @@ def test_schema_and_table(dblog: Callable[..., Done], empty_postgres_url: str) -
 
 @pytest.mark.parametrize("command", [("upgrade",), ("downgrade", "base"), ("current",), ("check",)])
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "code", "says"),
     [
-        ("", "no database named: give --url, or set DBLOG_URL"),
-        ("postgresql://u:hunter2@127.0.0.1:1/x", "Connection refused"),
-        ("postgresql://u:hunter2", "is not a database URL"),
-        ("postgresql://u:hun@ter2@h/x", "more than one @"),
-        ("mysql://u:hunter2@h/x", "Postgres or SQLite only"),
-        ("sqlite:///:memory:", "dblog.testing.MemorySink"),
-        ("hunter2", "(not a URL) is not a database URL"),
+        ("", 2, "no database named: give --url or --profile, or set DBLOG_URL"),
+        ("postgresql://u:hunter2@127.0.0.1:1/x", 3, "Connection refused"),
+        ("postgresql://u:hunter2", 2, "is not a database URL"),
+        ("postgresql://u:hun@ter2@h/x", 2, "more than one @"),
+        ("mysql://u:hunter2@h/x", 2, "Postgres or SQLite only"),
+        ("sqlite:///:memory:", 2, "dblog.testing.MemorySink"),
+        ("hunter2", 2, "(not a URL) is not a database URL"),
     ],
 )
-def test_mistakes_are_one_line(dblog: Callable[..., Done], command: tuple[str, ...], url: str, says: str) -> None:
-    """On stderr, with exit code 2, no traceback, and no piece of the password."""
+def test_mistakes_are_one_line(
+    dblog: Callable[..., Done], command: tuple[str, ...], url: str, code: int, says: str
+) -> None:
+    """On stderr, with exit code 2 for a mistake and 3 for a database, no traceback, and no piece of the password."""
     done = dblog(*command, *(("--url", url) if url else ()))
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (code, "")
     assert says in done.err
     assert done.err.startswith("dblog: ")
     assert done.err.count("\n") == 1
@@ -101,7 +105,7 @@ def test_mistakes_are_one_line(dblog: Callable[..., Done], command: tuple[str, .
 def test_a_wrong_password_is_one_line_without_it(dblog: Callable[..., Done], postgres_role: Role) -> None:
     """The server's own sentence, with the user and without the password."""
     done = dblog("check", "--url", postgres_role.url.replace("Pw-", "wrong-"))
-    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert (done.code, done.err.count("\n")) == (3, 1)
     assert f'password authentication failed for user "{postgres_role.name}"' in done.err
     assert "wrong-" not in done.err
 
@@ -109,7 +113,7 @@ def test_a_wrong_password_is_one_line_without_it(dblog: Callable[..., Done], pos
 def test_a_role_without_rights_is_one_line(dblog: Callable[..., Done], postgres_role: Role) -> None:
     """What it may not is said by the server, with its SQLSTATE."""
     done = dblog("upgrade", "--url", postgres_role.url, "--schema", "obs")
-    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert (done.code, done.err.count("\n")) == (3, 1)
     assert done.err.startswith("dblog: 42501: permission denied")
 
 
