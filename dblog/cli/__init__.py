@@ -1,20 +1,24 @@
 """The command ``dblog``: one module per command, and one line here for each.
 
-Exit codes: 0 done, 1 ``dblog check`` found the schema behind, 2 a mistake or a
-database that cannot be used. What a user can mend is one line on stderr, without a
-traceback and without a password. SQLAlchemy and Alembic are imported inside the
-commands: ``dblog --help`` does not wait for them.
+What a user can mend is said in short on stderr, without a traceback and without a
+password; the exit code says what kind of mistake it was (``dblog.cli.common``).
+SQLAlchemy, Alembic and the query language are imported inside the commands:
+``dblog --help`` does not wait for them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from dblog.cli.check import check
-from dblog.cli.common import exit_code, warn
+from dblog.cli.common import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED, exit_code, fail
 from dblog.cli.current import current
 from dblog.cli.demo import demo
 from dblog.cli.downgrade import downgrade
@@ -24,8 +28,28 @@ from dblog.errors import DblogError
 
 __all__ = ["app", "main"]
 
+
+class _Group(TyperGroup):
+    """Every command, with our errors as sentences and exit codes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            try:
+                return super().invoke(ctx)
+            except DblogError as error:
+                fail(str(error), exit_code(error))
+        except BrokenPipeError:  # typer would make it 1, which is an answer of ours
+            raise typer.Exit(EXIT_PIPE) from None
+
+
 # pretty_exceptions would print local variables, and with them URLs.
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 def _version(wanted: bool) -> None:
@@ -54,10 +78,37 @@ app.command()(check)
 app.command()(grants)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line."""
+    before = signal.signal(signal.SIGTERM, _terminate)
+    code: Any = EXIT_INTERRUPTED
     try:
         app(prog_name="dblog")
-    except DblogError as error:
-        warn(str(error))
-        sys.exit(exit_code(error))
+    except SystemExit as ended:
+        code = ended.code
+    except KeyboardInterrupt:
+        pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    sys.exit(EXIT_PIPE if _pipe_is_broken() else code)
+
+
+def _terminate(*_: object) -> NoReturn:
+    """End as an exception does, so that what is open is closed."""
+    sys.exit(EXIT_TERMINATED)
+
+
+def _pipe_is_broken() -> bool:
+    """Whether what is still to be written has no reader; then it is thrown away, or the interpreter would complain."""
+    broken = False
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            broken = True
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
+    return broken

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 
@@ -11,7 +11,7 @@ from dblog.cli.profiles import Database, resolve
 from dblog.errors import ConfigurationError, DblogError, QuerySyntaxError, QueryTimeout, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
 
     from dblog.migrate import Step
     from dblog.reader import LogReader
@@ -58,11 +58,13 @@ SchemaOption = Annotated[
 ]
 TableOption = Annotated[
     str | None,
-    typer.Option("--table", metavar="NAME", help="The log table; the other names follow from it.", show_default="logs"),
+    typer.Option(
+        "--table", metavar="NAME", show_default=False, help="The log table (logs); the other names follow from it."
+    ),
 ]
 TimeoutOption = Annotated[
     float | None,
-    typer.Option("--timeout", metavar="SECONDS", min=0.001, help="What a query may take.", show_default="30"),
+    typer.Option("--timeout", metavar="SECONDS", min=0.001, show_default=False, help="What a query may take (30)."),
 ]
 
 T = TypeVar("T")
@@ -114,30 +116,16 @@ def chosen(
     return database
 
 
-def reading(database: Database, body: Callable[[LogReader], Awaitable[T]]) -> T:
+def reading(database: Database, body: Callable[[LogReader], Coroutine[Any, Any, T]]) -> T:
     """Run ``body`` with a reader of the database, and close it whatever happens.
 
-    Ctrl-C and SIGTERM cancel what is awaited, and with it the query in the database; then the one is
-    ``KeyboardInterrupt`` and the other exit code 143.
+    Ctrl-C and SIGTERM cancel what is awaited, and with it the query in the database.
     """
     import asyncio
-    import signal
 
     from dblog.reader import LogReader
 
-    terminated = False
-
     async def run() -> T:
-        nonlocal terminated
-        loop, this = asyncio.get_running_loop(), asyncio.current_task()
-
-        def terminate() -> None:
-            nonlocal terminated
-            terminated = True
-            if this is not None:
-                this.cancel()
-
-        loop.add_signal_handler(signal.SIGTERM, terminate)
         async with LogReader(
             database.url,
             schema=database.schema,
@@ -147,12 +135,7 @@ def reading(database: Database, body: Callable[[LogReader], Awaitable[T]]) -> T:
         ) as reader:
             return await body(reader)
 
-    try:
-        return asyncio.run(run())
-    except asyncio.CancelledError:
-        if terminated:
-            raise typer.Exit(EXIT_TERMINATED) from None
-        raise
+    return asyncio.run(run())
 
 
 def exit_code(error: DblogError) -> int:

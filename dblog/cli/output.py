@@ -1,0 +1,119 @@
+"""Where a command's output goes, and in which form: lines for people on a terminal, JSON for everything else."""
+
+from __future__ import annotations
+
+import enum
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from dblog.cli.cells import paint
+from dblog.cli.common import EXIT_USAGE, fail
+from dblog.cli.lines import DIM, Look
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TextIO
+
+    from dblog.entry import LogEntry
+
+__all__ = ["Colour", "Output", "output_for"]
+
+_ESCAPED: Final = (
+    *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF,
+)  # fmt: skip
+_JSON_TABLE: Final[dict[int, str]] = {
+    **{code: f"\\u{code:04x}" for code in _ESCAPED},
+    **{0xE0000 + code: f"\\udb40\\u{0xDC00 + code:04x}" for code in range(0x80)},
+}
+"""Characters a terminal must not see and ``orjson`` leaves as they are; the JSON means the same."""
+
+
+class Colour(enum.StrEnum):
+    """Whether text has colours."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where and how a command prints: data to stdout, talk to stderr."""
+
+    json: bool
+    """One JSON object per line, not text."""
+    look: Look
+    terminal: bool
+    """A person is looking at it."""
+
+    def write(self, lines: Iterable[str]) -> None:
+        """Print lines, and see to it that they are out.
+
+        Raises:
+            BrokenPipeError: nobody reads them any more.
+        """
+        text = "".join(f"{line}\n" for line in lines)
+        if sys.stdout is None:
+            raise BrokenPipeError
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            fail(f"the output cannot be written: {error.strerror}", EXIT_USAGE)
+
+    def entries(self, entries: Iterable[LogEntry]) -> None:
+        """Print entries as JSON."""
+        from dblog.interchange import to_json
+
+        self.write(self._shown(to_json(entry)) for entry in entries)
+
+    def objects(self, objects: Iterable[dict[str, Any]]) -> None:
+        """Print other values as JSON, one object per line."""
+        import orjson
+
+        self.write(self._shown(orjson.dumps(each)) for each in objects)
+
+    def _shown(self, line: bytes) -> str:
+        text = line.decode()
+        return text if not self.terminal or text.isprintable() else text.translate(_JSON_TABLE)
+
+    def note(self, sentence: str) -> None:
+        """Say something about the data, which is not data, on stderr."""
+        colour = self.look.colour and sys.stderr is not None and sys.stderr.isatty()
+        typer.echo(paint(sentence, DIM, colour=colour), err=True, color=True)
+
+
+def output_for(*, json: bool, text: bool, colour: Colour, utc: bool) -> Output:
+    """The output that the options, the environment and stdout ask for.
+
+    ``NO_COLOR`` (no-color.org) and ``TERM=dumb`` mean no colours, unless ``colour`` says something. Text on a
+    terminal is as wide as that is, elsewhere as long as it is.
+    """
+    import datetime as dt
+
+    out = sys.stdout
+    terminal = out is not None and out.isatty()
+    as_json = json or not (terminal or text)
+    _prepare(out, as_json=as_json)
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    coloured = colour is Colour.ALWAYS or (colour is Colour.AUTO and terminal and not plain)
+    width = max(20, shutil.get_terminal_size((80, 24)).columns) if terminal else None
+    look = Look(width=width, colour=coloured and not as_json, zone=dt.UTC if utc else None)
+    return Output(json=as_json, look=look, terminal=terminal)
+
+
+def _prepare(out: TextIO | None, *, as_json: bool) -> None:
+    """JSON is UTF-8 everywhere; text has a question mark for what the terminal's encoding does not know."""
+    if (reconfigure := getattr(out, "reconfigure", None)) is None:
+        return
+    if as_json:
+        reconfigure(encoding="utf-8")
+    else:
+        reconfigure(errors="replace")
