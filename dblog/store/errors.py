@@ -12,7 +12,7 @@ from typing import Final
 from dblog.errors import ErrorClass, StoreError
 from dblog.store.rows import COLUMNS
 
-__all__ = ["connect_error", "postgres_error", "sqlite_error"]
+__all__ = ["asyncpg_error", "connect_error", "postgres_error", "sqlite_error"]
 
 _R, _S, _W = ErrorClass.RECONNECT, ErrorClass.RESEND, ErrorClass.WAIT
 _C, _P, _U = ErrorClass.CONFIGURATION, ErrorClass.POISON, ErrorClass.UNKNOWN
@@ -122,6 +122,25 @@ def postgres_error(error: BaseException, *, committing: bool = False, answer: st
     else:
         kind, sentence = _UNEXPECTED
     return StoreError(kind, code, sentence, ambiguous=committing and kind in {_R, _U})
+
+
+def asyncpg_error(error: BaseException) -> StoreError:
+    """The ``StoreError`` of what asyncpg raised."""
+    import asyncpg  # noqa: PLC0415 - an optional extra
+
+    state, code = getattr(error, "sqlstate", None), type(error).__name__
+    if state is not None:
+        return StoreError(*_with_code(_known(state), f"{state} {code}"))
+    if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+        return StoreError(*_with_code(_SETTINGS, code))
+    if isinstance(error, _VALUE_ERRORS):
+        return StoreError(*_with_code((_P, "a value cannot be sent"), code))
+    lost = isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError)
+    return StoreError(*_with_code(_LOST if lost else _UNEXPECTED, code))
+
+
+def _with_code(known: tuple[ErrorClass, str], code: str) -> tuple[ErrorClass, str, str]:
+    return known[0], code, known[1]
 
 
 def _known(state: str, error: BaseException | None = None) -> tuple[ErrorClass, str]:

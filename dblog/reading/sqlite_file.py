@@ -1,0 +1,258 @@
+"""One SQLite file, opened to read: never made, never written to, and closed while its process forks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+import urllib.parse
+import weakref
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import aiosqlite
+import sqlalchemy as sa
+
+from dblog import lifecycle
+from dblog.errors import ErrorClass, StoreUnavailable
+from dblog.query.sql import install_functions
+from dblog.reading.failures import driver_error, failure, missing_file, timed_out, undecodable
+from dblog.store.connect import milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable, Mapping
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+__all__ = ["SQLiteFile"]
+
+_T = TypeVar("_T")
+_KEPT: Final = ("vfs", "nolock", "immutable", "psow")
+"""Parameters of an SQLite URI that are a reader's business, too."""
+_REST: Final = 1.0
+"""Seconds a fork waits at most for the statements under way."""
+_INTERRUPT: Final = 0.005
+"""Seconds between two interrupts of a statement that is to end: the first may come before it has begun."""
+# For bytes that are not UTF-8, which no writer of ours stores; sqlite3 has a quick way for `str` itself only.
+_REPLACING: Final = partial(str, encoding="utf-8", errors="replace")
+
+
+class _Cursor(sqlite3.Cursor):
+    """Holds its connection's lock while SQLite is at work."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> _Cursor:
+        with self.connection.using:  # type: ignore[attr-defined]  # a cursor of _Connection
+            super().execute(sql, parameters)
+            return self
+
+    def fetchall(self) -> list[Any]:
+        with self.connection.using:  # type: ignore[attr-defined]  # as above
+            return super().fetchall()
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that another thread may close between two calls."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self.using = threading.Lock()
+        self.regex = False
+
+    def cursor(self, factory: Any = _Cursor) -> Any:
+        return super().cursor(factory)
+
+
+class SQLiteFile:
+    """Opens connections to one file, and reads through them.
+
+    Args:
+        url: mapped to aiosqlite.
+        connect_timeout: seconds to wait for another process's lock.
+        tables: what has to be in it, for the sentence that says what is not.
+    """
+
+    def __init__(self, url: sa.URL, connect_timeout: float, tables: Iterable[sa.Table]) -> None:
+        location, _, inline = str(url.database).removeprefix("file:").partition("?")
+        uri = str(url.query.get("uri", "")).lower() in ("true", "1", "yes", "on")
+        self.place = urllib.parse.unquote(location) if uri else str(url.database)
+        parameters = [*urllib.parse.parse_qsl(inline), *url.query.items()] if uri else []
+        self._parameters = {name: value for name, value in parameters if name in _KEPT}
+        self._timeout = connect_timeout
+        self._tables = tuple(tables)
+        self._gate = threading.Lock()
+        """Held while a connection is opened, and from ``rest`` to ``wake_up``."""
+        self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._inode: tuple[int, int] | None = None
+        self._epoch = 0
+        """Counts the forks that closed connections."""
+        self._seen = 0
+        lifecycle.around_fork(self)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What SQLAlchemy connects with."""
+        return {"async_creator_fn": self._open}
+
+    def changed(self) -> bool:
+        """Whether idle connections are of no use any more: they see a file that was deleted, or a fork closed them.
+
+        Raises:
+            StoreUnavailable: there is no file.
+        """
+        was, self._inode = self._inode, self._identify()
+        seen, self._seen = self._seen, self._epoch
+        return seen != self._epoch or was not in (None, self._inode)
+
+    async def run(
+        self,
+        connection: AsyncConnection,
+        statement: sa.Executable,
+        parameters: Mapping[str, Any] | None,
+        *,
+        regex: bool,
+        seconds: float,
+    ) -> list[sa.Row[Any]]:
+        """One statement, which is a transaction of its own."""
+        raw = _raw(connection)
+        if regex and not raw.regex:
+            install_functions(raw, regex=True)
+            raw.regex = True
+        epoch = self._epoch
+        try:
+            try:
+                return list(await _finish(raw, connection.execute(statement, parameters), seconds))
+            except sa.exc.OperationalError as error:
+                if not undecodable(driver_error(error)) or raw.text_factory is _REPLACING:
+                    raise
+                raw.text_factory = _REPLACING
+                return list(await _finish(raw, connection.execute(statement, parameters), seconds))
+        except TimeoutError:
+            raise timed_out(seconds, "SQLITE_INTERRUPT") from None
+        except Exception as error:
+            if (cause := driver_error(error)) is None:
+                raise
+            if epoch != self._epoch:
+                raise StoreUnavailable(ErrorClass.RECONNECT, "SQLITE_INTERRUPT", "the process forked") from None
+            found = failure(cause, "sqlite", self.place)
+            raise (await self._lacking(connection) or found if found.code == "SQLITE_ERROR" else found) from None
+
+    async def scalar(self, connection: AsyncConnection, sql: str) -> Any:
+        """The first value of a statement that is in no transaction."""
+        try:
+            return (await connection.exec_driver_sql(sql)).scalar()
+        except sa.exc.DBAPIError as error:
+            raise failure(driver_error(error) or error, "sqlite", self.place) from None
+
+    async def _lacking(self, connection: AsyncConnection) -> StoreUnavailable | None:
+        """What is missing: "no such table" has no code of its own."""
+        for table in self._tables:
+            described = await connection.exec_driver_sql(f'PRAGMA table_info("{table.name}")')
+            missing = set(table.columns.keys()) - {row.name for row in described}
+            if missing:
+                whole = len(missing) == len(table.columns)
+                what = f"the table {table.name} " + ("is missing" if whole else f"lacks {', '.join(sorted(missing))}")
+                sentence = f"{what} ({self.place}): run dblog upgrade"
+                return StoreUnavailable(ErrorClass.CONFIGURATION, "SQLITE_ERROR", sentence)
+        return None
+
+    async def _open(self, *_: Any, **__: Any) -> aiosqlite.Connection:
+        connection = aiosqlite.Connection(self._connect, 64)
+        # Not waited for at exit; before aiosqlite 0.22 the connection was the thread.
+        thread: Any = getattr(connection, "_thread", connection)
+        thread.daemon = True
+        return await connection
+
+    # -- forks ------------------------------------------------------------------------------------------------
+
+    def rest(self) -> bool:
+        """Before a fork: close every connection, and open none until ``wake_up``; see ``SQLiteSink.rest``."""
+        until = time.monotonic() + _REST
+        if not self._gate.acquire(timeout=_REST):
+            return False
+        self._epoch += 1
+        for connection in list(self._connections):
+            while not (idle := connection.using.acquire(timeout=_INTERRUPT)) and time.monotonic() < until:
+                connection.interrupt()
+            if idle:
+                connection.close()
+                connection.using.release()
+        return True
+
+    def wake_up(self) -> None:
+        """After the fork, in the parent."""
+        self._gate.release()
+
+    # -- opening ----------------------------------------------------------------------------------------------
+
+    def _identify(self) -> tuple[int, int]:
+        try:
+            status = os.stat(self.place)  # noqa: PTH116 - once per call
+        except FileNotFoundError:
+            raise missing_file(self.place) from None
+        return status.st_dev, status.st_ino
+
+    def _connect(self) -> sqlite3.Connection:
+        """In the connection's own thread."""
+        with self._gate:
+            self._identify()
+            try:
+                return self._connect_as("ro")
+            except sqlite3.OperationalError:
+                # A journal that has to be rolled back, or a write-ahead log in a place that takes no new file.
+                return self._connect_as("rw")
+
+    def _connect_as(self, mode: str) -> _Connection:
+        query = urllib.parse.urlencode({**self._parameters, "mode": mode})
+        connection = sqlite3.connect(
+            f"file:{urllib.parse.quote(self.place)}?{query}", uri=True, isolation_level=None, check_same_thread=False,
+            timeout=self._timeout, factory=_Connection,
+        )  # fmt: skip
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute(f"PRAGMA busy_timeout = {milliseconds(self._timeout)}")
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+            with suppress(NotImplementedError):
+                install_functions(connection, regex=False)
+        except BaseException:
+            connection.close()
+            raise
+        self._connections.add(connection)
+        return connection
+
+
+def _raw(connection: AsyncConnection) -> Any:
+    """The ``_Connection`` in aiosqlite's."""
+    synchronous: Any = connection.sync_connection  # its pool knows the driver no more once it is detached
+    return synchronous.connection.dbapi_connection.driver_connection._conn  # noqa: SLF001 - what can be interrupted from here
+
+
+async def _finish(raw: sqlite3.Connection, work: Coroutine[Any, Any, _T], seconds: float) -> _T:
+    """Await a statement; when its time is over, or the awaiting task is cancelled, interrupt it and see it end.
+
+    Raises:
+        TimeoutError: it took longer than ``seconds``.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        await _end(raw, task)
+        raise
+    if not done:
+        await _end(raw, task)
+        raise TimeoutError
+    return task.result()
+
+
+async def _end(raw: sqlite3.Connection, task: asyncio.Task[Any]) -> None:
+    """Interrupt until the statement has ended, however often the awaiting task is cancelled meanwhile."""
+    while not task.done():
+        with suppress(sqlite3.ProgrammingError):  # closed meanwhile
+            raw.interrupt()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({task}, timeout=_INTERRUPT)
+    if not task.cancelled():
+        task.exception()  # nobody else asks for it
