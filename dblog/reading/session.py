@@ -223,6 +223,11 @@ class Session:
         seconds = self._timeout if timeout is None else timeout
         return await self._store.run(self._connection, statement, parameters, regex=regex, seconds=seconds)
 
+    @property
+    def place(self) -> str:
+        """The file's path, or the URL without its password."""
+        return self._store.place
+
     async def scalar_outside(self, sql: str) -> Any:
         """The first value of a statement without parameters, outside of any transaction: ``PRAGMA data_version``."""
         return await self._store.scalar(self._connection, sql)
