@@ -1,0 +1,83 @@
+"""Rows → ``LogEntry``, and the values of both databases: times in µs, ids as ``UUID``, JSON as text."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from dblog.entry import LogEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["bound_time", "bound_uuid", "columns", "entries_of", "entry_of", "micros", "place_columns", "uuid_of"]
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_US: Final = 1_000_000
+_DAY: Final = 86_400
+_HEAD: Final = LogEntry._fields.index("instance_id")
+"""The fields before it are as the database gives them, but the first."""
+
+
+def columns(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
+    """The columns of ``logs`` in the order of ``LogEntry``'s fields."""
+    # Without their types: SQLAlchemy would pass each BLOB through a function of its own.
+    return [sa.type_coerce(table.c[name], sa.types.NULLTYPE).label(name) for name in LogEntry._fields]
+
+
+def entries_of(rows: Iterable[Sequence[Any]], dialect: str) -> tuple[LogEntry, ...]:
+    """The entries of rows that begin with ``columns``; what a row has behind them is left out."""
+    if dialect == "sqlite":
+        writers: dict[bytes, UUID] = {}
+        return tuple([_from_sqlite(row, writers) for row in rows])
+    return tuple([_from_postgres(row) for row in rows])
+
+
+def entry_of(row: Sequence[Any], dialect: str) -> LogEntry:
+    """The entry of one row that begins with ``columns``."""
+    return entries_of((row,), dialect)[0]
+
+
+def _from_sqlite(row: Sequence[Any], writers: dict[bytes, UUID]) -> LogEntry:
+    *_, writer, seq, key, ingested = row[: _HEAD + 4]
+    instance = writers.get(writer)
+    if instance is None and writer is not None:
+        instance = writers[writer] = UUID(bytes=writer)
+    return LogEntry(*row[:_HEAD], instance, seq, UUID(int=int.from_bytes(key, "big")), ingested)
+
+
+def _from_postgres(row: Sequence[Any]) -> LogEntry:
+    *fields, ingested = row[: _HEAD + 4]
+    fields[0] = micros(fields[0])
+    return LogEntry(*fields, micros(ingested))
+
+
+def micros(value: Any) -> Any:
+    """A time as µs since 1970 UTC, exactly; SQLite has it so already, and None stays None."""
+    if isinstance(value, dt.datetime):
+        since = value - _EPOCH
+        return (since.days * _DAY + since.seconds) * _US + since.microseconds
+    return value
+
+
+def uuid_of(value: Any) -> UUID:
+    """An id of either database."""
+    return value if isinstance(value, UUID) else UUID(bytes=value)
+
+
+def bound_time(value: int, dialect: str) -> Any:
+    """µs since 1970 UTC, as the database takes it."""
+    return value if dialect == "sqlite" else _EPOCH + dt.timedelta(microseconds=value)
+
+
+def bound_uuid(value: UUID, dialect: str) -> Any:
+    """An id, as the database takes it."""
+    return value.bytes if dialect == "sqlite" else value
+
+
+def place_columns(table: sa.FromClause) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
+    """What entries are ordered by."""
+    return table.c.timestamp, table.c.id
