@@ -1,0 +1,173 @@
+"""What is new in an SQLite file: writers take turns there, so it is what has a higher ``ingest_seq``.
+
+A poll asks ``PRAGMA data_version`` of a connection of its own, outside of any transaction, which reads no row; only
+where another connection has committed since, it looks for rows. The file's inode is looked at as well: once a file
+is deleted or replaced, an open connection sees the old one for ever.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
+from dblog.query.sql import condition
+from dblog.query.tree import All
+from dblog.reading.failures import missing_file
+from dblog.reading.rows import columns, entries_of
+from dblog.reading.tail_source import Found, has_regex
+
+if TYPE_CHECKING:
+    from dblog.query.tree import Node
+    from dblog.reading.session import Session, Sessions
+
+__all__ = ["SQLiteTail"]
+
+_PLACE: Final = re.compile(r"\d{1,18}")
+_REPLACED: Final = "the file was replaced by another, or by an older copy: all that is in it counts as new"
+
+_MISSING: Final = "SQLITE_CANTOPEN"
+
+_Identity = tuple[int, int]
+
+
+class SQLiteTail:
+    """Follows one table; a ``TailSource``.
+
+    Args:
+        sessions: its connections; one is kept from the first poll on.
+        tree: which entries.
+        place: what an earlier tail's ``place()`` gave; None begins with what is committed from the first poll on.
+
+    Raises:
+        ConfigurationError: ``place`` is not such a text.
+    """
+
+    def __init__(self, sessions: Sessions, tree: Node, place: str | None = None) -> None:
+        if place is not None and _PLACE.fullmatch(place) is None:
+            raise ConfigurationError(
+                "the token names no place in an SQLite file: give one that a batch of a tail has named"
+            )
+        self._sessions = sessions
+        self._logs = sessions.tables.logs
+        self._condition = None if isinstance(tree, All) else condition(tree, self._logs, "sqlite")
+        self._regex = has_regex(tree)
+        self._last = None if place is None else int(place)
+        self._path: str | None = None
+        self._file: _Identity | None = None
+        self._replaced = False
+        self._session: Session | None = None
+        self._held = AsyncExitStack()
+        self._version: int | None = None
+        """``data_version`` when all there was had been read; None: look, whatever it is."""
+
+    def place(self) -> str:
+        """See ``TailSource``."""
+        return str(self._last or 0)
+
+    def lost(self) -> None:
+        """See ``TailSource``."""
+
+    async def aclose(self) -> None:
+        """See ``TailSource``."""
+        self._session = self._version = None
+        await self._held.aclose()
+
+    async def poll(self, limit: int, *, lossless: bool) -> Found:
+        """See ``TailSource``."""
+        for first in (True, False):
+            had = self._session is not None
+            try:
+                return await self._poll(await self._connected(), limit, lossless=lossless)
+            except StoreUnavailable as error:
+                if error.code == _MISSING:
+                    raise  # still connected, so that a new file cannot get the old one's inode
+                await self.aclose()
+                # A fork of this process closes connections: not worth a word.
+                if not (first and had and error.kind is ErrorClass.RECONNECT):
+                    raise
+        raise AssertionError
+
+    # -- the file ---------------------------------------------------------------------------------------------
+
+    async def _connected(self) -> Session:
+        """A connection to the file that is there now."""
+        if self._session is not None and self._path is not None and _identify(self._path) == self._file:
+            return self._session
+        while True:
+            await self.aclose()
+            before = None if self._path is None else _identify(self._path)
+            session = await self._held.enter_async_context(self._sessions.dedicated())
+            self._path = session.place
+            if (now := _identify(self._path)) == before:  # else it may have been opened before it was replaced
+                break
+        self._replaced |= self._file not in (None, now)
+        self._file, self._session = now, session
+        return session
+
+    async def _poll(self, session: Session, limit: int, *, lossless: bool) -> Found:
+        # First the version, then the rows: what is committed in between is found again, and not new.
+        version = await session.scalar_outside("PRAGMA data_version")
+        if version == self._version:
+            return Found()
+        top = await self._top(session)
+        notice, last = None, self._last
+        if last is None:
+            found, last = Found(), top
+        else:
+            if self._replaced or top < last:
+                notice, last = _REPLACED, 0
+            read = self._oldest if lossless else self._newest
+            found, last = await read(session, last, top, limit)
+        self._last, self._replaced, self._version = last, False, None if found.more else version
+        return found._replace(notice=notice)
+
+    async def _top(self, session: Session) -> int:
+        """The highest number given so far; unlike the table's highest it never falls when rows are deleted."""
+        name = sa.literal(self._logs.name)
+        statement = (
+            sa.select(sa.column("seq")).select_from(sa.table("sqlite_sequence")).where(sa.column("name") == name)
+        )
+        rows = await session.run(statement)
+        return int(rows[0].seq) if rows else 0
+
+    # -- reading ----------------------------------------------------------------------------------------------
+
+    async def _newest(self, session: Session, last: int, top: int, limit: int) -> tuple[Found, int]:
+        logs = self._logs
+        statement = self._between(last, top, columns(logs)).order_by(logs.c.timestamp.desc(), logs.c.id.desc())
+        rows = await session.run(statement.limit(limit + 1), regex=self._regex)
+        if len(rows) <= limit:
+            return Found(entries_of(rows, "sqlite")), top
+        ((matching,),) = await session.run(self._between(last, top, [sa.func.count()]), regex=self._regex)
+        # Retention may have deleted some in between.
+        return Found(entries_of(rows[:limit], "sqlite"), max(0, matching - limit)), top
+
+    async def _oldest(self, session: Session, last: int, top: int, limit: int) -> tuple[Found, int]:
+        seq = self._logs.c.ingest_seq
+        statement = self._between(last, top, [*columns(self._logs), seq]).order_by(seq).limit(limit + 1)
+        rows = await session.run(statement, regex=self._regex)
+        entries = entries_of(rows[:limit], "sqlite")
+        if len(rows) <= limit:
+            return Found(entries), top
+        return Found(entries, more=True), rows[limit - 1].ingest_seq
+
+    def _between(self, last: int, top: int, wanted: list[Any]) -> sa.Select[Any]:
+        """The matching rows from behind ``last`` to ``top``."""
+        seq = self._logs.c.ingest_seq
+        # By no index but the table's own order: any other is as long as the table.
+        statement = sa.select(*wanted).select_from(self._logs).where(seq > last, seq <= top)
+        statement = statement.with_hint(self._logs, "NOT INDEXED", "sqlite")
+        return statement if self._condition is None else statement.where(self._condition)
+
+
+def _identify(path: str) -> _Identity:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - once per poll
+    except FileNotFoundError:
+        raise missing_file(path) from None
+    return status.st_dev, status.st_ino

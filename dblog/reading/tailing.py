@@ -1,0 +1,213 @@
+"""The tail: polls at a steady pace, batches with a token, and patience with a database that is away.
+
+A ``Tailer`` is one tail; its ``poll()`` never sleeps. ``tail()`` paces it. What is new is the business of
+``tail_postgres`` and ``tail_sqlite``; here entries are put in order, marked late, and given a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+from dblog.backoff import Backoff
+from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
+from dblog.reading.values import Cursor, TailBatch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from uuid import UUID
+
+    from dblog.query.tree import Node
+    from dblog.reading.session import Sessions
+    from dblog.reading.tail_source import Found, TailSource
+
+__all__ = ["Tailer", "tail"]
+
+_TOKEN: Final = re.compile(r"(postgresql|sqlite)([0-9]{1,3})\.([^.]+)\.(\d{1,19}-[0-9a-f]{32})?")
+_VERSION: Final = "1"
+_MOST: Final = 100_000
+
+_PASSING: Final = frozenset({ErrorClass.RECONNECT, ErrorClass.RESEND, ErrorClass.WAIT})
+_MISSING: Final = frozenset({"3D000", "57P04", "SQLITE_CANTOPEN"})
+"""A database or file that is not there: it may be about to be restored."""
+
+
+def tail(
+    sessions: Sessions,
+    tree: Node,
+    *,
+    after: str | None = None,
+    poll_interval: float = 0.25,
+    limit: int = 500,
+    lossless: bool = False,
+) -> AsyncIterator[TailBatch]:
+    """See ``LogReader.tail``.
+
+    Args:
+        sessions: the reader's.
+        tree: which entries.
+        after: a batch's token.
+        poll_interval: seconds from the beginning of one poll to that of the next.
+        limit: entries of a batch at most, 1 to 100,000.
+        lossless: every entry, in several batches where there are more.
+
+    Raises:
+        ConfigurationError: ``poll_interval`` or ``limit`` cannot be, ``after`` is not a token of this kind of database.
+            While tailing: ``StoreUnavailable`` for what does not heal by itself (a table or a privilege is missing), or
+            for anything before the first batch; ``QueryTimeout``.
+    """
+    if not 0 < poll_interval < float("inf"):
+        raise ConfigurationError(f"poll_interval={poll_interval!r}: give a positive number of seconds")
+    return _paced(Tailer(sessions, tree, after=after, limit=limit, lossless=lossless), poll_interval)
+
+
+async def _paced(tailer: Tailer, interval: float) -> AsyncIterator[TailBatch]:
+    clock = asyncio.get_running_loop().time
+    try:
+        yield await tailer.begin()
+        while True:
+            began = clock()
+            if (batch := await tailer.poll()) is not None:
+                yield batch
+            if not tailer.more:
+                await asyncio.sleep(max(0.0, began + (tailer.pause or interval) - clock()))
+    finally:
+        await tailer.aclose()
+
+
+class Tailer:
+    """One tail, poll by poll.
+
+    Args:
+        sessions: see ``tail``.
+        tree: see ``tail``.
+        after: see ``tail``.
+        limit: see ``tail``.
+        lossless: see ``tail``.
+        clock: seconds, for how long the database was away.
+
+    Raises:
+        ConfigurationError: see ``tail``.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        tree: Node,
+        *,
+        after: str | None = None,
+        limit: int = 500,
+        lossless: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not 1 <= limit <= _MOST:
+            raise ConfigurationError(f"limit={limit!r}: give 1 to {_MOST:,}")
+        self.more = False
+        """The next poll has entries that were there already: ask at once."""
+        self.pause = 0.0
+        """Seconds to wait before the next poll, because the database is away; 0 while it is not."""
+        self._limit, self._lossless = limit, lossless
+        self._dialect = sessions.dialect
+        self._after = after
+        self._greatest: Cursor | None = None
+        """The greatest place of an entry yielded so far."""
+        place = None
+        if after is not None:
+            place, self._greatest = _read_token(after, self._dialect)
+        self._source = _source(sessions, tree, place)
+        self._clock = clock
+        self._away_since: float | None = None
+        self._backoff = Backoff(0.25, 5.0)
+
+    async def begin(self) -> TailBatch:
+        """The empty batch whose token is the place where the tail begins; with ``after`` the database is not asked.
+
+        Raises:
+            StoreUnavailable: the database cannot be had.
+        """
+        if self._after is None:
+            await self._source.poll(self._limit, lossless=self._lossless)
+        return TailBatch((), frozenset(), 0, self._token())
+
+    async def poll(self) -> TailBatch | None:
+        """Look once; None where there is nothing to say, or the database is away.
+
+        Raises:
+            StoreUnavailable: it will not come back by itself.
+            QueryTimeout: the query took too long.
+        """
+        try:
+            found = await self._source.poll(self._limit, lossless=self._lossless)
+        except StoreUnavailable as error:
+            self._wait_for(error)
+            return None
+        notice = " ".join(filter(None, (self._back(found), found.notice))) or None
+        self.more = found.more
+        if not found.entries and not found.skipped and notice is None:
+            return None
+        return self._batch(found, notice)
+
+    async def aclose(self) -> None:
+        """Give back what it holds of the database."""
+        await self._source.aclose()
+
+    def _batch(self, found: Found, notice: str | None) -> TailBatch:
+        entries = tuple(sorted(found.entries, key=Cursor.of))
+        late: frozenset[UUID] = frozenset()
+        if entries:
+            before, last = self._greatest, Cursor.of(entries[-1])
+            if before is not None:
+                late = frozenset(entry.id for entry in entries if entry.id is not None and Cursor.of(entry) < before)
+            self._greatest = last if before is None else max(before, last)
+        return TailBatch(entries, late, found.skipped, self._token(), notice)
+
+    def _token(self) -> str:
+        return f"{self._dialect}{_VERSION}.{self._source.place()}.{self._greatest or ''}"
+
+    # -- the database is away ---------------------------------------------------------------------------------
+
+    def _wait_for(self, error: StoreUnavailable) -> None:
+        if error.kind not in _PASSING and error.code.partition(" ")[0] not in _MISSING:
+            raise error
+        if self._away_since is None:
+            self._away_since = self._clock()
+        self._source.lost()
+        self.more = False
+        self.pause = max(_LEAST_PAUSE, self._backoff.next())
+
+    def _back(self, found: Found) -> str | None:
+        """The sentence for a database that is back."""
+        if self._away_since is None:
+            return None
+        seconds, self._away_since, self.pause = self._clock() - self._away_since, None, 0.0
+        self._backoff.reset()
+        said = f"the database was away for {seconds:.0f} s" if seconds >= 1 else "the database was away for a moment"
+        return f"{said}{';' if found.notice else '; nothing was missed'}"
+
+
+_LEAST_PAUSE: Final = 0.01
+
+
+def _source(sessions: Sessions, tree: Node, place: str | None) -> TailSource:
+    if sessions.dialect == "sqlite":
+        from dblog.reading.tail_sqlite import SQLiteTail  # noqa: PLC0415 - one of two
+
+        return SQLiteTail(sessions, tree, place)
+    from dblog.reading.tail_postgres import PostgresTail  # noqa: PLC0415 - one of two
+
+    return PostgresTail(sessions, tree, place)
+
+
+def _read_token(token: str, dialect: str) -> tuple[str, Cursor | None]:
+    """The place, and the greatest entry yielded."""
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise ConfigurationError(f"{token[:80]!r} is not a tail's token: give one that a batch of a tail has named")
+    kind, version, place, greatest = match.groups()
+    if kind != dialect:
+        raise ConfigurationError(f"{token[:80]!r} is a token of a tail on {kind}, and this database is {dialect}")
+    if version != _VERSION:
+        raise ConfigurationError(f"{token[:80]!r} is a token of another version of dblog: begin a new tail")
+    return place, Cursor.parse(greatest) if greatest else None
