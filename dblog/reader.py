@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from dblog.reading import pages
+from dblog.reading.selection import Selection, cursor_of, select_matching, tree_of
+from dblog.reading.session import Sessions
+
 if TYPE_CHECKING:
     import datetime as dt
     import os
@@ -69,7 +73,16 @@ class LogReader:
         password_file: str | os.PathLike[str] | None = None,
         timezone: dt.tzinfo | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._sessions = Sessions(
+            url,
+            schema=schema,
+            table=table,
+            statement_timeout=statement_timeout,
+            connect_timeout=connect_timeout,
+            password=password,
+            password_file=password_file,
+        )
+        self._timezone = timezone
 
     async def __aenter__(self) -> Self:
         """Open nothing yet."""
@@ -80,7 +93,7 @@ class LogReader:
 
     async def aclose(self) -> None:
         """Close every connection; the reader can be used again, and opens new ones."""
-        raise NotImplementedError
+        await self._sessions.aclose()
 
     async def search(
         self,
@@ -96,7 +109,10 @@ class LogReader:
         ``before``: the newest that are older; ``after``: the oldest that are newer; with both, those between, the
         newest. Pages put together equal one sorted read, also while rows are being inserted before or behind them.
         """
-        raise NotImplementedError
+        selection = self._matching(query, where)
+        return await pages.search(
+            self._sessions, selection, before=cursor_of(before), after=cursor_of(after), limit=limit
+        )
 
     def tail(
         self,
@@ -115,22 +131,25 @@ class LogReader:
         skipped; ``lossless`` yields them all, in several batches.
         It never ends by itself; a database that is away is waited for, and the first batch afterwards says so.
         """
-        raise NotImplementedError
+        from dblog.reading.tailing import tail  # noqa: PLC0415 - for those who follow
+
+        tree = tree_of(query, where, self._timezone)
+        return tail(self._sessions, tree, after=after, poll_interval=poll_interval, limit=limit, lossless=lossless)
 
     async def trace(self, trace_id: str, *, limit: int = 10_000) -> Trace:
         """Every entry of a trace, across services, the oldest first."""
-        raise NotImplementedError
+        return await pages.trace(self._sessions, trace_id, limit=limit)
 
     async def get(self, entry_id: UUID | str) -> LogEntry | None:
         """One entry by its id; None where there is none.
 
         A text of 8 to 31 hexadecimal digits finds the newest entry whose id ends in them, as `dblog` shows ids.
         """
-        raise NotImplementedError
+        return await pages.get(self._sessions, entry_id)
 
     async def context(self, entry: LogEntry, n: int = 20, *, query: str | Query = "") -> Context:
         """The ``n`` entries before and after one, of those that match the query."""
-        raise NotImplementedError
+        return await pages.context(self._sessions, self._matching(query), entry, n)
 
     async def histogram(
         self,
@@ -187,3 +206,6 @@ class LogReader:
     async def statistics(self) -> Statistics:
         """Rows, levels, services, loggers, range and size; sampled where the table is large."""
         raise NotImplementedError
+
+    def _matching(self, query: str | Query, where: Mapping[str, Any] | None = None) -> Selection:
+        return select_matching(self._sessions, tree_of(query, where, self._timezone))

@@ -13,11 +13,13 @@ from dblog.entry import LogEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["bound_time", "bound_uuid", "columns", "entries_of", "entry_of", "micros", "place_columns", "uuid_of"]
+__all__ = ["bound_time", "bound_uuid", "columns", "entries_of", "entry_of", "micros", "uuid_of"]
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _US: Final = 1_000_000
 _DAY: Final = 86_400
+_FIRST: Final = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1)
+_LAST: Final = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1)
 _HEAD: Final = LogEntry._fields.index("instance_id")
 """The fields before it are as the database gives them, but the first."""
 
@@ -46,13 +48,13 @@ def _from_sqlite(row: Sequence[Any], writers: dict[bytes, UUID]) -> LogEntry:
     instance = writers.get(writer)
     if instance is None and writer is not None:
         instance = writers[writer] = UUID(bytes=writer)
-    return LogEntry(*row[:_HEAD], instance, seq, UUID(int=int.from_bytes(key, "big")), ingested)
+    return LogEntry._make((*row[:_HEAD], instance, seq, UUID(int=int.from_bytes(key, "big")), ingested))
 
 
 def _from_postgres(row: Sequence[Any]) -> LogEntry:
     *fields, ingested = row[: _HEAD + 4]
     fields[0] = micros(fields[0])
-    return LogEntry(*fields, micros(ingested))
+    return LogEntry._make((*fields, micros(ingested)))
 
 
 def micros(value: Any) -> Any:
@@ -69,15 +71,11 @@ def uuid_of(value: Any) -> UUID:
 
 
 def bound_time(value: int, dialect: str) -> Any:
-    """µs since 1970 UTC, as the database takes it."""
+    """µs since 1970 UTC, as the database takes it; what no datetime holds is the first or the last that one does."""
+    value = min(max(value, _FIRST), _LAST)
     return value if dialect == "sqlite" else _EPOCH + dt.timedelta(microseconds=value)
 
 
 def bound_uuid(value: UUID, dialect: str) -> Any:
     """An id, as the database takes it."""
     return value.bytes if dialect == "sqlite" else value
-
-
-def place_columns(table: sa.FromClause) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
-    """What entries are ordered by."""
-    return table.c.timestamp, table.c.id
