@@ -1,0 +1,225 @@
+"""``prune``: what is too old goes, by level if wished; on Postgres whole days go as partitions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from dblog.admin.deleting import Deleting, audit, may_delete
+from dblog.admin.partitions import drop, partitions
+from dblog.errors import ConfigurationError
+from dblog.interchange import iso
+from dblog.levels import parse_level, severity_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dblog.admin.connection import AdminConnection
+    from dblog.admin.partitions import Partition
+
+__all__ = ["Pruned", "Rule", "age_of", "plan", "prune", "rules_of", "vacuum"]
+
+_AGE: Final = re.compile(r"(\d{1,6})(s|m|h|d|w)")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_PATIENCE: Final = 20.0
+"""Seconds one day's drop may wait for its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Entries that go."""
+
+    before: int
+    """µs since 1970 UTC: those that are older."""
+    severity: int | None = None
+    """Only those of this severity or a lower one."""
+
+
+@dataclass(slots=True)
+class Pruned:
+    """What a prune did, or would do."""
+
+    rows: int = 0
+    """Entries, those of dropped days included."""
+    days: list[str] = field(default_factory=list)
+    """Days dropped as partitions."""
+    waiting: list[str] = field(default_factory=list)
+    """Days that could not be dropped because others used the table all the time; their rows are still there."""
+    dead_letters: int = 0
+    instances: int = 0
+    free: int = 0
+    """SQLite: bytes of the file that are empty now."""
+
+
+def age_of(text: str, option: str) -> int:
+    """Seconds of ``30d``, ``12h``, ``2w``.
+
+    Raises:
+        ConfigurationError: it is no such thing.
+    """
+    match = _AGE.fullmatch(text.strip().lower())
+    if not match or not int(match[1]):
+        raise ConfigurationError(f"{option}={text!r} is not an age: write 30d, 12h or 2w")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def rules_of(older_than: str | None, level: str | None, keep: list[str], now: int) -> list[Rule]:
+    """The rules that the options mean.
+
+    Args:
+        older_than: an age.
+        level: with ``older_than``: only entries up to this level.
+        keep: ``LEVEL=AGE``: entries up to this level are kept so long.
+        now: µs since 1970 UTC.
+
+    Raises:
+        ConfigurationError: one cannot be read, or there is none.
+    """
+    rules = []
+    if older_than is not None:
+        severity = None if level is None else _severity(level, "level")
+        rules.append(Rule(now - age_of(older_than, "older-than") * 1_000_000, severity))
+    elif level is not None:
+        raise ConfigurationError(f"level={level!r} needs an age: give --older-than, or --keep {level}=AGE")
+    for each in keep:
+        name, equals, age = each.partition("=")
+        if not equals:
+            raise ConfigurationError(f"keep={each!r} is not LEVEL=AGE: write --keep debug=3d")
+        rules.append(Rule(now - age_of(age, f"keep {name}") * 1_000_000, _severity(name, "keep")))
+    if not rules:
+        raise ConfigurationError("nothing says what is too old: give --older-than 30d, or --keep debug=3d")
+    return rules
+
+
+def _severity(name: str, option: str) -> int:
+    if name.strip().upper() == "TRACE":
+        return 4
+    return severity_of(parse_level(name.strip(), option))
+
+
+def plan(connection: AdminConnection, rules: list[Rule]) -> Pruned:
+    """What ``prune`` would do now; looks at every row that would go."""
+    found = Pruned()
+    dropped = _droppable(connection, rules)
+    found.days = [str(partition.day) for partition in dropped]
+    for partition in dropped:
+        if not partition.attached:
+            found.rows += _count(connection, connection.names.qualified(partition.name))
+    found.rows += _count(connection, connection.logs, *_condition(connection, rules))
+    if before := _before(rules):
+        moment = connection.moment(before)
+        found.dead_letters = _count(connection, connection.dead_letters, "failed_at < ?", (moment,))
+        found.instances = _count(connection, connection.instances, "last_seen < ?", (moment,))
+    return found
+
+
+def prune(
+    connection: AdminConnection,
+    rules: list[Rule],
+    *,
+    patience: float = _PATIENCE,
+    report: Callable[[int], None] = lambda _: None,
+) -> Pruned:
+    """Delete what the rules name, and leave an audit row if anything went.
+
+    Args:
+        connection: of a role that may delete; of the tables' owner, so that whole days can be dropped.
+        rules: what goes; an entry goes when one of them names it.
+        patience: seconds to wait for each day's drop, in short turns.
+        report: called with the rows gone so far.
+
+    Raises:
+        StoreError: a privilege is missing, or the database is away; what went before is gone, and in the audit row
+            where one could be written.
+    """
+    may_delete(connection)
+    done = Pruned()
+    try:
+        _prune(connection, rules, done, patience, report)
+    finally:
+        if done.rows or done.dead_letters or done.instances:
+            _audit(connection, rules, done)
+    if not connection.postgres:
+        done.free = connection.value("PRAGMA freelist_count") * connection.value("PRAGMA page_size")
+    return done
+
+
+def _prune(
+    connection: AdminConnection, rules: list[Rule], done: Pruned, patience: float, report: Callable[[int], None]
+) -> None:
+    waiting = []
+    for partition in _droppable(connection, rules):
+        rows = _count(connection, connection.names.qualified(partition.name))
+        if drop(connection, partition, patience=patience):
+            done.days.append(str(partition.day))
+            done.rows += rows
+            report(done.rows)
+        else:
+            waiting.append(partition)
+    deleting = Deleting(connection)
+    done.waiting = [str(partition.day) for partition in waiting]
+    # What such a day holds is not deleted row by row: the next prune drops it.
+    floor = 0 if not waiting else max(partition.end for partition in waiting)
+    for rule in rules:
+        condition, parameters = _condition(connection, [rule])
+        if floor:
+            condition, parameters = f"({condition}) AND timestamp >= ?", (*parameters, connection.moment(floor))
+        done.rows += deleting.delete_where(condition, *parameters)
+        report(done.rows)
+    if before := _before(rules):
+        done.dead_letters = deleting.delete_old(connection.dead_letters, "id", "failed_at", before)
+        done.instances = deleting.delete_old(connection.instances, "instance_id", "last_seen", before)
+
+
+def _before(rules: list[Rule]) -> int:
+    """The time before which entries of every level go; 0 where there is none."""
+    return max((rule.before for rule in rules if rule.severity is None), default=0)
+
+
+def _droppable(connection: AdminConnection, rules: list[Rule]) -> list[Partition]:
+    """The days that are too old as a whole, if they are ours to drop."""
+    if not connection.postgres or not (before := _before(rules)):
+        return []
+    owner = connection.value(
+        "SELECT pg_has_role(relowner, 'MEMBER') FROM pg_class WHERE oid = to_regclass(?)", connection.logs
+    )
+    return [partition for partition in partitions(connection) if partition.end <= before] if owner else []
+
+
+def _condition(connection: AdminConnection, rules: list[Rule]) -> tuple[str, tuple[object, ...]]:
+    parts: list[str] = []
+    parameters: list[object] = []
+    for rule in rules:
+        parts.append("timestamp < ?" if rule.severity is None else "timestamp < ? AND severity <= ?")
+        parameters += [connection.moment(rule.before), *(() if rule.severity is None else (rule.severity,))]
+    return " OR ".join(f"({part})" for part in parts), tuple(parameters)
+
+
+def _count(connection: AdminConnection, table: str, condition: str = "", parameters: tuple[object, ...] = ()) -> int:
+    where = f" WHERE {condition}" if condition else ""
+    return int(connection.value(f"SELECT count(*) FROM {table}{where}", *parameters))  # noqa: S608 - our own
+
+
+def _audit(connection: AdminConnection, rules: list[Rule], done: Pruned) -> None:
+    audit(
+        connection,
+        f"pruned {done.rows} entries",
+        action="prune",
+        count=done.rows,
+        days=done.days,
+        dead_letters=done.dead_letters,
+        instances=done.instances,
+        rules=[{"before": iso(rule.before), "severity": rule.severity} for rule in rules],
+    )
+
+
+def vacuum(connection: AdminConnection) -> int:
+    """SQLite: write the file anew without its empty pages; its bytes afterwards. Writers wait meanwhile.
+
+    Raises:
+        StoreError: another process is in the way, or there is no room for the copy.
+    """
+    connection.run("VACUUM")
+    connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    return connection.file.stat().st_size

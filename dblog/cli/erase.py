@@ -1,0 +1,87 @@
+"""``dblog erase``: the entries of a person, or whatever a query names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dblog.cli.admin import YesOption, confirm, connection_to, many
+from dblog.cli.common import (
+    ProfileOption,
+    SchemaOption,
+    TableOption,
+    TimeoutOption,
+    UrlOption,
+    chosen,
+    reading,
+    warn,
+)
+from dblog.cli.options import QueryArgument, SinceOption, UntilOption, examples, query_of
+from dblog.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from dblog.admin.erasing import Erased, Found
+    from dblog.reader import LogReader
+
+__all__ = ["EPILOG", "erase"]
+
+EPILOG = examples(
+    "dblog erase user_id:u-17",
+    "dblog erase 'user_id:u-17 or metadata.email:ada@example.org' --yes",
+)
+
+
+def erase(
+    query: QueryArgument = None,
+    *,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    vacuum: Annotated[
+        bool, typer.Option("--vacuum", help="SQLite: write the file anew afterwards; writers wait meanwhile.")
+    ] = False,
+    yes: YesOption = False,
+    url: UrlOption = None,
+    profile: ProfileOption = None,
+    schema: SchemaOption = None,
+    table: TableOption = None,
+    timeout: TimeoutOption = None,
+) -> None:
+    """Delete every entry and dead letter that matches, and leave one row that says who did, without their values."""
+    from dblog.admin import erasing, pruning
+
+    database = chosen(url, profile, schema, table, timeout)
+    wanted = query_of(query, since, until)
+    with connection_to(database) as connection:
+
+        async def look(reader: LogReader) -> Found:
+            return await erasing.survey(reader, connection, wanted)
+
+        async def run(reader: LogReader) -> Erased:
+            with Progress("entries") as progress:
+                return await erasing.erase(reader, connection, wanted, report=progress)
+
+        found = reading(database, look)
+        _show(found)
+        if not found.count and not found.dead_letters:
+            return
+        total = str(found.count + found.dead_letters)
+        confirm(f"this cannot be undone; type {total} to erase them", total, yes=yes)
+        done = reading(database, run)
+        typer.echo(f"erased: {many(done.count, 'entry', 'entries')}, {many(done.dead_letters, 'dead letter')}")
+        if vacuum and not connection.postgres:
+            pruning.vacuum(connection)
+        elif not done.clean:
+            warn("the write-ahead log still holds them: somebody reads all the time, run dblog prune --vacuum later")
+        if connection.postgres:
+            warn("VACUUM, replicas and backups are the database administrator's: until then the bytes may be there")
+
+
+def _show(found: Found) -> None:
+    from dblog.interchange import iso
+
+    typer.echo(f"{many(found.count, 'entry matches', 'entries match')}, {many(found.dead_letters, 'dead letter')}")
+    for moment, identity in found.examples:
+        typer.echo(f"  {iso(moment)}  {identity}")
+    if found.unreadable:
+        warn(f"{many(found.unreadable, 'dead letter')} cannot be read as entries: look with dblog dead-letters --full")
