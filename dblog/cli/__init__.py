@@ -22,7 +22,16 @@ from dblog.cli.common import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED, exit_
 from dblog.cli.current import current
 from dblog.cli.demo import demo
 from dblog.cli.downgrade import downgrade
+from dblog.cli.facets import facets
 from dblog.cli.grants import grants
+from dblog.cli.histogram import histogram
+from dblog.cli.instances import instances
+from dblog.cli.options import QueryCommand
+from dblog.cli.search import search
+from dblog.cli.show import show
+from dblog.cli.stats import stats
+from dblog.cli.tail import tail
+from dblog.cli.trace import trace
 from dblog.cli.upgrade import upgrade
 from dblog.errors import DblogError
 
@@ -70,6 +79,8 @@ def _dblog(
     """Python logging into the database you already have."""
 
 
+for _command in (search, tail, trace, show, stats, histogram, facets, instances):
+    app.command(cls=QueryCommand, epilog=sys.modules[_command.__module__].EPILOG)(_command)
 app.command()(demo)
 app.command()(upgrade)
 app.command()(downgrade)

@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
     from dblog.entry import LogEntry
 
-__all__ = ["BAND_STYLES", "DIM", "Lines", "Look", "attributes_of", "exception_of", "facts", "service_style"]
+__all__ = [
+    "BAND_STYLES",
+    "DIM",
+    "Lines",
+    "Look",
+    "attributes_of",
+    "exception_of",
+    "facts",
+    "level_of",
+    "said",
+    "service_style",
+]
 
 DIM: Final = "2"
 _RED: Final = "31"
@@ -46,6 +57,8 @@ class Look:
     ids: bool = False
     full: bool = False
     """Below the line the rest of the message, and the traceback; nothing is cut."""
+    wrap: bool = False
+    """Nothing is cut; the terminal breaks what is too long."""
 
 
 class Lines:
@@ -63,7 +76,7 @@ class Lines:
         for entry in entries:
             self._service = max(self._service, min(cells(visible(entry.service or "")), self._most[0]))
             self._logger = max(self._logger, min(cells(visible(entry.logger)), self._most[1]))
-            self._level = max(self._level, min(cells(_level(entry)), 8), 5)
+            self._level = max(self._level, min(cells(level_of(entry)), 8), 5)
 
     def of(self, entry: LogEntry, *, late: bool = False) -> Iterator[str]:
         """The entry's line; before it the day where it changes, below it the rest where all is wanted."""
@@ -71,7 +84,7 @@ class Lines:
         if not look.dates and (today := day(entry.timestamp, look.zone)) != self._day:
             self._day = today
             yield paint(f"── {today} ──"[: look.width], DIM, colour=look.colour)
-        width = None if look.full else look.width
+        width = None if look.full or look.wrap else look.width
         yield line(self._pieces(entry, late=late), width, colour=look.colour)
         if look.full:
             yield from self._rest(entry)
@@ -82,7 +95,7 @@ class Lines:
         yield (f"{day(entry.timestamp, look.zone)[4:14]} {time} " if look.dates else f"{time} "), DIM
         if look.ids:
             yield f"{entry.id.hex[-16:] if entry.id else '':<16} ", DIM
-        yield pad(_level(entry), max(self._level, 5)), style
+        yield pad(level_of(entry), max(self._level, 5)), style
         yield " ", ""
         if self._service:
             yield pad(visible(entry.service or ""), self._service), service_style(entry.service)
@@ -104,7 +117,7 @@ def said(entry: LogEntry, look: Look) -> Iterator[Piece]:
     """What an entry says, without when and where: message, exception, metadata, the beginning of its trace id."""
     message = entry.message.split("\n", 1)[0].rstrip("\r") if look.full else entry.message
     # More than fits is cut before it is looked at: a message may be as long as a record can be.
-    message = visible(message if look.width is None or look.full else message[: 4 * look.width])
+    message = visible(message if look.width is None or look.full or look.wrap else message[: 4 * look.width])
     yield message, (BAND_STYLES[band_of(entry.severity)] if band_of(entry.severity) >= _ERROR else "")
     if exception := exception_of(entry):
         yield "  ", ""
@@ -160,7 +173,8 @@ def service_style(service: str | None) -> str:
     return _SERVICE_STYLES[zlib.crc32(service.encode(errors="replace")) % len(_SERVICE_STYLES)] if service else ""
 
 
-def _level(entry: LogEntry) -> str:
+def level_of(entry: LogEntry) -> str:
+    """The level as lines show it: WARN and CRIT for short."""
     return visible(_LEVEL_NAMES.get(entry.level, entry.level))
 
 

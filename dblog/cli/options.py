@@ -19,13 +19,18 @@ from dblog.cli.common import (
     chosen,
 )
 from dblog.cli.output import Colour, output_for
+from dblog.errors import ConfigurationError, QuerySyntaxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from dblog.query import Query
+    from dblog.query.tree import Range
 
-__all__ = ["QueryArgument", "QueryCommand", "SinceOption", "UntilOption", "examples", "query_of", "reads"]
+__all__ = [
+    "QueryArgument", "QueryCommand", "SinceOption", "UntilOption", "bounds_of", "examples", "query_of", "reads",
+    "seconds_of",
+]  # fmt: skip
 
 QueryArgument = Annotated[
     list[str] | None,
@@ -41,6 +46,8 @@ UntilOption = Annotated[
 
 _NEGATED: Final = re.compile(r"-(?!-)[^\s:=<>!~]*[:=<>!~].+", re.DOTALL)
 """``-level:debug``: no option looks like it, for options take no value after one of these characters."""
+_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|m|h|d|w)", re.ASCII)
+_UNITS: Final = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _MARK: Final = "\ufdd0"
 """A character that is none, before an argument that begins with a dash and is no option."""
 
@@ -110,18 +117,53 @@ def query_of(words: Iterable[str] | None, since: str | None = None, until: str |
 
     Raises:
         QuerySyntaxError: it cannot be read.
+        ConfigurationError: a time cannot be.
     """
     from dblog.query import Query, parse
     from dblog.query.tree import All, And, Node
 
     query = parse(" ".join(words or ()))
-    bounds = [parse(f"{field}:{_quoted(value)}") for field, value in (("since", since), ("until", until)) if value]
-    trees = [each.tree for each in (query, *bounds) if not isinstance(each.tree, All)]
-    parts: list[Node] = [part for tree in trees for part in (tree.parts if isinstance(tree, And) else (tree,))]
-    if not bounds or not parts:
+    bounds = [_bound(name, value) for name, value in (("since", since), ("until", until)) if value]
+    if not bounds:
         return query
+    own: tuple[Node, ...] = () if isinstance(query.tree, All) else (query.tree,)
+    parts = [*(own[0].parts if own and isinstance(own[0], And) else own), *bounds]
     return Query(query.text, parts[0] if len(parts) == 1 else And(tuple(parts)))
 
 
-def _quoted(value: str) -> str:
-    return f'"{value}"' if " " in value and '"' not in value else value
+def bounds_of(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    """``--since`` and ``--until`` in µs.
+
+    Raises:
+        ConfigurationError: one of them cannot be read.
+    """
+    low = _bound("since", since).low if since else None
+    high = _bound("until", until).high if until else None
+    return (low if isinstance(low, int) else None), (high if isinstance(high, int) else None)
+
+
+def _bound(name: str, value: str) -> Range:
+    """A time as queries have it, ``15m`` or ``2026-11-20 10:00``, as a range of one end."""
+    from dblog.query import parse
+    from dblog.query.tree import Range
+
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    try:
+        tree = parse(f'{name}:"{quoted}"').tree
+    except QuerySyntaxError as error:
+        raise ConfigurationError(f"--{name} {value!r}: {error.reason}") from None
+    if not isinstance(tree, Range):
+        raise ConfigurationError(f"--{name} {value!r} is not a time")
+    return tree
+
+
+def seconds_of(text: str) -> float:
+    """``90s``, ``1m``, ``2.5h`` in seconds.
+
+    Raises:
+        ConfigurationError: it is no such duration, or none at all.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not (seconds := float(match[1]) * _UNITS[match[2]]):
+        raise ConfigurationError(f"{text[:80]!r} is not a duration: write 500ms, 10s, 1m, 1h, 1d or 1w")
+    return seconds
