@@ -1,23 +1,115 @@
-"""Text → tree."""
+"""Text → tree: the grammar of ``grammar.lark``, its limits, and every error with its place and a repair that parses."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lark import Lark, Token
+from lark.exceptions import UnexpectedInput
+
+from dblog.errors import QuerySyntaxError
+from dblog.query import fields
+from dblog.query.build import Builder
+from dblog.query.exact import where_tree
+from dblog.query.mistakes import Mistake
+from dblog.query.times import Clock
+from dblog.query.tree import MOST_DEPTH, MOST_LENGTH, MOST_TERMS, All, And, Node, Not, Or
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Mapping
-
-    from dblog.query.tree import Node
 
 __all__ = ["parse_tree", "where_tree"]
+
+_GRAMMAR: Final = Path(__file__).with_name("grammar.lark")
 
 
 def parse_tree(text: str, *, now: float | None = None, timezone: dt.tzinfo | None = None) -> Node:
     """See ``dblog.query.parse``."""
-    raise NotImplementedError
+    clock = Clock(round((time.time() if now is None else now) * 10**6), timezone)
+    try:
+        return _tree(text, clock)
+    except Mistake as mistake:
+        raise _error(text, mistake, clock) from None
 
 
-def where_tree(fields: Mapping[str, object]) -> Node:
-    """See ``dblog.query.where``."""
-    raise NotImplementedError
+def _tree(text: str, clock: Clock) -> Node:
+    _check_text(text)
+    if not text.strip():
+        return All()
+    tree = Builder(text, clock).visit(_parsed(text))
+    _check_size(tree)
+    return tree
+
+
+@cache
+def _lark() -> Lark:
+    grammar = _GRAMMAR.read_text(encoding="utf-8").replace("%NAMES%", "|".join((*fields.names(), *fields.TIME_KEYS)))
+    return Lark(grammar, parser="lalr", lexer="contextual", maybe_placeholders=False)
+
+
+def _parsed(text: str) -> Any:
+    parsing = _lark().parse_interactive(text)
+    tokens: list[Token] = []
+    depth = 0
+    try:
+        for token in parsing.iter_parse():
+            tokens.append(token)
+            depth += (token.type == "LPAR") - (token.type == "_RPAR")
+            if depth > MOST_DEPTH:
+                raise Mistake(token.start_pos or 0, f"parentheses are at most {MOST_DEPTH} inside each other")
+        return parsing.feed_eof(tokens[-1])  # type: ignore[no-untyped-call]  # lark types most of itself, not this
+    except UnexpectedInput as error:
+        raise Mistake(int(getattr(error, "pos_in_stream", 0)), "unexpected") from None
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MOST_LENGTH:
+        raise Mistake(MOST_LENGTH, f"a query has at most {MOST_LENGTH:,} characters; this one has {len(text):,}")
+    for at, char in enumerate(text):
+        if char == "\0":
+            raise Mistake(at, "U+0000 cannot be in a query: neither database keeps it")
+        if "\ud800" <= char <= "\udfff":
+            raise Mistake(at, "half of a surrogate pair is no character")
+
+
+def _check_size(tree: Node) -> None:
+    depth, terms = _size(tree)
+    if terms > MOST_TERMS:
+        raise Mistake(0, f"a query has at most {MOST_TERMS} terms; this one has {terms}")
+    if depth > MOST_DEPTH:
+        raise Mistake(0, f"AND, OR and NOT are at most {MOST_DEPTH} inside each other; here they are {depth}")
+
+
+def _size(node: Node) -> tuple[int, int]:
+    """Depth and leaves. The recursion is as deep as the text's parentheses, which are counted while it is read."""
+    parts = node.parts if isinstance(node, (And, Or)) else (node.part,) if isinstance(node, Not) else ()
+    if not parts:
+        return 0, 1
+    sizes = [_size(part) for part in parts]
+    return 1 + max(depth for depth, _ in sizes), sum(terms for _, terms in sizes)
+
+
+def _error(text: str, mistake: Mistake, clock: Clock) -> QuerySyntaxError:
+    repaired = next((repair for repair in mistake.repairs if _parses(repair, clock)), None)
+    suggestion = mistake.suggestion
+    if suggestion is None and repaired is not None:
+        suggestion = f"did you mean  {repaired} ?"
+    return QuerySyntaxError(
+        text,
+        mistake.column,
+        mistake.reason,
+        expected=mistake.expected,
+        suggestion=suggestion,
+        repaired=repaired,
+    )
+
+
+def _parses(text: str, clock: Clock) -> bool:
+    try:
+        _tree(text, clock)
+    except Mistake:
+        return False
+    return True
