@@ -5,20 +5,16 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from dblog.errors import MissingExtraError
-from dblog.query.values import at, document, number_of
+from dblog.query.values import number_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["JSON", "NUMBER", "install", "searcher"]
+__all__ = ["NUMBER", "install", "searcher"]
 
 NUMBER = "dblog_number"
 """SQL name of ``values.number_of`` for texts."""
-JSON = "dblog_json"
-"""SQL name of ``dblog_json(metadata, path)``: the value at a path, whose steps are a JSON array, as JSON text."""
 
 _PATTERNS = 64
 """Compiled patterns kept; each may take a few megabytes."""
@@ -52,7 +48,6 @@ def install(connection: Any, *, regex: bool) -> None:
     # Where it is not wanted it is taken away: SQLAlchemy puts Python's re there, which one pattern can stall.
     connection.create_function("regexp", 2, _regexp if regex else None, deterministic=True)
     connection.create_function(NUMBER, 1, number_of, deterministic=True)
-    connection.create_function(JSON, 2, _json, deterministic=True)
 
 
 def _regexp(pattern: str, data: bytes | str | None) -> bool | None:
@@ -60,8 +55,3 @@ def _regexp(pattern: str, data: bytes | str | None) -> bool | None:
     if data is None:
         return None
     return searcher(pattern)(data if isinstance(data, bytes) else str(data).encode())
-
-
-def _json(metadata: str | None, path: str) -> str | None:
-    found = at(document(metadata), orjson.loads(path))
-    return None if found is None else orjson.dumps(found).decode()

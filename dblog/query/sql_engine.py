@@ -21,15 +21,12 @@ if TYPE_CHECKING:
     from dblog.query.regex import Regex
 
 __all__ = [
-    "LEAST", "MOST", "Condition", "Element", "Engine", "Expression", "Place", "exists", "reachable", "whole", "word",
+    "LEAST", "MOST", "Condition", "Element", "Engine", "Expression", "Place", "exists", "whole", "word",
 ]  # fmt: skip
 
 Expression: TypeAlias = sa.ColumnElement[Any]
 Condition: TypeAlias = sa.ColumnElement[bool]
 Place: TypeAlias = tuple[str | int, ...]
-
-_LONGEST_INDEX: Final = 2**31 - 1
-"""Of an array: PostgreSQL's integer; SQLite's parser begins again at 0 beyond 32 bits."""
 
 
 class Element(NamedTuple):
@@ -126,11 +123,6 @@ def exists(rows: sa.TableValuedAlias, *conditions: Condition) -> Condition:
     # All else belongs to the query around it.
     found = sa.select(sa.literal_column("1")).select_from(rows).where(*conditions)
     return found.correlate_except(rows).exists()
-
-
-def reachable(place: Place) -> bool:
-    """Whether no index in the path is beyond every array."""
-    return all(isinstance(step, str) or step <= _LONGEST_INDEX for step in place)
 
 
 def word(word: str) -> Expression:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from dblog.query.sql_engine import MOST, Element, Engine, exists, reachable, word
+from dblog.query.sql_engine import MOST, Element, Engine, exists, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,8 +57,6 @@ class _Postgres(Engine):
         return sa.func.jsonb_typeof(metadata) != word("null")
 
     def has(self, metadata: Expression, place: Place) -> Condition:
-        if not reachable(place):
-            return sa.false()
         return sa.func.jsonb_typeof(self._value(metadata, place)) != word("null")
 
     def _value(self, metadata: Expression, place: Place) -> Expression:
@@ -71,8 +69,6 @@ class _Postgres(Engine):
         return metadata
 
     def any_element(self, metadata: Expression, place: Place, test: Callable[[Element], Condition]) -> Condition:
-        if not reachable(place):
-            return sa.false()
         value = self._value(metadata, place)
         listed = sa.case((sa.func.jsonb_typeof(value) == word("array"), value), else_=sa.func.jsonb_build_array(value))
         rows = sa.func.jsonb_array_elements(listed).table_valued(sa.column("value", _JSONB)).render_derived()
@@ -98,8 +94,6 @@ class _Postgres(Engine):
         )
 
     def shown(self, metadata: Expression, place: Place) -> Expression:
-        if not reachable(place):
-            return sa.null()
         value = self._value(metadata, place)
         return value.op("#>>", return_type=sa.Text())(sa.literal_column("'{}'"))
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from dblog.query.functions import JSON, NUMBER
-from dblog.query.sql_engine import LEAST, MOST, Element, Engine, exists, reachable, whole, word
+from dblog.query.functions import NUMBER
+from dblog.query.sql_engine import LEAST, MOST, Element, Engine, exists, whole, word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,21 +50,14 @@ class _SQLite(Engine):
         return sa.func.json_type(_checked(metadata)) != word("null")
 
     def has(self, metadata: Expression, place: Place) -> Condition:
-        if not reachable(place):
-            return sa.false()
         return sa.func.json_type(*self._found(metadata, place)) != word("null")
 
     def _found(self, metadata: Expression, place: Place) -> tuple[Expression, Expression]:
-        """A JSON text, and the path to the value within."""
-        if any(isinstance(step, str) and _is_odd(step) for step in place):
-            # SQLite before 3.45 compares keys in their escaped form, and knows no escapes in a path.
-            return getattr(sa.func, JSON)(metadata, self.text(json.dumps(place))), word("$")
+        """The JSON text, and the path to the value within; no key has a quotation mark in it."""
         path = "".join(f'."{step}"' if isinstance(step, str) else f"[{step}]" for step in place)
         return _checked(metadata), self.text(f"${path}")
 
     def any_element(self, metadata: Expression, place: Place, test: Callable[[Element], Condition]) -> Condition:
-        if not reachable(place):
-            return sa.false()
         source, path = self._found(metadata, place)
         rows = sa.func.json_each(source, path).table_valued("type", "value")
         # Of an object it gives the members.
@@ -86,8 +78,6 @@ class _SQLite(Engine):
         )
 
     def shown(self, metadata: Expression, place: Place) -> Expression:
-        if not reachable(place):
-            return sa.null()
         source, path = self._found(metadata, place)
         kind = sa.func.json_type(source, path)
         return sa.case(
@@ -116,10 +106,6 @@ _PARTS_OF_UUID: Final = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
 def _checked(metadata: Expression) -> Expression:
     """NULL where it is no JSON: the functions of JSON would make the query fail."""
     return sa.case((sa.func.json_valid(metadata), metadata))
-
-
-def _is_odd(key: str) -> bool:
-    return not key or any(char in '"\\' or char < " " for char in key)
 
 
 SQLITE: Final[Engine] = _SQLite()

@@ -56,7 +56,10 @@ class Field:
     """The column's name (``metadata`` for a path); ``*`` for any."""
     kind: Kind
     path: tuple[str | int, ...] = ()
-    """Keys of objects (str) and indexes of arrays (int ≥ 0); only of Kind.PATH."""
+    """Keys of objects (str) and indexes of arrays (int, 0 to 2**31 - 1), at most ``MOST_STEPS``; only of Kind.PATH.
+
+    No key has a quotation mark, a backslash, a backquote or a control character in it: SQLite cannot look for those.
+    """
 
     @property
     def places(self) -> tuple[tuple[str | int, ...], ...]:
@@ -80,10 +83,10 @@ class Wild(enum.Enum):
 
 
 Pattern: TypeAlias = tuple[str | Wild, ...]
-"""Literal pieces (never empty, never two in a row) and wildcards; ``()`` is the empty text."""
+"""Literal pieces (never empty, never two in a row), wildcards (never two ``*`` in a row); ``()`` is the empty text."""
 
 Value: TypeAlias = str | int | float | bool | UUID
-"""A literal, by kind of field.
+"""A literal, by kind of field. No text holds U+0000 or a lone surrogate, which neither database can be asked for.
 
 ===========  ==========================================================================================
 TEXT, KEY    ``str``; in ``Range`` also a number, which compares with texts that are one
@@ -146,7 +149,7 @@ class Equal:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """``< <= > >=`` and ``[a TO b]``; one bound at least. In an array one element lies within both bounds.
+    """``< <= > >=`` and ``[a TO b]``; one bound at least, no bool. In an array one element lies within both bounds.
 
     Numbers compare with numbers and with strings that are one; texts with texts, by code point (not with
     numbers).
@@ -187,5 +190,7 @@ MOST_TERMS: Final = 64
 """Leaves of a tree at most."""
 MOST_DEPTH: Final = 32
 """And, Or and Not inside each other at most; parentheses in the text as well."""
+MOST_STEPS: Final = 32
+"""Keys and indexes of a path at most."""
 MOST_LENGTH: Final = 4096
 """Characters of a query at most."""
