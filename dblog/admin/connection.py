@@ -70,6 +70,16 @@ class AdminConnection:
         return self.dialect == "postgresql"
 
     @property
+    def url(self) -> URL:
+        """The URL, mapped to the driver."""
+        return self._url
+
+    @property
+    def driver(self) -> Any:
+        """The driver's connection, while it is open."""
+        return self._held.driver_connection
+
+    @property
     def file(self) -> Path:
         """The SQLite file."""
         return Path(str(self._url.database).removeprefix("file:").partition("?")[0])
@@ -108,11 +118,12 @@ class AdminConnection:
             with suppress(Exception):
                 held.invalidate()
 
-    def has_table(self) -> bool:
-        """Whether the log table is there."""
+    def has_table(self, name: str | None = None) -> bool:
+        """Whether a table of ours is there; the log table where None."""
+        name = name or self.names.logs
         if self.postgres:
-            return self.value("SELECT to_regclass(?)", self.logs) is not None
-        return bool(self.value("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?", self.names.logs))
+            return self.value("SELECT to_regclass(?)", self.names.qualified(name)) is not None
+        return bool(self.value("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?", name))
 
     # -- statements -------------------------------------------------------------------------------------------
 

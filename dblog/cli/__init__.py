@@ -20,13 +20,19 @@ from typer.core import TyperGroup
 from dblog.cli.check import check
 from dblog.cli.common import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED, exit_code, fail
 from dblog.cli.current import current
+from dblog.cli.dead_letters import dead_letters
 from dblog.cli.demo import demo
+from dblog.cli.doctor import doctor
 from dblog.cli.downgrade import downgrade
+from dblog.cli.erase import erase
+from dblog.cli.export import export
 from dblog.cli.facets import facets
 from dblog.cli.grants import grants
 from dblog.cli.histogram import histogram
+from dblog.cli.import_ import import_
 from dblog.cli.instances import instances
 from dblog.cli.options import QueryCommand
+from dblog.cli.prune import prune
 from dblog.cli.search import search
 from dblog.cli.show import show
 from dblog.cli.stats import stats
@@ -87,6 +93,15 @@ app.command()(downgrade)
 app.command()(current)
 app.command()(check)
 app.command()(grants)
+for _name, _admin in {
+    "export": export,
+    "import": import_,
+    "prune": prune,
+    "erase": erase,
+    "dead-letters": dead_letters,
+    "doctor": doctor,
+}.items():
+    app.command(_name, cls=QueryCommand, epilog=sys.modules[_admin.__module__].EPILOG)(_admin)
 
 
 def main() -> NoReturn:
