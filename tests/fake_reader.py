@@ -31,7 +31,9 @@ START = 1_763_632_924_777_123
 """µs: 2025-11-20 10:02:04.777123 UTC."""
 
 
-def entry(number: int = 1, message: str = "hello", *, level: str = "INFO", severity: int = 9, **fields: Any) -> LogEntry:
+def entry(
+    number: int = 1, message: str = "hello", *, level: str = "INFO", severity: int = 9, **fields: Any
+) -> LogEntry:
     """The ``number``-th entry of a log with one per ms."""
     made = LogEntry(START + number * 1000, level, severity, fields.pop("logger", "shop.cart"), message, **fields)
     return made if made.id else made._replace(id=UUID(int=(0x019AA04F << 96) + number))

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from dblog.cli.lines import Look
     from dblog.reading.values import Bucket, Facets, FacetValue, Histogram
 
-__all__ = ["bar", "facet_lines", "histogram_lines", "share_lines", "size", "table_lines"]
+__all__ = ["bar", "compact", "facet_lines", "histogram_lines", "share_lines", "size", "table_lines"]
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _SHOWN_BANDS: Final = tuple(range(BAND_NAMES.index("warning"), len(BAND_NAMES)))
 _DAY_MICROS: Final = 86_400_000_000
 _SECOND_MICROS: Final = 1_000_000
 _KIBI: Final = 1024
+_KILO: Final = 1000
+_SHORTENED: Final = 100_000
+_LEAST_COLUMN: Final = 8
 _NO_LIMIT: Final = 100
 """Cells of a line with a bar where there is no terminal."""
 
@@ -104,17 +107,37 @@ def _label(start: int, width: int, look: Look) -> str:
     return f"{time:%H:%M:%S}" if width % _SECOND_MICROS == 0 else f"{time:%H:%M:%S}.{time.microsecond // 1000:03}"
 
 
-def table_lines(heads: Sequence[str], rows: Sequence[Sequence[Piece]], look: Look) -> Iterator[str]:
-    """Rows of visible texts with styles, in columns as wide as they need; numbers to the right."""
+def compact(number: int) -> str:
+    """A count in six cells at most: ``99,999``, ``123k``, ``12.3M``."""
+    if number < _SHORTENED:
+        return f"{number:,}"
+    for scale, unit in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= scale:
+            short = f"{number / scale:.3g}" if number < _KILO * scale else f"{number // scale}"
+            return short + unit
+    raise AssertionError
+
+
+def table_lines(
+    heads: Sequence[str], rows: Sequence[Sequence[Piece]], look: Look, *, flexible: Sequence[int] = ()
+) -> Iterator[str]:
+    """Rows of visible texts with styles, in columns as wide as they need; numbers to the right.
+
+    Where that is wider than the terminal, the ``flexible`` columns are cut, the widest first.
+    """
     widths = [max(cells(text) for text in (head, *texts)) for head, texts in zip(heads, _columns(rows), strict=True)]
     numeric = [all(_is_number(text) for text in texts) for texts in _columns(rows)]
+    while look.width is not None and flexible and sum(widths) + 2 * len(widths) - 2 > look.width:
+        widest = max(flexible, key=lambda index: widths[index])
+        if widths[widest] <= _LEAST_COLUMN:
+            break
+        widths[widest] -= 1
     for row in ([(head, DIM) for head in heads], *rows):
         pieces: list[Piece] = []
         for (text, style), width, right in zip(row, widths, numeric, strict=True):
-            blank = " " * (width - cells(text))
-            pieces += [(blank, ""), (text, style)] if right else [(text, style), (blank, "")]
+            pieces.append((f"{text:>{width}}" if right else pad(text, width), style))
             pieces.append(("  ", ""))
-        yield line(pieces, look.width, colour=look.colour)
+        yield line(pieces[:-1], look.width, colour=look.colour)
 
 
 def _columns(rows: Sequence[Sequence[Piece]]) -> list[list[str]]:
@@ -122,4 +145,4 @@ def _columns(rows: Sequence[Sequence[Piece]]) -> list[list[str]]:
 
 
 def _is_number(text: str) -> bool:
-    return text.replace(",", "").isdecimal()
+    return text[:1].isdecimal() and text.rstrip("kMGT").replace(",", "").replace(".", "").isdecimal()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 
-from dblog.cli.profiles import Database, resolve
+from dblog.cli.profiles import Database, Profiles, config_path, resolve
 from dblog.errors import ConfigurationError, DblogError, QuerySyntaxError, QueryTimeout, StoreError
 
 if TYPE_CHECKING:
@@ -35,6 +35,16 @@ EXIT_PIPE: Final = 141
 """Whoever read our output has stopped; as a shell shows an end by SIGPIPE."""
 EXIT_TERMINATED: Final = 143
 
+
+def _profiles(incomplete: str) -> list[str]:
+    """Names that begin so, for the shell's completion; it has nowhere to say that the file is wrong."""
+    try:
+        names = Profiles.read(config_path()).tables
+    except ConfigurationError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
 UrlOption = Annotated[
     str | None,
     typer.Option(
@@ -51,6 +61,7 @@ ProfileOption = Annotated[
         metavar="NAME",
         show_default=False,
         help="A database of your config.toml, instead of --url. [env var: DBLOG_PROFILE]",
+        autocompletion=_profiles,
     ),
 ]
 SchemaOption = Annotated[

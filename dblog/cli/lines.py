@@ -122,8 +122,8 @@ def said(entry: LogEntry, look: Look) -> Iterator[Piece]:
     if exception := exception_of(entry):
         yield "  ", ""
         yield exception, _RED
-    for fact in facts(entry):
-        yield "  ", ""
+    for number, fact in enumerate(facts(entry)):
+        yield " " if number else "  ", ""
         yield fact, DIM
     if entry.trace_id:
         yield "  ", ""
@@ -165,6 +165,8 @@ def _flat(tree: dict[str, Any], depth: int) -> Iterator[tuple[str, Any]]:
 
 
 def _json(value: object) -> str:
+    if isinstance(value, float) and abs(value) >= 1:
+        value = round(value, 3)  # `show` and JSON have it whole
     return orjson.dumps(value).decode()
 
 

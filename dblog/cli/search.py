@@ -38,7 +38,9 @@ def search(
     *,
     since: SinceOption = None,
     until: UntilOption = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="Entries at most.")] = 200,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="Entries at most.")
+    ] = 200,
     before: Annotated[
         str | None, typer.Option(metavar="CURSOR", show_default=False, help="Only what is older than this place.")
     ] = None,
@@ -59,13 +61,16 @@ def search(
 ) -> None:
     """Find entries: the newest that match.
 
-    Without a QUERY: the newest of all, like the end of a log file. A word that begins with a dash and names a field, as in -level:debug,
-    needs no --.
+    Without a QUERY: the newest of all, like the end of a log file. A word that begins with a dash and names a
+    field, as in -level:debug, needs no --.
     """
     asked = query_of(query, since, until)
     if count or estimate:
         found = reading(database, lambda reader: reader.count(asked, exact=not estimate))
-        output.objects([found._asdict()]) if output.json else output.write([str(found.value)])
+        if output.json:
+            output.objects([found._asdict()])
+        else:
+            output.write([str(found.value)])
         if not found.exact:
             output.note("an estimate of the database; --count is exact")
         return

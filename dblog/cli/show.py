@@ -43,7 +43,9 @@ def show(
         str, typer.Argument(metavar="ID", help="The id, or its last 16 digits (8 at least: the newest that ends so).")
     ],
     *,
-    context: Annotated[int, typer.Option("--context", "-C", metavar="N", min=0, max=1000, help="Entries before and after.")] = 0,
+    context: Annotated[
+        int, typer.Option("--context", "-C", metavar="N", min=0, max=1000, help="Entries before and after.")
+    ] = 0,
     database: Database,
     output: Output,
 ) -> None:

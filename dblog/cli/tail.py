@@ -41,7 +41,9 @@ EPILOG = examples(
 def tail(
     query: QueryArgument = None,
     *,
-    lines: Annotated[int, typer.Option("--lines", "-n", metavar="N", min=0, max=10_000, help="Entries of the past first.")] = 10,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", metavar="N", min=0, max=10_000, help="Entries of the past first.")
+    ] = 10,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f", help="Go on with what is logged.")] = True,
     after: Annotated[
         str | None, typer.Option(metavar="TOKEN", show_default=False, help="Go on where another tail has ended.")
@@ -61,8 +63,8 @@ def tail(
 ) -> None:
     """Follow what is being logged: each entry once, none missed.
 
-    It shows what every process and host logs, and ends with Ctrl-C. A flood on a terminal is skipped to its newest entries, which is said; into a pipe or
-    a file everything is written (--lossless).
+    It shows what every process and host logs, and ends with Ctrl-C. A flood on a terminal is skipped to its
+    newest entries, which is said; into a pipe or a file everything is written (--lossless).
     """
     asked = query_of(query)
     printer = _Printer(output, Lines(dataclasses.replace(output.look, dates=date, ids=ids, full=full, wrap=wrap)))

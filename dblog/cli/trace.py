@@ -37,14 +37,16 @@ def trace(
     trace_id: Annotated[str, typer.Argument(metavar="ID", help="The trace id, or its first 8 digits or more.")],
     *,
     flat: Annotated[bool, typer.Option("--flat", help="By time only, not under their spans.")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="Entries at most.")] = 10_000,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="Entries at most.")
+    ] = 10_000,
     database: Database,
     output: Output,
 ) -> None:
     """Show a trace across services.
 
-    Its entries: when, where, how long, and what failed; those that name spans are shown under them. Exit code 1 where there is no such trace, or several that
-    begin so.
+    Its entries: when, where, how long, and what failed; those that name spans are shown under them. Exit code 1
+    where there is no such trace, or several that begin so.
     """
 
     async def run(reader: LogReader) -> Trace | Facets:

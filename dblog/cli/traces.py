@@ -37,7 +37,8 @@ def trace_lines(trace: Trace, look: Look, *, flat: bool = False) -> Iterator[str
     least = max((trace.entries[-1].timestamp - start) // _GAP_SHARE, _LEAST_GAP)
     steps = [(0, entry) for entry in trace.entries] if flat else list(walk(trace.entries))
     first = min([start, *(item.start for _, item in steps if isinstance(item, Span))])
-    service = max(cells(visible(entry.service or "")) for entry in trace.entries)
+    level = min(max(5, *(cells(level_of(entry)) for entry in trace.entries)), 8)
+    service = min(max(cells(visible(entry.service or "")) for entry in trace.entries), 16)
     before, services = first, [""]
     for depth, item in steps:
         time = item.start if isinstance(item, Span) else item.timestamp
@@ -51,7 +52,7 @@ def trace_lines(trace: Trace, look: Look, *, flat: bool = False) -> Iterator[str
         else:
             # In a span, the service is said above.
             known = depth > 0 and services[min(depth, len(services) - 1)] == (item.service or "")
-            pieces += _entry(item, 0 if known else min(service, 16), look)
+            pieces += _entry(item, level, 0 if known else service, look)
         yield line(pieces, look.width, colour=look.colour)
 
 
@@ -95,8 +96,8 @@ def _span(span: Span) -> list[Piece]:
     ]
 
 
-def _entry(entry: LogEntry, service: int, look: Look) -> Iterator[Piece]:
-    yield pad(level_of(entry), 5), BAND_STYLES[band_of(entry.severity)]
+def _entry(entry: LogEntry, level: int, service: int, look: Look) -> Iterator[Piece]:
+    yield pad(level_of(entry), level), BAND_STYLES[band_of(entry.severity)]
     yield " ", ""
     if service:
         yield pad(visible(entry.service or ""), service), service_style(entry.service)

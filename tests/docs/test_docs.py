@@ -109,8 +109,13 @@ def test_commands_named_exist_with_their_flags(path: Path) -> None:
     """No document names a command or flag that is not there."""
     for command, rest in re.findall(r"(?:^|[`/ ])dblog ([a-z]+)\b([^|`\n]*)", "\n".join(quoted(path)), re.MULTILINE):
         assert command in COMMANDS, f"dblog {command}"
-        flags = {flag for parameter in COMMANDS[command].params for flag in parameter.opts}
-        assert set(re.findall(r"--[a-z-]+", rest)) <= flags | {"--help"}, f"dblog {command}{rest}"
+        assert set(re.findall(r"--[a-z-]+", rest)) <= flags_of(COMMANDS[command]) | {"--help"}, f"dblog {command}{rest}"
+
+
+def flags_of(command: typing.Any) -> set[str]:
+    """The long flags of a command, with those that say no."""
+    flags = [flag for each in command.params for flag in (*each.opts, *each.secondary_opts)]
+    return {flag for flag in flags if flag.startswith("--")}
 
 
 def quoted(path: Path) -> list[str]:
@@ -126,8 +131,7 @@ def test_every_command_and_flag_is_documented() -> None:
     }
     assert set(rows) == set(COMMANDS)
     for name, command in COMMANDS.items():
-        flags = {flag for parameter in command.params for flag in parameter.opts if flag.startswith("--")} - {"--help"}
-        assert flags == set(re.findall(r"--[a-z-]+", rows[name])), name
+        assert flags_of(command) - {"--help"} == set(re.findall(r"--[a-z-]+", rows[name])), name
 
 
 def test_every_option_is_documented() -> None:
