@@ -124,9 +124,7 @@ class Builder(Interpreter[Token, Node]):
         if least is None and most is None:
             return Has(field)
         if None not in (least, most) and isinstance(least, str) is not isinstance(most, str):
-            raise self._mistake(
-                high, BadValue("one bound is a text and the other a number: put both in quotes, or none")
-            )
+            self._refuse_mixed(low if isinstance(least, str) else high)
         # An open side has nothing to leave out.
         low_open, high_open = lower == "{" and least is not None, upper == "}" and most is not None
         return Range(field, least, most, low_open, high_open)
@@ -217,6 +215,13 @@ class Builder(Interpreter[Token, Node]):
 
     def _fits(self, field: Field, value: Token) -> Node:
         return self._at(value, literals.fits, field, _literal(value), self._clock)
+
+    def _refuse_mixed(self, text: Token) -> None:
+        """A bare word between numbers is more likely a number that went wrong than a text."""
+        if text.type != "STRING":
+            raise self._mistake(
+                text, BadValue(f"{text} is a text and the other bound a number: quote it if that is meant")
+            )
 
     def _open_or_bound(self, field: Field, value: Token) -> Value | None:
         return None if value.value == "*" else self._bound(field, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -140,12 +141,15 @@ def _value(field: Field, value: Value) -> str:
 
 
 def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.14f}".rstrip("0").rstrip(".")
+    if value == int(value):
+        return str(int(value))
+    return format(Decimal(repr(value)), "f")
 
 
 def _range(node: Range) -> str:
     name = fields.spelled(node.field)
-    low, high = _bound(node.field, node.low), _bound(node.field, node.high)
+    mixed = None not in (node.low, node.high) and isinstance(node.low, str) is not isinstance(node.high, str)
+    low, high = _bound(node.field, node.low, mixed=mixed), _bound(node.field, node.high, mixed=mixed)
     if low is not None and high is not None:
         return f"{name}:{'{' if node.low_open else '['}{low} TO {high}{'}' if node.high_open else ']'}"
     if node.field.name == "timestamp" and low is not None and not node.low_open:
@@ -157,11 +161,11 @@ def _range(node: Range) -> str:
     return f"{name}{'<' if node.high_open else '<='}{high}"
 
 
-def _bound(field: Field, value: Value | None) -> str | None:
-    # In an order, a bare number is one on columns of text, too.
-    if value is None or (isinstance(value, str) and literals.is_special(value)):
-        return None if value is None else spelling.quoted(value)
-    return _value(field, value)
+def _bound(field: Field, value: Value | None, *, mixed: bool) -> str | None:
+    # In an order, a bare number is one on columns of text, too; beside a number, a text says that it is meant as one.
+    if isinstance(value, str) and (mixed or literals.is_special(value)):
+        return spelling.quoted(value)
+    return None if value is None else _value(field, value)
 
 
 def _search(node: Search) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from decimal import Decimal
@@ -39,6 +40,7 @@ _SIZES: Final = {
     "B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
 }  # fmt: skip
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32}")
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _DIGITS: Final = re.compile(r"-?[0-9]{1,15}")
 _BOOLS: Final = {"true": True, "false": False}
 _MOST_DECIMALS, _MOST_DIGITS = 14, 15
@@ -211,10 +213,9 @@ def _integer(field: Field, literal: Literal) -> int | float:
     text = literal.text.strip()
     if field.name == "severity" and text.lower() in LEVELS:
         return LEVELS[text.lower()]
-    value = number_of(text)
-    if value is None:
-        raise BadValue(f"{field.name} is a number, and {literal.text!r} is none within ±{MOST_INT}")
-    return rounded(Decimal(str(value)))
+    if not _NUMBER.fullmatch(text) or math.isinf(number := float(text)):
+        raise BadValue(f"{field.name} is a number, and {literal.text!r} is not")
+    return number if "." in text else int(text)
 
 
 def _uuid(field: Field, literal: Literal) -> uuid.UUID:
