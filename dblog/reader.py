@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from dblog.reading import pages
+from dblog.reading import figures, pages, side
+from dblog.reading.histogram import histogram
 from dblog.reading.selection import Selection, cursor_of, select_matching, tree_of
 from dblog.reading.session import Sessions
 
@@ -166,13 +167,16 @@ class LogReader:
             query: and ``where``: which entries.
             where: see above.
             bucket: seconds, or a timedelta; None chooses a round width that gives about sixty buckets.
-            since: µs; the first matching entry where None.
-            until: µs; the last matching entry where None.
+            since: µs, included; the first matching entry where None.
+            until: µs, included; the last matching entry where None.
+
+        Buckets begin at multiples of their width in UTC, weeks on Mondays.
 
         Raises:
             ConfigurationError: the range would take more than 10,000 buckets.
         """
-        raise NotImplementedError
+        selection = self._matching(query, where)
+        return await histogram(self._sessions, selection, bucket=bucket, since=since, until=until)
 
     async def facets(
         self,
@@ -187,25 +191,26 @@ class LogReader:
 
         ``sample=None`` looks at all of them.
         """
-        raise NotImplementedError
+        named = figures.field_of(field)
+        return await figures.facets(self._sessions, self._matching(query, where), named, limit=limit, sample=sample)
 
     async def count(
         self, query: str | Query = "", *, where: Mapping[str, Any] | None = None, exact: bool = True
     ) -> Count:
         """How many entries match; not ``exact`` asks the planner instead where the database has one that answers."""
-        raise NotImplementedError
+        return await figures.count(self._sessions, self._matching(query, where), exact=exact)
 
     async def instances(self, *, limit: int = 1000) -> tuple[Instance, ...]:
         """The writers that have said something, the last seen first."""
-        raise NotImplementedError
+        return await side.instances(self._sessions, limit=limit)
 
     async def dead_letters(self, *, limit: int = 200) -> tuple[DeadLetterRow, ...]:
         """Rows the database refused, the newest first."""
-        raise NotImplementedError
+        return await side.dead_letters(self._sessions, limit=limit)
 
     async def statistics(self) -> Statistics:
         """Rows, levels, services, loggers, range and size; sampled where the table is large."""
-        raise NotImplementedError
+        return await figures.statistics(self._sessions)
 
     def _matching(self, query: str | Query, where: Mapping[str, Any] | None = None) -> Selection:
         return select_matching(self._sessions, tree_of(query, where, self._timezone))

@@ -74,7 +74,7 @@ class PostgresServer:
         *,
         regex: bool,  # noqa: ARG002 - PostgreSQL has its own
         seconds: float,
-    ) -> list[sa.Row[Any]]:
+    ) -> list[Any]:
         """One statement in a transaction of its own."""
         driver = _driver(connection)
         try:
@@ -84,7 +84,7 @@ class PostgresServer:
                 result = await connection.execute(statement, parameters)
             async with asyncio.timeout(self._patience):
                 await driver.execute("COMMIT")
-            return list(result)
+            return list(result.all())
         except TimeoutError:
             await _drop(connection)
             raise unanswered(self.place) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -20,10 +21,11 @@ _US: Final = 1_000_000
 _DAY: Final = 86_400
 _FIRST: Final = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1)
 _LAST: Final = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1)
-_HEAD: Final = LogEntry._fields.index("instance_id")
-"""The fields before it are as the database gives them, but the first."""
+_WIDTH: Final = len(LogEntry._fields)
+_TIMESTAMP, _WRITER, _ID, _INGESTED = map(LogEntry._fields.index, ("timestamp", "instance_id", "id", "ingested_at"))
 
 
+@lru_cache(maxsize=64)
 def columns(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
     """The columns of ``logs`` in the order of ``LogEntry``'s fields."""
     # Without their types: SQLAlchemy would pass each BLOB through a function of its own.
@@ -44,17 +46,18 @@ def entry_of(row: Sequence[Any], dialect: str) -> LogEntry:
 
 
 def _from_sqlite(row: Sequence[Any], writers: dict[bytes, UUID]) -> LogEntry:
-    *_, writer, seq, key, ingested = row[: _HEAD + 4]
-    instance = writers.get(writer)
-    if instance is None and writer is not None:
-        instance = writers[writer] = UUID(bytes=writer)
-    return LogEntry._make((*row[:_HEAD], instance, seq, UUID(int=int.from_bytes(key, "big")), ingested))
+    fields = list(row[:_WIDTH])
+    writer = fields[_WRITER]
+    fields[_WRITER] = writers.get(writer) or (writer and writers.setdefault(writer, UUID(bytes=writer)))
+    fields[_ID] = UUID(int=int.from_bytes(fields[_ID], "big"))
+    return LogEntry._make(fields)
 
 
 def _from_postgres(row: Sequence[Any]) -> LogEntry:
-    *fields, ingested = row[: _HEAD + 4]
-    fields[0] = micros(fields[0])
-    return LogEntry._make((*fields, micros(ingested)))
+    fields = list(row[:_WIDTH])
+    fields[_TIMESTAMP] = micros(fields[_TIMESTAMP])
+    fields[_INGESTED] = micros(fields[_INGESTED])
+    return LogEntry._make(fields)
 
 
 def micros(value: Any) -> Any:

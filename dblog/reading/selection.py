@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import sqlalchemy as sa
+
 from dblog.errors import ConfigurationError
 from dblog.query import Query, parse
 from dblog.query import where as exactly
 from dblog.query.sql import condition
 from dblog.query.tree import All, And, Node, Not, Or, Search
+from dblog.reading.rows import bound_time
 from dblog.reading.values import Cursor
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
-
-    import sqlalchemy as sa
 
     from dblog.reading.session import Sessions
 
@@ -38,6 +39,16 @@ class Selection:
     def of(self, statement: sa.Select[Any]) -> sa.Select[Any]:
         """The statement with this condition added."""
         return statement if self.clause is None else statement.where(self.clause)
+
+    def between(self, sessions: Sessions, since: int | None, until: int | None) -> Selection:
+        """With times in µs, both of them included; None is no bound."""
+        moment, dialect = sessions.tables.logs.c.timestamp, sessions.dialect
+        clauses = [] if self.clause is None else [self.clause]
+        if since is not None:
+            clauses.append(moment >= bound_time(since, dialect))
+        if until is not None:
+            clauses.append(moment <= bound_time(until, dialect))
+        return Selection(sa.and_(*clauses) if clauses else None, self.regex)
 
 
 def tree_of(query: str | Query, where: Mapping[str, Any] | None = None, timezone: dt.tzinfo | None = None) -> Node:

@@ -96,7 +96,7 @@ class Sessions:
         *,
         regex: bool = False,
         timeout: float | None = None,  # noqa: ASYNC109 - the database's, which ends the statement there
-    ) -> list[sa.Row[Any]]:
+    ) -> list[Any]:
         """One statement in a read-only transaction of its own, which has ended when this returns.
 
         Args:
@@ -218,7 +218,7 @@ class Session:
         *,
         regex: bool = False,
         timeout: float | None = None,  # noqa: ASYNC109 - the database's, which ends the statement there
-    ) -> list[sa.Row[Any]]:
+    ) -> list[Any]:
         """See ``Sessions.run``; not tried again."""
         seconds = self._timeout if timeout is None else timeout
         return await self._store.run(self._connection, statement, parameters, regex=regex, seconds=seconds)

@@ -13,19 +13,19 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import aiosqlite
 import sqlalchemy as sa
 
 from dblog import lifecycle
 from dblog.errors import ErrorClass, StoreUnavailable
 from dblog.query.sql import install_functions
 from dblog.reading.failures import driver_error, failure, missing_file, timed_out, undecodable
+from dblog.reading.sqlite_connection import AsyncConnection, Connection
 from dblog.store.connect import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection as Held
 
 __all__ = ["SQLiteFile"]
 
@@ -38,31 +38,6 @@ _INTERRUPT: Final = 0.005
 """Seconds between two interrupts of a statement that is to end: the first may come before it has begun."""
 # For bytes that are not UTF-8, which no writer of ours stores; sqlite3 has a quick way for `str` itself only.
 _REPLACING: Final = partial(str, encoding="utf-8", errors="replace")
-
-
-class _Cursor(sqlite3.Cursor):
-    """Holds its connection's lock while SQLite is at work."""
-
-    def execute(self, sql: str, parameters: Any = (), /) -> _Cursor:
-        with self.connection.using:  # type: ignore[attr-defined]  # a cursor of _Connection
-            super().execute(sql, parameters)
-            return self
-
-    def fetchall(self) -> list[Any]:
-        with self.connection.using:  # type: ignore[attr-defined]  # as above
-            return super().fetchall()
-
-
-class _Connection(sqlite3.Connection):
-    """A connection that another thread may close between two calls."""
-
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
-        self.using = threading.Lock()
-        self.regex = False
-
-    def cursor(self, factory: Any = _Cursor) -> Any:
-        return super().cursor(factory)
 
 
 class SQLiteFile:
@@ -84,7 +59,7 @@ class SQLiteFile:
         self._tables = tuple(tables)
         self._gate = threading.Lock()
         """Held while a connection is opened, and from ``rest`` to ``wake_up``."""
-        self._connections: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._inode: tuple[int, int] | None = None
         self._epoch = 0
         """Counts the forks that closed connections."""
@@ -108,13 +83,13 @@ class SQLiteFile:
 
     async def run(
         self,
-        connection: AsyncConnection,
+        connection: Held,
         statement: sa.Executable,
         parameters: Mapping[str, Any] | None,
         *,
         regex: bool,
         seconds: float,
-    ) -> list[sa.Row[Any]]:
+    ) -> list[Any]:
         """One statement, which is a transaction of its own."""
         raw = _raw(connection)
         if regex and not raw.regex:
@@ -123,12 +98,12 @@ class SQLiteFile:
         epoch = self._epoch
         try:
             try:
-                return list(await _finish(raw, connection.execute(statement, parameters), seconds))
+                return list((await _finish(raw, connection.execute(statement, parameters), seconds)).all())
             except sa.exc.OperationalError as error:
                 if not undecodable(driver_error(error)) or raw.text_factory is _REPLACING:
                     raise
                 raw.text_factory = _REPLACING
-                return list(await _finish(raw, connection.execute(statement, parameters), seconds))
+                return list((await _finish(raw, connection.execute(statement, parameters), seconds)).all())
         except TimeoutError:
             raise timed_out(seconds, "SQLITE_INTERRUPT") from None
         except Exception as error:
@@ -139,14 +114,14 @@ class SQLiteFile:
             found = failure(cause, "sqlite", self.place)
             raise (await self._lacking(connection) or found if found.code == "SQLITE_ERROR" else found) from None
 
-    async def scalar(self, connection: AsyncConnection, sql: str) -> Any:
+    async def scalar(self, connection: Held, sql: str) -> Any:
         """The first value of a statement that is in no transaction."""
         try:
             return (await connection.exec_driver_sql(sql)).scalar()
         except sa.exc.DBAPIError as error:
             raise failure(driver_error(error) or error, "sqlite", self.place) from None
 
-    async def _lacking(self, connection: AsyncConnection) -> StoreUnavailable | None:
+    async def _lacking(self, connection: Held) -> StoreUnavailable | None:
         """What is missing: "no such table" has no code of its own."""
         for table in self._tables:
             described = await connection.exec_driver_sql(f'PRAGMA table_info("{table.name}")')
@@ -158,12 +133,13 @@ class SQLiteFile:
                 return StoreUnavailable(ErrorClass.CONFIGURATION, "SQLITE_ERROR", sentence)
         return None
 
-    async def _open(self, *_: Any, **__: Any) -> aiosqlite.Connection:
-        connection = aiosqlite.Connection(self._connect, 64)
+    async def _open(self, *_: Any, **__: Any) -> AsyncConnection:
+        connection = AsyncConnection(self._connect, 64)
         # Not waited for at exit; before aiosqlite 0.22 the connection was the thread.
         thread: Any = getattr(connection, "_thread", connection)
         thread.daemon = True
-        return await connection
+        await connection
+        return connection
 
     # -- forks ------------------------------------------------------------------------------------------------
 
@@ -204,18 +180,17 @@ class SQLiteFile:
                 # A journal that has to be rolled back, or a write-ahead log in a place that takes no new file.
                 return self._connect_as("rw")
 
-    def _connect_as(self, mode: str) -> _Connection:
+    def _connect_as(self, mode: str) -> Connection:
         query = urllib.parse.urlencode({**self._parameters, "mode": mode})
         connection = sqlite3.connect(
             f"file:{urllib.parse.quote(self.place)}?{query}", uri=True, isolation_level=None, check_same_thread=False,
-            timeout=self._timeout, factory=_Connection,
+            timeout=self._timeout, factory=Connection,
         )  # fmt: skip
         try:
             connection.execute("PRAGMA query_only = ON")
             connection.execute(f"PRAGMA busy_timeout = {milliseconds(self._timeout)}")
             connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-            with suppress(NotImplementedError):
-                install_functions(connection, regex=False)
+            install_functions(connection, regex=False)
         except BaseException:
             connection.close()
             raise
@@ -223,8 +198,8 @@ class SQLiteFile:
         return connection
 
 
-def _raw(connection: AsyncConnection) -> Any:
-    """The ``_Connection`` in aiosqlite's."""
+def _raw(connection: Held) -> Any:
+    """The ``Connection`` in aiosqlite's."""
     synchronous: Any = connection.sync_connection  # its pool knows the driver no more once it is detached
     return synchronous.connection.dbapi_connection.driver_connection._conn  # noqa: SLF001 - what can be interrupted from here
 
