@@ -88,9 +88,9 @@ class PartFile:
         if not known or not self.part.exists():
             done = f"{self.path} is complete" if self.path.exists() else f"{self.part} or {self.side.name} is missing"
             raise ConfigurationError(f"there is nothing to resume: {done}")
-        self._file = self._open(0)
-        if os.fstat(self._file.fileno()).st_size < size:
+        if self.part.stat().st_size < size:
             raise ConfigurationError(f"{self.part} is shorter than {self.side.name} says: remove both and begin anew")
+        self._file = self._open(0)
         self._file.truncate(size)
         self._file.seek(size)
         self._size = size

@@ -12,13 +12,13 @@ import contextlib
 import os
 import signal
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from dblog.cli.check import check
-from dblog.cli.common import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED, exit_code, fail
+from dblog.cli.common import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED, EXIT_USAGE, exit_code, fail, warn
 from dblog.cli.current import current
 from dblog.cli.dead_letters import dead_letters
 from dblog.cli.demo import demo
@@ -40,6 +40,9 @@ from dblog.cli.tail import tail
 from dblog.cli.trace import trace
 from dblog.cli.upgrade import upgrade
 from dblog.errors import DblogError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["app", "main"]
 
@@ -93,14 +96,15 @@ app.command()(downgrade)
 app.command()(current)
 app.command()(check)
 app.command()(grants)
-for _name, _admin in {
+_administering: dict[str, Callable[..., None]] = {
     "export": export,
     "import": import_,
     "prune": prune,
     "erase": erase,
     "dead-letters": dead_letters,
     "doctor": doctor,
-}.items():
+}
+for _name, _admin in _administering.items():
     app.command(_name, cls=QueryCommand, epilog=sys.modules[_admin.__module__].EPILOG)(_admin)
 
 
@@ -114,9 +118,11 @@ def main() -> NoReturn:
         code = ended.code
     except KeyboardInterrupt:
         pass
+    except OSError as error:  # of typer's own output: the commands have sentences of their own
+        code = _unwritten(error)
     finally:
         signal.signal(signal.SIGTERM, before)
-    sys.exit(EXIT_PIPE if _pipe_is_broken() else code)
+    sys.exit(_flushed() or code)
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -124,17 +130,26 @@ def _terminate(*_: object) -> NoReturn:
     sys.exit(EXIT_TERMINATED)
 
 
-def _pipe_is_broken() -> bool:
-    """Whether what is still to be written has no reader; then it is thrown away, or the interpreter would complain."""
-    broken = False
+def _flushed() -> int:
+    """Write what is left; what cannot be written is thrown away, or the interpreter would complain at its end."""
+    code = 0
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
-        except OSError:
-            broken = True
+        except OSError as error:
             with contextlib.suppress(OSError, ValueError):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, stream.fileno())
                 os.close(nowhere)
-    return broken
+            code = _unwritten(error)
+    return code
+
+
+def _unwritten(error: OSError) -> int:
+    """Nobody reads any more, which is no mistake; or there is no room, which is said."""
+    if isinstance(error, BrokenPipeError):
+        return EXIT_PIPE
+    with contextlib.suppress(OSError):
+        warn(f"the output cannot be written: {error.strerror}")
+    return EXIT_USAGE

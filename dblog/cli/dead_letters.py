@@ -62,6 +62,7 @@ def dead_letters(
     table: TableOption = None,
 ) -> None:
     """Rows that the database refused for their content: list them, store them again, or drop them."""
+    action = Action(action)  # typer hands a default over as it is written
     if action is not Action.LIST and bool(ids) == everything:
         fail(f"{action.value} which? give ids, or --all", EXIT_USAGE)
     with connection_to(chosen(url, profile, schema, table)) as connection:

@@ -96,10 +96,11 @@ def _opened(file: str) -> contextlib.AbstractContextManager[BinaryIO]:
             raise ConfigurationError("there is no stdin to read from: name a file")
         return contextlib.nullcontext(sys.stdin.buffer)
     try:
-        opened = Path(file).open("rb")  # noqa: SIM115 - closed by who asked for it
+        if file.endswith(".gz"):
+            return gzip.open(file, "rb")  # type: ignore[return-value]  # a BinaryIO but by name
+        return Path(file).open("rb")
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
-    return gzip.open(opened, "rb") if file.endswith(".gz") else opened  # type: ignore[return-value]  # a BinaryIO but by name
 
 
 def _created(path: Path) -> BinaryIO:
