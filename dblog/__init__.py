@@ -16,17 +16,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dblog.context import bind, bound, current, extract, inject, new_trace, unbind
     from dblog.entry import LogEntry
-    from dblog.errors import ConfigurationError, DblogError, StoreError
+    from dblog.errors import (
+        ConfigurationError,
+        DblogError,
+        QuerySyntaxError,
+        QueryTimeout,
+        StoreError,
+        StoreUnavailable,
+    )
     from dblog.handler import DatabaseHandler, enqueue, stats
     from dblog.ledger import Stats
+    from dblog.reader import LogReader
+    from dblog.sync_reader import SyncLogReader
 
 __all__ = [
     "ConfigurationError",
     "DatabaseHandler",
     "DblogError",
     "LogEntry",
+    "LogReader",
+    "QuerySyntaxError",
+    "QueryTimeout",
     "Stats",
     "StoreError",
+    "StoreUnavailable",
+    "SyncLogReader",
     "__version__",
     "bind",
     "bound",
@@ -44,9 +58,14 @@ __version__ = "0.1.0"
 _HOME = {
     **dict.fromkeys(("bind", "bound", "current", "extract", "inject", "new_trace", "unbind"), "dblog.context"),
     "LogEntry": "dblog.entry",
-    **dict.fromkeys(("ConfigurationError", "DblogError", "StoreError"), "dblog.errors"),
+    **dict.fromkeys(
+        ("ConfigurationError", "DblogError", "QuerySyntaxError", "QueryTimeout", "StoreError", "StoreUnavailable"),
+        "dblog.errors",
+    ),
     **dict.fromkeys(("DatabaseHandler", "enqueue", "stats"), "dblog.handler"),
     "Stats": "dblog.ledger",
+    "LogReader": "dblog.reader",
+    "SyncLogReader": "dblog.sync_reader",
 }
 
 

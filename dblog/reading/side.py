@@ -43,8 +43,8 @@ def _instance(row: dict[str, Any]) -> Instance:
     for name in _COUNTS:
         row[name] = orjson.loads(row[name]) if row[name] else {}
     row["instance_id"] = uuid_of(row["instance_id"])
-    if row["state"] != "closed" and clock - row["last_seen"] > _SILENT:
-        row["state"] = "down"
+    if row["state"] != "CLOSED" and clock - row["last_seen"] > _SILENT:
+        row["state"] = "DOWN"
     return Instance(**row)
 
 
