@@ -43,7 +43,7 @@ _STATES: Final = {"RUNNING": "32", "DOWN": _RED, "BLOCKED": _RED, "CLOSED": DIM,
 def instances(
     *,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="Writers at most.")
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=10_000, help="Writers at most.")
     ] = 1000,
     database: Database,
     output: Output,

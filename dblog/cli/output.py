@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from dblog.cli.cells import paint
-from dblog.cli.common import EXIT_USAGE, fail
 from dblog.cli.lines import DIM, Look
 
 if TYPE_CHECKING:
@@ -31,6 +30,10 @@ _JSON_TABLE: Final[dict[int, str]] = {
     **{0xE0000 + code: f"\\udb40\\u{0xDC00 + code:04x}" for code in range(0x80)},
 }
 """Characters a terminal must not see and ``orjson`` leaves as they are; the JSON means the same."""
+
+
+_CHUNK: Final = 1 << 18
+"""Characters written at a time."""
 
 
 class Colour(enum.StrEnum):
@@ -55,18 +58,16 @@ class Output:
         """Print lines, and see to it that they are out.
 
         Raises:
-            BrokenPipeError: nobody reads them any more.
+            OSError: nobody reads them any more, or there is no room.
         """
-        text = "".join(f"{line}\n" for line in lines)
-        if sys.stdout is None:
-            raise BrokenPipeError
-        try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            fail(f"the output cannot be written: {error.strerror}", EXIT_USAGE)
+        waiting, size = [], 0
+        for line in lines:
+            waiting.append(line)
+            size += len(line)
+            if size > _CHUNK:
+                _write("\n".join((*waiting, "")))
+                waiting, size = [], 0
+        _write("\n".join((*waiting, "")))
 
     def entries(self, entries: Iterable[LogEntry]) -> None:
         """Print entries as JSON."""
@@ -88,6 +89,19 @@ class Output:
         """Say something about the data, which is not data, on stderr."""
         colour = self.look.colour and sys.stderr is not None and sys.stderr.isatty()
         typer.echo(paint(sentence, DIM, colour=colour), err=True, color=True)
+
+
+def _write(text: str) -> None:
+    if (out := sys.stdout) is None:
+        raise BrokenPipeError
+    if (buffer := getattr(out, "buffer", None)) is None:
+        out.write(text)
+        return
+    # Where PYTHONUNBUFFERED is set, one call may write less than it was given, and a TextIOWrapper does not see that.
+    data = memoryview(text.encode(out.encoding, out.errors or "strict"))
+    while data:
+        data = data[buffer.write(data) :]
+    buffer.flush()
 
 
 def output_for(*, json: bool, text: bool, colour: Colour, utc: bool) -> Output:

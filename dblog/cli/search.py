@@ -38,9 +38,7 @@ def search(
     *,
     since: SinceOption = None,
     until: UntilOption = None,
-    limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="Entries at most.")
-    ] = 200,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=10_000, help="Entries at most.")] = 200,
     before: Annotated[
         str | None, typer.Option(metavar="CURSOR", show_default=False, help="Only what is older than this place.")
     ] = None,

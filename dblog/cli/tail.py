@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import os
 import stat
@@ -142,6 +141,8 @@ class _Printer:
 @contextmanager
 def _ended_with_the_pipe() -> Iterator[None]:
     """End when whoever reads a pipe has gone, also while there is nothing to write that would tell us."""
+    import asyncio
+
     loop, this, gone = asyncio.get_running_loop(), asyncio.current_task(), False
     if sys.stdout is None or this is None or not stat.S_ISFIFO(os.fstat(pipe := sys.stdout.fileno()).st_mode):
         yield

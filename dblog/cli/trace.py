@@ -38,7 +38,7 @@ def trace(
     *,
     flat: Annotated[bool, typer.Option("--flat", help="By time only, not under their spans.")] = False,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", metavar="N", min=1, max=100_000, help="Entries at most.")
+        int, typer.Option("--limit", "-n", metavar="N", min=1, max=10_000, help="Entries at most.")
     ] = 10_000,
     database: Database,
     output: Output,
