@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
-
-import orjson
 
 from dblog.admin.storing import Storing, made_id
 from dblog.entry import LogEntry
@@ -98,12 +97,12 @@ _SHORTEST: Final = 8
 def entry_of_letter(letter: Letter) -> LogEntry | None:
     """The entry as it was to be stored; None where the payload is not readable as one."""
     try:
-        payload = orjson.loads(letter.payload)
+        payload = json.loads(letter.payload)  # as it was written: lone surrogates are not orjson's
         given: dict[str, Any] = {name: payload[name] for name in LogEntry._fields if name in payload}
         for name in ("id", "instance_id"):
             given[name] = UUID(given[name]) if isinstance(given.get(name), str) else None
         entry = LogEntry(**given)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     return entry._replace(instance_id=letter.instance_id, seq=letter.seq)
 

@@ -39,7 +39,8 @@ def confirm(question: str, answer: str, *, yes: bool) -> None:
         return
     if sys.stdin is None or not sys.stdin.isatty():
         fail("nobody can be asked, for stdin is not a terminal: give --yes", EXIT_USAGE)
-    if typer.prompt(question, err=True, default="", show_default=False).strip() != answer:
+    typer.echo(f"{question}: ", nl=False, err=True)  # typer.prompt would write to stdout as well
+    if sys.stdin.readline().strip() != answer:
         fail("nothing was changed", EXIT_USAGE)
 
 
