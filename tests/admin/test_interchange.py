@@ -199,6 +199,14 @@ def test_what_fits_no_column_is_kept() -> None:
     assert line(**BASE, metadata=[1]).attributes == {"metadata": [1]}
 
 
+def test_an_id_no_index_could_hold_is_cut() -> None:
+    """As capture does it, and flagged; longer texts elsewhere are kept."""
+    entry = line(**BASE, trace_id="x" * 5000, logger="y" * 5000)
+    assert len(entry.trace_id or "") <= 512
+    assert len(entry.logger) == 5000
+    assert entry.attributes == {"dblog": {"flags": ["truncated"]}}
+
+
 def test_what_python_s_json_writes_is_made_storable() -> None:
     """NaN, lone surrogates and NUL become what capture makes of them, with its flags."""
     entry = from_json('{"timestamp": "2026-01-02T03:04:05Z", "message": "a\\u0000b", "x": NaN, "y": "\\ud800", "z": 1}')

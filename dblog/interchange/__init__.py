@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -18,8 +17,9 @@ import orjson
 
 from dblog.entry import ID_FIELDS, LogEntry
 from dblog.errors import ConfigurationError
-from dblog.levels import BAND_NAMES, band_of, severity_of
-from dblog.notes import with_notes
+from dblog.interchange.foreign import rank, taken
+from dblog.item import MAX_NAME
+from dblog.notes import cut, with_notes
 from dblog.plain import Limits, clean, plain
 from dblog.repair import repair
 
@@ -45,41 +45,6 @@ _UUIDS: Final = frozenset({"id", "instance_id"})
 _INTS: Final = frozenset({"severity", "lineno", "pid", "seq"})
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICRO: Final = dt.timedelta(microseconds=1)
-
-_ALIASES: Final = {
-    "timestamp": ("@timestamp", "ts", "time", "asctime"),
-    "level": ("log.level", "levelname", "lvl", "level_name"),
-    "logger": ("log.logger", "logger_name", "name"),
-    "message": ("msg", "event"),
-    "function": ("log.origin.function", "funcName", "func_name"),
-    "pathname": ("log.origin.file.name", "filename"),
-    "lineno": ("log.origin.file.line",),
-    "exc_type": ("error.type",),
-    "exc_message": ("error.message",),
-    "exc_text": ("error.stack_trace", "exception", "exc_info", "stack"),
-    "trace_id": ("trace.id",),
-    "span_id": ("span.id",),
-    "user_id": ("user.id",),
-    "service": ("service.name",),
-    "host": ("host.name", "hostname"),
-    "pid": ("process.pid", "process"),
-    "thread": ("process.thread.name", "threadName", "thread_name"),
-    "async_task": ("taskName",),
-}
-"""What the formats of ECS, structlog, zap, slog, Bunyan and the usual formatters of ``logging`` call our columns."""
-
-_LEVELS: Final = {
-    "TRACE": ("TRACE", 1),
-    "WARN": ("WARNING", severity_of(logging.WARNING)),
-    "NOTICE": ("NOTICE", 10),
-    "ERR": ("ERROR", severity_of(logging.ERROR)),
-    "CRIT": ("CRITICAL", severity_of(logging.CRITICAL)),
-    "ALERT": ("CRITICAL", severity_of(logging.CRITICAL)),
-    "EMERG": ("CRITICAL", severity_of(logging.CRITICAL)),
-    "FATAL": ("CRITICAL", severity_of(logging.CRITICAL)),
-    "PANIC": ("CRITICAL", severity_of(logging.CRITICAL)),
-}
-"""Names ``logging`` does not know; only of lines that give no ``severity``."""
 
 _WIDE: Final = Limits(max_depth=100, max_nodes=1_000_000, max_attributes=10_000, max_bytes=1 << 26)
 """For what was captured once already, perhaps under wider limits than the default's."""
@@ -181,11 +146,11 @@ def entry_of(fields: dict[str, Any], *, lenient: bool = False) -> LogEntry:
     found: dict[str, Any] = {}
     metadata = fields.pop("metadata", None)
     for name in COLUMNS:
-        if name != "metadata" and (value := _taken(name, fields)) is not None:
+        if name != "metadata" and (value := taken(name, fields, _fitting)) is not None:
             found[name] = value
     if "timestamp" not in found:
         raise ConfigurationError("it has no time: give timestamp as ISO 8601, or as an integer of µs")
-    _rank(found, fields)
+    rank(found, fields)
     entry = LogEntry(
         level=found.pop("level"),
         severity=found.pop("severity"),
@@ -194,44 +159,16 @@ def entry_of(fields: dict[str, Any], *, lenient: bool = False) -> LogEntry:
         metadata=_merged(metadata, fields, lenient=lenient),
         **found,
     )
-    return repair(entry)
+    return _bounded(repair(entry))
 
 
-def _taken(name: str, fields: dict[str, Any]) -> Any:
-    """The value of a column, taken out of the fields; None where there is none that fits, which then stays."""
-    for key in (name, *_ALIASES.get(name, ())):
-        holder, last = _place(key, fields)
-        if holder is None:
-            continue
-        if (value := _fitting(name, holder[last])) is not None:
-            del holder[last]
-            _tidy(key, fields)
-            return value
-        if holder[last] is None:
-            del holder[last]
-    return None
-
-
-def _place(key: str, fields: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
-    """Where a key is: as it is written, or ``a.b`` as ``{"a": {"b": …}}``."""
-    if key in fields:
-        return fields, key
-    *path, last = key.split(".")
-    holder: Any = fields
-    for step in path:
-        holder = holder.get(step) if isinstance(holder, dict) else None
-    return (holder, last) if path and isinstance(holder, dict) and last in holder else (None, last)
-
-
-def _tidy(key: str, fields: dict[str, Any]) -> None:
-    """Take away the objects around ``a.b.c`` that became empty."""
-    path = key.split(".")[:-1]
-    while path:
-        holder, last = _place(".".join(path), fields)
-        if holder is None or holder[last] != {}:
-            return
-        del holder[last]
-        path.pop()
+def _bounded(entry: LogEntry) -> LogEntry:
+    """Without the ids an index could not hold, which capture cuts as well."""
+    ids: dict[str, str] = {name: getattr(entry, name) or "" for name in ID_FIELDS}
+    long: dict[str, Any] = {name: cut(value, MAX_NAME) for name, value in ids.items() if len(value) > MAX_NAME}
+    if not long:
+        return entry
+    return entry._replace(**long, metadata=with_notes(entry.metadata, {"flags": ["truncated"]}))
 
 
 def _fitting(name: str, value: Any) -> Any:
@@ -278,27 +215,6 @@ def _uuid(value: Any) -> UUID | None:
         except ValueError:
             return None
     return None
-
-
-def _rank(found: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Level and severity, each from the other where one is missing; INFO where both are."""
-    if "severity" in found:
-        severity = found["severity"] = min(max(found["severity"], 1), 24)
-        found.setdefault("level", BAND_NAMES[band_of(severity)].upper())
-        return
-    if "level" not in found and isinstance(fields.get("severity"), str):  # Google's name for the level
-        found["level"] = fields.pop("severity")
-    level = str(found.get("level", "INFO"))
-    name = level.strip().upper()
-    if name.isdecimal() and len(name) <= 4:  # noqa: PLR2004 - a number of logging's
-        found["level"], found["severity"] = logging.getLevelName(int(name)), severity_of(int(name))
-        return
-    known = logging.getLevelNamesMapping()
-    if name in _LEVELS and name not in known.keys() - {"WARN", "FATAL"}:
-        found["level"], found["severity"] = _LEVELS[name]
-        return
-    found["level"] = name if name in known else level
-    found["severity"] = severity_of(known.get(name, logging.INFO))
 
 
 def _merged(metadata: Any, rest: dict[str, Any], *, lenient: bool) -> str | None:
