@@ -76,7 +76,8 @@ def histogram_lines(histogram: Histogram, look: Look) -> Iterator[str]:
     heads = ("entries", *(BAND_NAMES[band] for band in bands))
     columns = [[bucket.total for bucket in buckets], *([bucket.counts[band] for bucket in buckets] for band in bands)]
     widths = [
-        max(len(head), *(len(f"{number:,}") for number in column)) for head, column in zip(heads, columns, strict=True)
+        max([len(head), *(len(f"{number:,}") for number in column)])
+        for head, column in zip(heads, columns, strict=True)
     ]
     label = len(_label(0, histogram.width, look))
     room = max((look.width or _NO_LIMIT) - label - sum(widths) - 2 * len(widths) - 2, 0)
@@ -125,8 +126,9 @@ def table_lines(
 
     Where that is wider than the terminal, the ``flexible`` columns are cut, the widest first.
     """
-    widths = [max(cells(text) for text in (head, *texts)) for head, texts in zip(heads, _columns(rows), strict=True)]
-    numeric = [all(_is_number(text) for text in texts) for texts in _columns(rows)]
+    columns = [[row[index][0] for row in rows] for index in range(len(heads))]
+    widths = [max(map(cells, (head, *texts))) for head, texts in zip(heads, columns, strict=True)]
+    numeric = [all(map(_is_number, texts)) for texts in columns]
     while look.width is not None and flexible and sum(widths) + 2 * len(widths) - 2 > look.width:
         widest = max(flexible, key=lambda index: widths[index])
         if widths[widest] <= _LEAST_COLUMN:
@@ -138,10 +140,6 @@ def table_lines(
             pieces.append((f"{text:>{width}}" if right else pad(text, width), style))
             pieces.append(("  ", ""))
         yield line(pieces[:-1], look.width, colour=look.colour)
-
-
-def _columns(rows: Sequence[Sequence[Piece]]) -> list[list[str]]:
-    return [[text for text, _ in column] for column in zip(*rows, strict=True)]
 
 
 def _is_number(text: str) -> bool:

@@ -94,7 +94,7 @@ def reads(command: Command) -> Callable[..., None]:
         timeout: TimeoutOption = None,
     ) -> dict[str, Any]:
         return {
-            "output": output_for(json=json, text=text, colour=color, utc=utc),
+            "output": output_for(json=json, text=text, colour=Colour(color), utc=utc),  # typer gives the value
             "database": chosen(url, profile, schema, table, timeout),
         }
 

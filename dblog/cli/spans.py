@@ -51,7 +51,7 @@ class Span:
             for entry in self.entries
             if (seconds := duration_of(entry)) is not None
         ]
-        return min(self.entries[0].timestamp, *starts[-1:])
+        return min([self.entries[0].timestamp, *starts[-1:]])
 
 
 Step: TypeAlias = "tuple[int, Span | LogEntry]"
