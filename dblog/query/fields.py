@@ -77,8 +77,10 @@ _BYTES: Final = {
 """Likewise → bytes."""
 
 NOT_TYPOS: Final = frozenset({
-    "client_ip", "field", "fields", "files", "hosts", "lines", "model", "names", "phase", "place", "price", "space",
-    "table", "tasks", "title", "trade", "trade_id", "trades", "traces", "users", "version", "levels", "order_id",
+    "amount", "ask", "bid", "buyer", "client_ip", "device", "exec", "field", "files", "filled", "filter", "fund",
+    "funds", "grade", "hosts", "label", "lesson", "levels", "lines", "messages", "model", "names", "nonce", "place",
+    "pod", "price", "sessions", "space", "spread", "stack", "tasks", "task_ids", "threads", "timer", "times",
+    "timestamps", "title", "traces", "track", "trade", "trader", "trades", "trade_id", "user_ids", "users", "version",
 })  # fmt: skip
 """Keys people log that happen to be near a column's name."""
 
@@ -131,6 +133,8 @@ def named(text: str) -> Field:
     name = str(steps[0])
     if (found := column(name)) is not None:
         return found
+    if name in TIME_KEYS:
+        raise BadValue(f"{name} takes a time after a colon ({name}:15m); metadata.{name} is the key of that name")
     if meant := nearest(name):
         raise BadValue(f"there is no field {name!r}", instead=(meant,), suggestion=_did_you_mean(name, meant))
     return path(name)

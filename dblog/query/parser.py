@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lark import Lark, Token
-from lark.exceptions import UnexpectedInput
+from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from dblog.errors import QuerySyntaxError
-from dblog.query import fields
+from dblog.query import fields, foreign
 from dblog.query.build import Builder
+from dblog.query.canonical import canonical
 from dblog.query.exact import where_tree
-from dblog.query.mistakes import Mistake
+from dblog.query.explain import explain
+from dblog.query.mistakes import Mistake, Place
 from dblog.query.times import Clock
 from dblog.query.tree import MOST_DEPTH, MOST_LENGTH, MOST_TERMS, All, And, Node, Not, Or
 
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_tree", "where_tree"]
 
+_NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
+_BEGIN_TERM: Final = frozenset({"WORD", "FIELD", "ANYWHERE", "HAS", "TIME_KEY"})
+_TOO_MANY: Final = f"a query has at most {MOST_TERMS} terms"
 _GRAMMAR: Final = Path(__file__).with_name("grammar.lark")
 
 
@@ -39,8 +45,13 @@ def _tree(text: str, clock: Clock) -> Node:
     _check_text(text)
     if not text.strip():
         return All()
+    if (mistake := foreign.sql(text)) is not None:
+        raise mistake
     tree = Builder(text, clock).visit(_parsed(text))
     _check_size(tree)
+    # Whoever keeps a query keeps its canonical text, so that has to be a query as well.
+    if (length := len(canonical(tree))) > MOST_LENGTH:
+        raise Mistake(0, f"written out in full, this query has {length:,} characters; at most {MOST_LENGTH:,} are read")
     return tree
 
 
@@ -53,32 +64,41 @@ def _lark() -> Lark:
 def _parsed(text: str) -> Any:
     parsing = _lark().parse_interactive(text)
     tokens: list[Token] = []
-    depth = 0
+    depth = terms = 0
     try:
         for token in parsing.iter_parse():
             tokens.append(token)
+            terms += token.type in _BEGIN_TERM
+            if terms > MOST_TERMS:
+                raise Mistake(token.start_pos or 0, _TOO_MANY)
             depth += (token.type == "LPAR") - (token.type == "_RPAR")
             if depth > MOST_DEPTH:
                 raise Mistake(token.start_pos or 0, f"parentheses are at most {MOST_DEPTH} inside each other")
         return parsing.feed_eof(tokens[-1])  # type: ignore[no-untyped-call]  # lark types most of itself, not this
-    except UnexpectedInput as error:
-        raise Mistake(int(getattr(error, "pos_in_stream", 0)), "unexpected") from None
+    except (UnexpectedCharacters, UnexpectedToken) as error:
+        raise explain(_place(text, tokens, error)) from None
+
+
+def _place(text: str, tokens: list[Token], error: UnexpectedCharacters | UnexpectedToken) -> Place:
+    ended = isinstance(error, UnexpectedToken) and error.token.type == "$END"
+    position: Any = error.pos_in_stream  # typed None in lark
+    at = len(text) if ended else int(position)
+    allowed = error.allowed if isinstance(error, UnexpectedCharacters) else error.expected
+    return Place(text, at, [token for token in tokens if (token.start_pos or 0) < at], allowed or ())
 
 
 def _check_text(text: str) -> None:
     if len(text) > MOST_LENGTH:
         raise Mistake(MOST_LENGTH, f"a query has at most {MOST_LENGTH:,} characters; this one has {len(text):,}")
-    for at, char in enumerate(text):
-        if char == "\0":
-            raise Mistake(at, "U+0000 cannot be in a query: neither database keeps it")
-        if "\ud800" <= char <= "\udfff":
-            raise Mistake(at, "half of a surrogate pair is no character")
+    if match := _NO_TEXT.search(text):
+        reason = "U+0000 is in no stored text" if match[0] == "\0" else "half of a surrogate pair is no character"
+        raise Mistake(match.start(), reason)
 
 
 def _check_size(tree: Node) -> None:
     depth, terms = _size(tree)
     if terms > MOST_TERMS:
-        raise Mistake(0, f"a query has at most {MOST_TERMS} terms; this one has {terms}")
+        raise Mistake(0, _TOO_MANY)
     if depth > MOST_DEPTH:
         raise Mistake(0, f"AND, OR and NOT are at most {MOST_DEPTH} inside each other; here they are {depth}")
 
@@ -96,7 +116,7 @@ def _error(text: str, mistake: Mistake, clock: Clock) -> QuerySyntaxError:
     repaired = next((repair for repair in mistake.repairs if _parses(repair, clock)), None)
     suggestion = mistake.suggestion
     if suggestion is None and repaired is not None:
-        suggestion = f"did you mean  {repaired} ?"
+        suggestion = f"did you mean  {repaired} ?" if repaired else "the empty query finds every entry"
     return QuerySyntaxError(
         text,
         mistake.column,

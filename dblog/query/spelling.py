@@ -30,7 +30,9 @@ _SQL_WILDCARDS: Final = {"%": Wild.ANY, "_": Wild.ONE}
 
 # What is written bare: nothing in it can be an operator, a quote, a wildcard or the end of a word.
 _PLAIN: Final = re.compile(r"\w[\w.@#%+$/-]*")
-_KEYWORDS: Final = frozenset({"and", "or", "not", "in", "like", "contains", "is", "to", "has", "null"})
+_KEYWORDS: Final = frozenset({
+    "and", "or", "not", "in", "like", "contains", "is", "to", "has", "null", "select", "where",
+})  # fmt: skip
 
 
 def _characters(source: str, escapable: frozenset[str], *, codes: bool = True) -> Iterator[tuple[str, bool, int]]:
