@@ -28,7 +28,7 @@ AUDIT_LOGGER: Final = "dblog.audit"
 _MOST: Final = 5000
 """Rows of one transaction at most."""
 _LEAST, _FIRST = 20, 200
-_TARGET: Final = 0.04
+_TARGET: Final = 0.03
 """Seconds one transaction should take on SQLite, where every writer waits for it."""
 _PAUSE: Final = 0.01
 _TRIES: Final = 5

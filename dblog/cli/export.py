@@ -125,7 +125,7 @@ def _to_file(database: Database, query: Query, asked: dict[str, Any], path: Path
             file.begin()
         try:
             count = _run(database, query, file, asked, state)
-        except (KeyboardInterrupt, StoreError, typer.Exit, OSError):
+        except (KeyboardInterrupt, SystemExit, StoreError, typer.Exit, OSError):
             warn(f"what is written so far is in {file.part}: repeat the command with --resume to go on")
             raise
     typer.echo(f"{many(count, 'entry', 'entries')} in {path}", err=True)

@@ -56,11 +56,11 @@ def import_(
     """Store the entries of a file, each once, however often it is imported. Exits 2 when lines were refused."""
     from dblog.admin.importing import Import, lines_of
 
-    database = chosen(url, profile, schema, table)
+    database = None if dry_run else chosen(url, profile, schema, table)
     with contextlib.ExitStack() as stack:
         lines = lines_of(stack.enter_context(_opened(file)))
         bad = None if rejects is None else stack.enter_context(_created(rejects))
-        connection = None if dry_run else stack.enter_context(connection_to(database))
+        connection = None if database is None else stack.enter_context(connection_to(database))
         progress = stack.enter_context(Progress("lines"))
         work = Import(connection, rejects=bad, report=lambda summary: progress(summary.read))
         try:

@@ -233,7 +233,7 @@ def test_bad_lines_are_named_and_kept_apart(database_url: str, tmp_path: Path, d
     file = tmp_path / "in.ndjson"
     file.write_bytes(b"\n".join([bad[0], good, bad[1], b"", bad[2]]))
     rejects = tmp_path / "bad.ndjson"
-    dry = dblog("import", file, "--url", database_url, "--dry-run")
+    dry = dblog("import", file, "--dry-run")
     assert (dry.code, dry.out) == (2, "4 lines read, 3 refused\n")
     assert everything(database_url) == []
     done = dblog("import", file, "--url", database_url, "--rejects", rejects)

@@ -251,6 +251,18 @@ def test_an_admin_of_grants_may(postgres_url: str, postgres_role: Any, dblog: Db
     assert [each["action"] for each in audits(postgres_role.url)] == ["prune", "erase"]
 
 
+def test_who_may_delete_and_owns_nothing(postgres_url: str, postgres_role: Any, dblog: Dblog) -> None:
+    """Days are not its to drop, so it deletes them entry by entry; a right that is missing is asked for first."""
+    name = postgres_role.name
+    execute(postgres_url, f"GRANT SELECT, INSERT ON logs, log_instances, log_dead_letters TO {name}")
+    fill(postgres_url, [aged(1, 20), aged(2, 1)])
+    command = ("prune", "--url", postgres_role.url, "--older-than", "10d", "--yes")
+    assert dblog(*command).code == 3
+    execute(postgres_url, f"GRANT DELETE ON logs, log_instances, log_dead_letters TO {name}")
+    assert dblog(*command).out == "gone: 1 entry\n"
+    assert left(postgres_url) == {2}
+
+
 # -- erase ----------------------------------------------------------------------------------------------------
 
 
