@@ -29,12 +29,12 @@ START: Final = int(dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC).timestamp()) * 1_
 DAYS: Final = (dt.date(2026, 1, 15), dt.date(2026, 1, 16))
 """The day of all entries, and the one behind it."""
 
-LETTERS: Final = "aAbkKsSiIßẞẗİıΣσςſKéÉ\u0301ŉǅ%_\\*?'\"\n 01.-/(){}[]:<日😀"
+LETTERS: Final = "aAbkKsSiIßẞẗİıΣσςſ\u212aéÉ\u0301ŉǅ%_\\*?'\"\n 01.-/(){}[]:<日😀"
 """Wildcards, quotes, and letters that case mappings treat in a way of their own."""
 WORDS: Final = (
     "", "a", "A", "ab", "aB", "AB", "ABC", "ss", "SS", "ß", "aß", "Straße", "STRASSE", "İ", "i̇", "I", "ı", "Σ", "ς",
-    "σας", "ſ", "K", "k", "é", "e\u0301", "É", "ŉ", "%", "_", "a%b", "a_b", "\\", "\\%", "a\\", "'", '"', "a\nb", "\n",
-    "\t", "*", "?", "true", "True", "TRUE", "false", "null", "None", "日本", "😀", "\uffff", "\ue000", "a b", " a",
+    "σας", "ſ", "\u212a", "k", "é", "e\u0301", "É", "ŉ", "%", "_", "a%b", "a_b", "\\", "\\%", "a\\", "'", '"', "a\nb",
+    "\n", "\t", "*", "?", "true", "True", "TRUE", "false", "null", "None", "日本", "😀", "\uffff", "\ue000", "a b", " a",
     "timeout after 30 s", "Timeout", "\u2400", "\ufffd", "\x7f", "\x85", "\u2028",
 )  # fmt: skip
 NUMERALS: Final = (
@@ -269,10 +269,10 @@ def leaves() -> st.SearchStrategy[t.Node]:
     )
 
 
-def trees() -> st.SearchStrategy[t.Node]:
+def trees(leaf: st.SearchStrategy[t.Node] | None = None) -> st.SearchStrategy[t.Node]:
     """Trees within the parser's bounds: no And within an And, no Or within an Or, no Not of a Not."""
     grown = st.recursive(
-        leaves(),
+        leaves() if leaf is None else leaf,
         lambda inner: st.one_of(
             st.lists(inner, min_size=2, max_size=3).map(partial(_joined, t.And)),
             st.lists(inner, min_size=2, max_size=3).map(partial(_joined, t.Or)),
@@ -280,7 +280,8 @@ def trees() -> st.SearchStrategy[t.Node]:
         ),
         max_leaves=5,
     )
-    return st.just(t.All()) | grown
+    # One in thirty is empty; `|` would make it one in two.
+    return st.integers(1, 30).flatmap(lambda number: st.just(t.All()) if number == 30 else grown)
 
 
 def _joined(kind: type[t.And | t.Or], parts: list[t.Node]) -> t.Node:
@@ -288,3 +289,80 @@ def _joined(kind: type[t.And | t.Or], parts: list[t.Node]) -> t.Node:
     for part in parts:
         flat += part.parts if isinstance(part, kind) else [part]
     return kind(tuple(flat))
+
+
+# -- trees that are about an entry -----------------------------------------------------------------------------
+
+
+def trees_about(entry: LogEntry) -> st.SearchStrategy[t.Node]:
+    """Trees whose leaves nearly all name a field that the entry has, and a value near the one it has there."""
+    near = st.sampled_from(_facts(entry)).flatmap(lambda fact: _near(*fact))
+    return trees(near | near | near | leaves())
+
+
+def _facts(entry: LogEntry) -> list[tuple[Field, Any]]:
+    """Every field of the entry that is there, with its value."""
+    found = [(field, getattr(entry, name)) for name, field in COLUMNS.items() if name != "metadata"]
+    pending: list[tuple[tuple[str | int, ...], Any]] = [((key,), value) for key, value in entry.attributes.items()]
+    while pending:
+        steps, value = pending.pop()
+        if not all(isinstance(step, int) or _nameable(step) for step in steps):
+            continue
+        found.append((path(*steps), value))
+        if isinstance(value, dict):
+            pending += [((*steps, key), inner) for key, inner in value.items()]
+        elif isinstance(value, list):
+            pending += [((*steps, index), inner) for index, inner in enumerate(value)]
+            found += [(path(*steps), inner) for inner in value]
+    return [(field, value) for field, value in found if value is not None]
+
+
+def _near(field: Field, value: Any) -> st.SearchStrategy[t.Node]:
+    found: list[st.SearchStrategy[t.Node]] = [st.just(t.Has(field))]
+    if field.kind is Kind.LEVEL:
+        value_or_rank: Any = dict(LEVELS)[value]
+    elif isinstance(value, float) and (abs(value) > MOST_INT or f"{value:.15g}" != f"{value:.17g}"):
+        value_or_rank = round(value, 1) if abs(value) <= MOST_INT else 1
+    else:
+        value_or_rank = value
+    if isinstance(value_or_rank, (str, int, float, UUID)):
+        found.append(st.builds(partial(t.Equal, field, value_or_rank), st.booleans()))
+    if isinstance(value_or_rank, (str, int, float)) and not isinstance(value_or_rank, bool):
+        opened = st.booleans()
+        found.append(st.builds(lambda low_open: t.Range(field, value_or_rank, None, low_open), opened))
+        found.append(st.builds(lambda high_open: t.Range(field, None, value_or_rank, high_open=high_open), opened))
+    if isinstance(value, (str, int)) and not isinstance(value, bool) and field.kind is not Kind.TIME:
+        found += [st.builds(partial(t.Like, field), _near_pattern(str(value))),
+                  st.builds(partial(t.Search, field), _near_regex(str(value)))]  # fmt: skip
+    return st.one_of(found)
+
+
+@st.composite
+def _part(draw: st.DrawFn, text: str) -> tuple[str, bool, bool]:
+    """A slice of the text, and whether it begins and ends where the text does."""
+    start, end = sorted((draw(st.integers(0, len(text))), draw(st.integers(0, len(text)))))
+    return text[start:end], start == 0, end == len(text)
+
+
+@st.composite
+def _near_pattern(draw: st.DrawFn, text: str) -> t.Pattern:
+    part, first, last = draw(_part(text) | st.just((text, True, True)))
+    cases = (part, part.upper(), part.lower(), part.swapcase(), part.capitalize())
+    cased = draw(st.sampled_from(cases))
+    hidden = draw(st.sets(st.integers(0, 5), max_size=2))
+    inner = [Wild.ONE if index in hidden else char for index, char in enumerate(cased)]
+    return _pattern([*([] if first else [Wild.ANY]), *inner, *([] if last else [Wild.ANY])])
+
+
+@st.composite
+def _near_regex(draw: st.DrawFn, text: str) -> regex.Regex:
+    part, first, last = draw(_part(text))
+    hidden = draw(st.sets(st.integers(0, 5), max_size=2))
+    chars = ["." if index in hidden else _ours(char) for index, char in enumerate(part)]
+    times = draw(st.sampled_from(["", "*", "+", "?"])) if chars else ""
+    anchors = "^" if first and draw(st.booleans()) else "", "$" if last and draw(st.booleans()) else ""
+    return regex.parse(f"{anchors[0]}{''.join(chars)}{times}{anchors[1]}", ignore_case=draw(st.booleans()))
+
+
+def _ours(char: str) -> str:
+    return char if char.isalnum() else f"\\{char}"

@@ -14,14 +14,16 @@ from typing import Final
 from dblog.query import regex_tree
 from dblog.query.regex_tree import Assertion, Chars, Choice, Part, Ranges, Repeat, Series
 
-__all__ = ["MOST_NESTING", "MOST_REPEATS", "MOST_SIZE", "Regex", "RegexSyntaxError", "parse"]
+__all__ = ["MOST_LOOSE", "MOST_NESTING", "MOST_REPEATS", "MOST_SIZE", "Regex", "RegexSyntaxError", "parse"]
 
 MOST_REPEATS: Final = 255
 """The largest number in ``{m,n}``: PostgreSQL's."""
 MOST_NESTING: Final = 32
 """Groups inside each other at most."""
 MOST_SIZE: Final = 1000
-"""States at most, repeats written out: RE2 refuses repeats that multiply to more."""
+"""States at most, repeats written out: RE2 refuses repeats that multiply to more, PostgreSQL takes a quarter second."""
+MOST_LOOSE: Final = 6
+"""Assertions with no character between them at most, repeats written out: PostgreSQL gives up from about 20 on."""
 
 
 class RegexSyntaxError(ValueError):
@@ -93,6 +95,9 @@ class _Parser:
             raise self.error("there is no ( for this ); write \\) for the character")
         if regex_tree.size(tree) > MOST_SIZE:
             reason = f"the pattern is too large with its repeats written out (about {MOST_SIZE} characters at most)"
+            raise RegexSyntaxError(0, reason)
+        if regex_tree.loose_assertions(tree) > MOST_LOOSE:
+            reason = r"too many of ^ $ \b are optional or repeated: move them out of the repeats, or beside a character"
             raise RegexSyntaxError(0, reason)
         return tree
 

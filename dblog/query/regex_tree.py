@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLASSES", "DOT", "Assertion", "Chars", "Choice", "Part", "Ranges", "Repeat", "Series", "complement", "folded",
-    "merged", "postgres", "re2", "size", "text",
+    "loose_assertions", "merged", "postgres", "re2", "size", "text",
 ]  # fmt: skip
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
@@ -121,16 +121,58 @@ _UPPER: Final = _of("AZ")
 
 
 def size(part: Part) -> int:
-    """The states an engine makes of it, roughly: repeats are written out, a set counts by its runs."""
+    """The states PostgreSQL makes of it, roughly: repeats are written out, a set counts by its runs.
+
+    What is repeated and may be empty counts four times: compiling it takes time with the cube of its states.
+    """
     match part:
         case Chars(ranges):
             return 1 + min(len(ranges), len(complement(ranges))) // 4
-        case Series(parts) | Choice(parts):
+        case Series(parts):
+            return sum(map(size, parts))
+        case Choice(parts):
             return len(parts) + sum(map(size, parts))
-        case Repeat(inner, least, most):
-            return 1 + size(inner) * max(1, least, most or 0)
+        case Repeat(inner, _, most):
+            return 1 + size(inner) * _copies(part) * (4 if _may_be_empty(inner) and most != 1 else 1)
         case _:
             return 1
+
+
+def loose_assertions(part: Part) -> int:
+    """Assertions that can follow one another with no character between, repeats written out.
+
+    PostgreSQL makes a state for each combination of them.
+    """
+    match part:
+        case Assertion():
+            return 1
+        case Series(parts):
+            passed = _may_be_empty(part)
+            return sum(loose_assertions(inner) for inner in parts if passed or not isinstance(inner, Assertion))
+        case Choice(parts):
+            return sum(map(loose_assertions, parts))
+        case Repeat(inner):
+            return loose_assertions(inner) * _copies(part)
+        case _:
+            return 0
+
+
+def _copies(repeat: Repeat) -> int:
+    return max(1 if repeat.most == 1 else 2, repeat.least, repeat.most or 0)
+
+
+def _may_be_empty(part: Part) -> bool:
+    match part:
+        case Chars():
+            return False
+        case Series(parts):
+            return all(map(_may_be_empty, parts))
+        case Choice(parts):
+            return any(map(_may_be_empty, parts))
+        case Repeat(inner, least):
+            return least == 0 or _may_be_empty(inner)
+        case _:
+            return True
 
 
 # -- texts -----------------------------------------------------------------------------------------------------
