@@ -136,7 +136,7 @@ def _value(field: Field, value: Value) -> str:
         return _number(value)
     if isinstance(value, UUID):
         return str(value)
-    bare = spelling.plain(value) and not (field.kind is Kind.PATH and literals.is_special(value))
+    bare = spelling.plain(value) and not (field.kind is Kind.PATH and literals.is_special(field, value))
     return value if bare else spelling.quoted(value)
 
 
@@ -163,7 +163,7 @@ def _range(node: Range) -> str:
 
 def _bound(field: Field, value: Value | None, *, mixed: bool) -> str | None:
     # In an order, a bare number is one on columns of text, too; beside a number, a text says that it is meant as one.
-    if isinstance(value, str) and (mixed or literals.is_special(value)):
+    if isinstance(value, str) and (mixed or literals.is_special(field, value, ordered=True)):
         return spelling.quoted(value)
     return None if value is None else _value(field, value)
 
@@ -216,7 +216,7 @@ def _pattern(field: Field, pattern: tuple[str | Wild, ...]) -> str:
     if field.kind is Kind.INT and literal is not None:
         return ""
     if literal is not None:
-        bare = spelling.plain(literal) and not (field.kind is Kind.PATH and literals.is_special(literal))
+        bare = spelling.plain(literal) and not (field.kind is Kind.PATH and literals.is_special(field, literal))
         return literal if bare else spelling.quoted(literal)
     return (spelling.pattern_word(pattern) or "") if pattern != (Wild.ANY,) else ""
 

@@ -276,9 +276,12 @@ def _whole(value: Decimal) -> int | float:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def is_special(text: str) -> bool:
-    """A bare word of these letters would not be a text on a path: a number, with a unit maybe, or a name of a value."""
-    return text.lower() in ("null", *_BOOLS) or number_of(text) is not None or _UNIT.fullmatch(text) is not None
+def is_special(field: Field, text: str, *, ordered: bool = False) -> bool:
+    """A bare word of these letters would be no text: a number, with a unit maybe, or the name of a value."""
+    if text.lower() in ("null", *_BOOLS) or number_of(text) is not None:
+        return True
+    match = _UNIT.fullmatch(text)
+    return match is not None and (ordered or _factor(field, match[2], text, ordered=False) is not None)
 
 
 def level_name(severity: int) -> str:

@@ -21,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 _CODES: Final = {"n": "\n", "t": "\t"}
+_NAMES: Final = {"\n": r"\n", "\t": r"\t"}
 _HEX: Final = re.compile(r"u([0-9A-Fa-f]{4})")
 _PUNCTUATION: Final = frozenset(string.punctuation)
 _SLASH: Final = re.compile(r"\\.|/", re.DOTALL)
@@ -28,8 +29,11 @@ _QUOTES: Final = frozenset("\"'\\")
 _WILDCARDS: Final = {"*": Wild.ANY, "?": Wild.ONE}
 _SQL_WILDCARDS: Final = {"%": Wild.ANY, "_": Wild.ONE}
 
-# What is written bare: nothing in it can be an operator, a quote, a wildcard or the end of a word.
-_PLAIN: Final = re.compile(r"\w[\w.@#%+$/-]*")
+# What is written bare: nothing in it can be an operator, a quote, a wildcard, a regex or the end of a word. After a
+# first digit a colon ends no name of a field; a path of two steps is no regex, unless the second is its flag.
+_PLAIN: Final = re.compile(
+    r"\w[\w.@#%+$/-]*|[0-9][\w.@#%+$/:-]*|/[\w.@#%+$-]+/(?!i?\Z)[\w.@#%+$-][\w.@#%+$/-]*"
+)
 _KEYWORDS: Final = frozenset({
     "and", "or", "not", "in", "like", "contains", "is", "to", "has", "null", "select", "where",
 })  # fmt: skip
@@ -156,5 +160,7 @@ def _shown(char: str, special: frozenset[str]) -> str:
         return f"\\{char}"
     if char.isprintable():
         return char
+    if char in _NAMES:
+        return _NAMES[char]
     units = char.encode("utf-16-be")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
