@@ -48,7 +48,7 @@ _metadata = st.one_of(
 
 
 @st.composite
-def entries(draw: st.DrawFn, **fields: Any) -> LogEntry:
+def entries(draw: st.DrawFn, /, **fields: Any) -> LogEntry:
     """Any entry a database may hold; ``fields`` are strategies for some of it."""
     optional = ("exc_type", "exc_message", "exc_text", "service", "trace_id", "span_id", "parent_span_id")
     drawn = {name: draw(fields.get(name, _optional)) for name in optional}

@@ -9,6 +9,7 @@ SQLAlchemy, Alembic and the query language are imported inside the commands:
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -42,22 +43,36 @@ from dblog.cli.upgrade import upgrade
 from dblog.errors import DblogError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["app", "main"]
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+"""Why stdout cannot be written, apart from having no reader."""
+
+
+@contextlib.contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Our errors as sentences and exit codes."""
+    try:
+        try:
+            yield
+        except DblogError as error:
+            fail(str(error), exit_code(error))
+    except BrokenPipeError:  # typer would make it 1, which is an answer of ours
+        raise typer.Exit(EXIT_PIPE) from None
+
 
 class _Group(TyperGroup):
-    """Every command, with our errors as sentences and exit codes."""
+    """Every command, each ended by the exit code of what went wrong."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _exit_codes():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        try:
-            try:
-                return super().invoke(ctx)
-            except DblogError as error:
-                fail(str(error), exit_code(error))
-        except BrokenPipeError:  # typer would make it 1, which is an answer of ours
-            raise typer.Exit(EXIT_PIPE) from None
+        with _exit_codes():
+            return super().invoke(ctx)
 
 
 # pretty_exceptions would print local variables, and with them URLs.
@@ -112,17 +127,23 @@ def main() -> NoReturn:
     """Run the command line."""
     before = signal.signal(signal.SIGTERM, _terminate)
     code: Any = EXIT_INTERRUPTED
+    failed: OSError | None = None
     try:
         app(prog_name="dblog")
     except SystemExit as ended:
         code = ended.code
     except KeyboardInterrupt:
         pass
-    except OSError as error:  # of typer's own output: the commands have sentences of their own
-        code = _unwritten(error)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        failed = error
     finally:
         signal.signal(signal.SIGTERM, before)
-    sys.exit(_flushed() or code)
+    late = _flush()
+    if (failed := failed or late) is not None:
+        code = _unwritten(failed)
+    sys.exit(code)
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -130,20 +151,20 @@ def _terminate(*_: object) -> NoReturn:
     sys.exit(EXIT_TERMINATED)
 
 
-def _flushed() -> int:
+def _flush() -> OSError | None:
     """Write what is left; what cannot be written is thrown away, or the interpreter would complain at its end."""
-    code = 0
+    failed = None
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
         except OSError as error:
+            failed = error
             with contextlib.suppress(OSError, ValueError):
                 nowhere = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nowhere, stream.fileno())
                 os.close(nowhere)
-            code = _unwritten(error)
-    return code
+    return failed
 
 
 def _unwritten(error: OSError) -> int:

@@ -36,7 +36,7 @@ __all__ = ["EPILOG", "export"]
 
 EPILOG = examples(
     "dblog export --output logs.ndjson.gz",
-    "dblog export level:error --since 7d --format csv --columns timestamp,service,message --output errors.csv",
+    "dblog export level:error --since 7d --format csv --output errors.csv",
     "dblog export --output logs.ndjson.gz --resume",
 )
 

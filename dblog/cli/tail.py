@@ -144,7 +144,7 @@ def _ended_with_the_pipe() -> Iterator[None]:
     import asyncio
 
     loop, this, gone = asyncio.get_running_loop(), asyncio.current_task(), False
-    if sys.stdout is None or this is None or not stat.S_ISFIFO(os.fstat(pipe := sys.stdout.fileno()).st_mode):
+    if (pipe := _pipe()) is None or this is None:
         yield
         return
 
@@ -164,3 +164,12 @@ def _ended_with_the_pipe() -> Iterator[None]:
         raise
     finally:
         loop.remove_reader(pipe)
+
+
+def _pipe() -> int | None:
+    """Stdout's descriptor where it is a pipe."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except (AttributeError, OSError, ValueError):  # there is none, or it is no file
+        return None
+    return descriptor if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None

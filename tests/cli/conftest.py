@@ -9,6 +9,7 @@ import pytest
 
 from dblog.cli import main
 from tests.fake_reader import FakeReader
+from tests.logged import log_some
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,3 +72,10 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stdout is a terminal of 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.fixture
+def stored(sqlite_url: str) -> str:
+    """A database with some entries, logged by a handler: two traces, one with an error."""
+    log_some(sqlite_url)
+    return sqlite_url

@@ -67,7 +67,7 @@ def test_escaped_json_means_the_same(text: str) -> None:
         ({}, ("--json", "--color", "always"), False),
     ],
 )
-def test_colours(
+def test_colours(  # noqa: PLR0917 - pytest passes them by name
     dblog: Callable[..., Any],
     fake: FakeReader,
     monkeypatch: pytest.MonkeyPatch,

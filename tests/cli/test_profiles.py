@@ -104,7 +104,10 @@ def test_the_password_file(config: Path) -> None:
         ("[profiles.prod]\nurl=5", "profiles.prod.url is not allowed: give a text"),
         ("[profiles.prod]\nurl=''", "profiles.prod.url is not allowed: give a text"),
         ("[profiles.prod]\nurl='x'\nuser='y'", "profiles.prod.user is not allowed: use url, schema, table"),
-        ("[profiles.prod]\nurl='x'\nstatement_timeout=-1", "statement_timeout=-1 is not allowed: give a number of seconds"),
+        (
+            "[profiles.prod]\nurl='x'\nstatement_timeout=-1",
+            "statement_timeout=-1 is not allowed: give a number of seconds",
+        ),
         ("[profiles.prod]\nurl='x'\nstatement_timeout=nan", "statement_timeout=nan is not allowed"),
         ("[profiles.prod]\nurl='x'\nstatement_timeout=true", "statement_timeout=True is not allowed"),
     ],

@@ -14,7 +14,7 @@ from tests.hostile import DANGEROUS, texts
 
 @given(texts)
 def test_nothing_dangerous_is_left(text: str) -> None:
-    """No control, bidirectional or invisible character; as many characters as before; and doing it twice adds nothing."""
+    """No control, bidirectional or invisible character, as many characters as before; twice is as once."""
     shown = visible(text)
     assert not DANGEROUS & set(shown)
     assert len(shown) == len(text)
