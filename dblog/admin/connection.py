@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AdminConnection"]
 
+_LOOK: Final = 1.0
+"""Seconds to hear from a server why it refused."""
 _NO_TABLE: Final = "the table {table} is missing: run dblog upgrade"
 _NO_FILE: Final = "the file {path} does not exist: check the path, or run dblog upgrade"
 
@@ -192,7 +194,8 @@ class AdminConnection:
         except Exception as error:  # noqa: BLE001 - classified
             cause = getattr(error, "orig", None) or error
             if self.postgres:
-                failure = postgres_error(cause, committing=committing)
+                answer = self._answer() if connecting else None
+                failure = postgres_error(cause, committing=committing, answer=answer)
             else:
                 failure = sqlite_error(cause, committing=committing)
             if connecting:
@@ -200,6 +203,18 @@ class AdminConnection:
                 sentence = str(failure).removeprefix(f"{failure.code}: ")
                 failure = StoreError(failure.kind, failure.code, f"{sentence} ({self.shown})")
             raise failure from None
+
+    def _answer(self) -> str | None:
+        """What the server says to somebody at its door (``probe.ask``): libpq tells no SQLSTATE of a refusal."""
+        from psycopg.conninfo import conninfo_attempts, make_conninfo  # noqa: PLC0415 - an optional extra
+
+        from dblog.store.probe import ask  # noqa: PLC0415 - as above
+
+        with suppress(Exception):  # a look, nothing more
+            for place in conninfo_attempts(self._target.conninfo() or {}):
+                if (answer := ask(make_conninfo("", **place), _LOOK)) is not None:
+                    return answer
+        return None
 
     # -- values -----------------------------------------------------------------------------------------------
 

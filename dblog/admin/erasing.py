@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dblog.query.tree import Node
     from dblog.reader import LogReader
 
-__all__ = ["Erased", "Found", "erase", "fields_of", "survey"]
+__all__ = ["Erased", "Found", "checkpoint", "erase", "fields_of", "survey"]
 
 _PAGE: Final = 1000
 _EXAMPLES: Final = 3
@@ -118,7 +118,7 @@ async def erase(
     finally:
         if done.count or done.dead_letters or complete:
             _audit(connection, query, done, complete=complete)
-    return done if connection.postgres else replace(done, clean=_checkpoint(connection))
+    return done if connection.postgres else replace(done, clean=checkpoint(connection))
 
 
 def fields_of(tree: Node) -> list[str]:
@@ -174,8 +174,8 @@ def _audit(connection: AdminConnection, query: Query, done: Erased, *, complete:
     )
 
 
-def _checkpoint(connection: AdminConnection) -> bool:
-    """Write the log back into the file and empty it; False where somebody reads from it all the time."""
+def checkpoint(connection: AdminConnection) -> bool:
+    """SQLite: write the log back into the file and empty it; False where somebody reads from it all the time."""
     until = time.monotonic() + _CHECKPOINT
     while True:
         busy = connection.value("PRAGMA wal_checkpoint(TRUNCATE)")

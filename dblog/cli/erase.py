@@ -69,9 +69,11 @@ def erase(
         confirm(f"this cannot be undone; type {total} to erase them", total, yes=yes)
         done = reading(database, run)
         typer.echo(f"erased: {many(done.count, 'entry', 'entries')}, {many(done.dead_letters, 'dead letter')}")
+        clean = done.clean
         if vacuum and not connection.postgres:
             pruning.vacuum(connection)
-        elif not done.clean:
+            clean = erasing.checkpoint(connection)
+        if not clean:
             warn("the write-ahead log still holds them: somebody reads all the time, run dblog prune --vacuum later")
         if connection.postgres:
             warn("VACUUM, replicas and backups are the database administrator's: until then the bytes may be there")

@@ -7,7 +7,9 @@ import gzip
 import io
 import json
 import os
+import re
 import stat
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +21,7 @@ from dblog.admin.exporting import Progress, export
 from dblog.admin.formats import FORMATS, columns_of, format_of, tamed
 from dblog.admin.importing import MOST_LINE, Import, lines_of
 from dblog.admin.partfile import PartFile
+from dblog.cli import progress
 from dblog.entry import LogEntry
 from dblog.errors import ConfigurationError, ErrorClass, StoreError
 from dblog.interchange import COLUMNS, from_json, to_json
@@ -342,3 +345,17 @@ def _ids(lines: list[bytes]) -> list[object]:
     made = Import(None)
     found = [made._entry(line) for line in lines_of(io.BytesIO(b"\n".join(lines)))]
     return [each.id for each in found if each is not None]
+
+
+def test_progress_is_for_people(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal one line with count, share and rate, gone at the end; elsewhere nothing."""
+    with progress.Progress("entries", 10) as quiet:
+        quiet(5)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(progress, "_SETTLED", -1.0)
+    with progress.Progress("entries", 10) as shown:
+        shown(5)
+        shown(6)  # too soon
+    err = capsys.readouterr().err
+    assert re.fullmatch(r"\r5 entries \(50 %\), [\d,]+/s\r +\r", err)

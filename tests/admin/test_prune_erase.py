@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import logging
 import sqlite3
 import threading
 import time
@@ -325,6 +324,25 @@ def test_nothing_of_the_person_is_left(sqlite_url: str, dblog: Dblog) -> None:
     assert len(everything(sqlite_url, "logger=shop")) == 40
 
 
+def test_a_reader_of_the_write_ahead_log_is_told_of(
+    sqlite_url: str, dblog: Dblog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a read transaction keeps the log, the bytes stay, and that is said; afterwards they go."""
+    monkeypatch.setattr(erasing, "_CHECKPOINT", 0.1)
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("PRAGMA journal_mode = WAL")
+        fill(sqlite_url, [entry(number, message="Ada-4711-canary") for number in range(20)])
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM logs").fetchall()
+        done = dblog("erase", "lineno<19", "--url", sqlite_url, "--yes")
+        assert (done.code, "still holds them" in done.err) == (0, True)
+        reader.execute("COMMIT")
+        done = dblog("erase", "lineno=19", "--vacuum", "--url", sqlite_url, "--yes")
+        assert (done.code, done.err) == (0, "")
+        assert not any(b"Ada-4711-canary" in each.read_bytes() for each in (path, Path(f"{path}-wal")))
+
+
 def test_the_audit_row_of_an_erase(database_url: str, dblog: Dblog) -> None:
     """Who, how many and by which fields; the same query has the same digest, and no value is in it."""
     query = "user_id=u-1 and not metadata.email:canary@example.org"
@@ -381,7 +399,16 @@ def test_interrupted_halfway_is_audited(sqlite_url: str) -> None:
     assert [(each["count"], each["complete"]) for each in audits(sqlite_url)] == [(6, False)]
 
 
-def test_the_store_s_errors_are_sentences(sqlite_url: str, tmp_path: Path) -> None:
+def test_a_server_that_refuses_is_not_taken_for_one_that_is_away(postgres_role: Any, dblog: Dblog) -> None:
+    """A wrong password, and nobody at the door, are different sentences; neither holds the password."""
+    wrong = dblog("prune", "--url", postgres_role.url.replace("Pw-", "hunter2-"), "--older-than", "1d", "--yes")
+    assert (wrong.code, "refuses the session: user, password" in wrong.err) == (3, True)
+    away = dblog("prune", "--url", "postgresql://u:hunter2@127.0.0.1:1/x", "--older-than", "1d", "--yes")
+    assert (away.code, "cannot be reached" in away.err) == (3, True)
+    assert "hunter2" not in wrong.err + away.err
+
+
+def test_the_store_s_errors_are_sentences(tmp_path: Path) -> None:
     """A file that is not there, and one that is no database."""
     with pytest.raises(StoreError, match="does not exist"), AdminConnection(f"sqlite:///{tmp_path / 'none.db'}"):
         pass
@@ -389,4 +416,3 @@ def test_the_store_s_errors_are_sentences(sqlite_url: str, tmp_path: Path) -> No
     (tmp_path / "text.db").write_text("hello " * 200)
     with pytest.raises(StoreError, match="no SQLite database"), AdminConnection(f"sqlite:///{tmp_path / 'text.db'}"):
         pass
-    assert logging.getLogger("dblog").handlers == []
