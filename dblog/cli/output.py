@@ -79,7 +79,8 @@ class Output:
         """Print other values as JSON, one object per line."""
         import orjson
 
-        self.write(self._shown(orjson.dumps(each)) for each in objects)
+        # asyncpg's UUID is a class of its own.
+        self.write(self._shown(orjson.dumps(each, default=str)) for each in objects)
 
     def _shown(self, line: bytes) -> str:
         text = line.decode()
