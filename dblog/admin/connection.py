@@ -26,6 +26,8 @@ __all__ = ["AdminConnection"]
 
 _LOOK: Final = 1.0
 """Seconds to hear from a server why it refused."""
+_CHECKPOINT: Final = 5.0
+"""Seconds to wait until nobody reads from SQLite's write-ahead log."""
 _NO_TABLE: Final = "the table {table} is missing: run dblog upgrade"
 _NO_FILE: Final = "the file {path} does not exist: check the path, or run dblog upgrade"
 
@@ -174,6 +176,23 @@ class AdminConnection:
                 self.run("ROLLBACK")
             raise
         self.run("COMMIT")
+
+    def checkpoint(self) -> bool:
+        """SQLite: write the write-ahead log back into the file and empty it; False where somebody reads all the time.
+
+        In short turns: while it waits for a reader, every writer waits for it.
+        """
+        until = time.monotonic() + _CHECKPOINT
+        patience = self.value("PRAGMA busy_timeout")
+        self.rows("PRAGMA busy_timeout = 20")
+        try:
+            while busy := self.value("PRAGMA wal_checkpoint(TRUNCATE)"):
+                if time.monotonic() >= until:
+                    break
+                time.sleep(0.05)
+        finally:
+            self.rows(f"PRAGMA busy_timeout = {patience}")
+        return not busy
 
     def _execute(self, sql: str, parameters: tuple[object, ...]) -> None:
         if parameters:

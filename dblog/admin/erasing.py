@@ -5,7 +5,6 @@ What is left is one audit row, which says who erased how many and by which field
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -25,15 +24,13 @@ if TYPE_CHECKING:
     from dblog.query.tree import Node
     from dblog.reader import LogReader
 
-__all__ = ["Erased", "Found", "checkpoint", "erase", "fields_of", "survey"]
+__all__ = ["Erased", "Found", "erase", "fields_of", "survey"]
 
 _PAGE: Final = 1000
 _EXAMPLES: Final = 3
 _PASSES: Final = 5
 _ROUNDED: Final = 1000
 """µs by which SQLite's default for ``ingested_at`` may be ahead: it counts milliseconds."""
-_CHECKPOINT: Final = 5.0
-"""Seconds to wait until nobody reads from SQLite's write-ahead log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +115,7 @@ async def erase(
     finally:
         if done.count or done.dead_letters or complete:
             _audit(connection, query, done, complete=complete)
-    return done if connection.postgres else replace(done, clean=checkpoint(connection))
+    return done if connection.postgres else replace(done, clean=connection.checkpoint())
 
 
 def fields_of(tree: Node) -> list[str]:
@@ -172,15 +169,3 @@ def _audit(connection: AdminConnection, query: Query, done: Erased, *, complete:
         fields=fields_of(query.tree),
         query_sha256=digest(str(query)),
     )
-
-
-def checkpoint(connection: AdminConnection) -> bool:
-    """SQLite: write the log back into the file and empty it; False where somebody reads from it all the time."""
-    until = time.monotonic() + _CHECKPOINT
-    while True:
-        busy = connection.value("PRAGMA wal_checkpoint(TRUNCATE)")
-        if not busy:
-            return True
-        if time.monotonic() >= until:
-            return False
-        time.sleep(0.05)

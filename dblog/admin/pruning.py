@@ -221,5 +221,5 @@ def vacuum(connection: AdminConnection) -> int:
         StoreError: another process is in the way, or there is no room for the copy.
     """
     connection.run("VACUUM")
-    connection.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.checkpoint()
     return connection.file.stat().st_size

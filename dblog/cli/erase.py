@@ -72,7 +72,7 @@ def erase(
         clean = done.clean
         if vacuum and not connection.postgres:
             pruning.vacuum(connection)
-            clean = erasing.checkpoint(connection)
+            clean = connection.checkpoint()
         if not clean:
             warn("the write-ahead log still holds them: somebody reads all the time, run dblog prune --vacuum later")
         if connection.postgres:

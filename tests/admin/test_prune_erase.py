@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dblog.admin import connection as connections
 from dblog.admin import deleting, erasing, pruning
 from dblog.admin.connection import AdminConnection
 from dblog.admin.partitions import partitions
@@ -328,7 +329,7 @@ def test_a_reader_of_the_write_ahead_log_is_told_of(
     sqlite_url: str, dblog: Dblog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a read transaction keeps the log, the bytes stay, and that is said; afterwards they go."""
-    monkeypatch.setattr(erasing, "_CHECKPOINT", 0.1)
+    monkeypatch.setattr(connections, "_CHECKPOINT", 0.1)
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     with closing(sqlite3.connect(path, isolation_level=None)) as reader:
         reader.execute("PRAGMA journal_mode = WAL")
