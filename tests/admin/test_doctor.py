@@ -180,6 +180,25 @@ def test_clocks(postgres_url: str, monkeypatch: pytest.MonkeyPatch, skew: float,
     assert found.status is status
 
 
+@pytest.mark.parametrize(
+    ("url", "encrypted", "status"),
+    [
+        ("postgresql://h.example.com/d", False, Status.WARN),
+        ("postgresql://h.example.com/d?sslmode=require", True, Status.WARN),
+        ("postgresql://h.example.com/d?sslmode=verify-full", True, Status.OK),
+        ("postgresql://localhost/d", False, Status.OK),
+        ("postgresql:///d?host=/run/postgresql", False, Status.OK),
+    ],
+)
+def test_encryption(url: str, encrypted: bool, status: Status, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To another machine only an encrypted connection to a server that proved its name is well."""
+    connection = AdminConnection(url)
+    monkeypatch.setattr(connection, "value", lambda _: encrypted)
+    (found,) = doctor_postgres._encryption(connection)
+    assert found.status is status
+    assert status is Status.OK or "sslmode=verify-full" in found.fix
+
+
 def test_open_transactions(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is open for long is named by its pid."""
     monkeypatch.setattr(doctor_postgres, "_OPEN", 0.0)

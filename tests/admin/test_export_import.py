@@ -17,10 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dblog.admin import exporting
+from dblog.admin import partitions as admin_partitions
+from dblog.admin.connection import AdminConnection
 from dblog.admin.exporting import Progress, export
 from dblog.admin.formats import FORMATS, columns_of, format_of, tamed
 from dblog.admin.importing import MOST_LINE, Import, lines_of
 from dblog.admin.partfile import PartFile
+from dblog.admin.partitions import partitions
 from dblog.cli import progress
 from dblog.entry import LogEntry
 from dblog.errors import ConfigurationError, ErrorClass, StoreError
@@ -28,7 +31,7 @@ from dblog.interchange import COLUMNS, from_json, to_json
 from dblog.query import parse
 from dblog.reading.values import Cursor, Page
 from tests.administered import DAY, entry, everything, fill, now
-from tests.oracle import examples
+from tests.oracle import examples, execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -271,6 +274,20 @@ def test_a_writer_imports_what_has_a_day(postgres_url: str, writer_postgres_url:
     assert "dblog grants --admin" in done.err
     owner = dblog("import", "-", "--url", postgres_url, stdin=data)
     assert (owner.code, owner.out) == (0, "3 lines read, 1 stored, 2 already there, 0 refused, 1 partition made\n")
+
+
+def test_a_day_that_is_on_its_way_out_does_not_come_back(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of a detached day are refused, as dblog_ensure_day refuses it; so is a file of endless days."""
+    old, older = entry(1, now() - 50 * DAY), entry(2, now() - 60 * DAY)
+    assert fill(postgres_url, [old]).stored == 1
+    with AdminConnection(postgres_url) as connection:
+        name = partitions(connection)[0].name
+    execute(postgres_url, f"ALTER TABLE logs DETACH PARTITION {name}")
+    monkeypatch.setattr(admin_partitions, "MOST_DAYS", 0)
+    outcome = fill(postgres_url, [old, entry(3), older])
+    assert (outcome.stored, [index for index, _ in outcome.refused]) == (1, [0, 2])
+    assert f"{name} is detached" in outcome.refused[0][1]
+    assert "in parts" in outcome.refused[1][1]
 
 
 def test_a_line_without_end(tmp_path: Path) -> None:
