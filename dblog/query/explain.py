@@ -64,7 +64,8 @@ def _open_quote(place: Place) -> Mistake | None:
         return None
     body = place.text.rstrip()
     inside = re.sub(r"(\)*)\Z", rf"{quote}\1", body, count=1)
-    repairs = (f"{place.text}{quote}", f"{place.text}{quote}{place.closing}", inside, f"{body[:-1]}{quote}")
+    closed = (f"{place.text}{quote}", f"{place.text}{quote}{place.closing}")
+    repairs = (inside, *closed) if place.open else (*closed, inside, f"{body[:-1]}{quote}")
     return Mistake(place.at, "this quote is never closed", repairs=repairs)
 
 

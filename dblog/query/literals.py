@@ -201,7 +201,7 @@ def _unknown_level(field: Field, literal: Literal) -> BadValue:
     near = min(LEVELS, key=lambda name: fields.distance(text[:20], name))
     known = ", ".join(name for name, _ in _NAMED)
     return BadValue(
-        f"{field.name} has no order with {literal.text!r}: only the levels {known} and Python's numbers have",
+        f"{field.name} has no order with {literal.text!r}: only {known} and Python's numbers have",
         instead=(near.upper(),) if fields.distance(text[:20], near) <= _NEAR else (),
     )
 

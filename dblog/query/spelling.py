@@ -31,9 +31,7 @@ _SQL_WILDCARDS: Final = {"%": Wild.ANY, "_": Wild.ONE}
 
 # What is written bare: nothing in it can be an operator, a quote, a wildcard, a regex or the end of a word. After a
 # first digit a colon ends no name of a field; a path of two steps is no regex, unless the second is its flag.
-_PLAIN: Final = re.compile(
-    r"\w[\w.@#%+$/-]*|[0-9][\w.@#%+$/:-]*|/[\w.@#%+$-]+/(?!i?\Z)[\w.@#%+$-][\w.@#%+$/-]*"
-)
+_PLAIN: Final = re.compile(r"\w[\w.@#%+$/-]*|[0-9][\w.@#%+$/:-]*|/[\w.@#%+$-]+/(?!i?\Z)[\w.@#%+$-][\w.@#%+$/-]*")
 _KEYWORDS: Final = frozenset({
     "and", "or", "not", "in", "like", "contains", "is", "to", "has", "null", "select", "where",
 })  # fmt: skip
@@ -162,5 +160,5 @@ def _shown(char: str, special: frozenset[str]) -> str:
         return char
     if char in _NAMES:
         return _NAMES[char]
-    units = char.encode("utf-16-be")
+    units = char.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

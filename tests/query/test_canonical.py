@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dblog.errors import QuerySyntaxError
 from dblog.query import literals
 from dblog.query.canonical import canonical
+from dblog.query.fields import COLUMNS, path
 from dblog.query.parser import parse_tree
-from dblog.query.tree import And, Equal, Kind, Node, Not, Or, Range
+from dblog.query.tree import MOST_LENGTH, And, Equal, Kind, Like, Node, Not, Or, Range, Wild
 from tests.querytrees import trees
 
 ZONES = (dt.UTC, ZoneInfo("Asia/Kathmandu"), ZoneInfo("America/New_York"), dt.timezone(dt.timedelta(hours=-12)))
@@ -50,3 +54,81 @@ def test_canonical_text_parses_back_to_the_same_tree(tree: Node, zone: dt.tzinfo
     parsed = parse_tree(text, now=now, timezone=zone)
     assert parsed == tree, text
     assert canonical(parsed) == text
+
+
+@given(trees().filter(writable))
+def test_truth_and_one_stay_apart(tree: Node) -> None:
+    """Python takes True for 1, so that equal trees are not enough: types of values come back as they were, too."""
+    assert shape(parse_tree(canonical(tree))) == shape(tree).replace("-0,", "0,").replace("-0)", "0)")
+
+
+READABLE = [
+    ("level>=warn service:api 'connection reset' dur_ms>=1s not logger:app.health since:2026-11-20T09:00Z",
+     'level>=WARNING service:api "connection reset" dur_ms>=1000 -logger:app.health since:2026-11-20T09:00:00Z'),
+    ("msg:'*timeout*'", 'message:"*timeout*"'),
+    ("msg:*timeout*", "timeout"),
+    ("msg like 'time%'", "message:time*"),
+    ("exc contains 'Time out'", 'exc_type~"Time out"'),
+    ("service like '%a_b%'", "service:*a?b*"),
+    ("service like 'a b%'", "service like 'a b%'"),
+    ("service like '100\\%'", "service:100%"),
+    ("user=5 or user=6", "user_id in (5, 6)"),
+    ("code=5 or code='5' or code:x*", 'code in (5, "5") OR code:x*'),
+    ("a (level:error or level:30)", "a level:(ERROR OR WARNING)"),
+    ("not (service:a or service:b)", "-service:(a OR b)"),
+    ("not (a b)", "-(a b)"),
+    ("a b or c", "a AND b OR c"),
+    ("exc!~/time/", "has(exc_type) -exc_type:/time/"),
+    ("path=~'/v1/'", "path:/\\/v1\\//"),
+    ("ok=true", "ok:true"),
+    ("ok='true'", 'ok="true"'),
+    ("n>='5'", 'n>="5"'),
+    ("level=~/^W/", "level:/^W/"),
+    ("level like 'error'", "level like 'error'"),
+    ("pid:12*", "pid:12*"),
+    ("f:''", 'f:""'),
+    ("*", "*"),
+    ("''", "*"),
+    ("", ""),
+    ("ts:2026-11-20T09:00:00.5Z", "timestamp=2026-11-20T09:00:00.5Z"),
+    ("metadata.order:1 metadata.level:2 metadata.and:4", "order:1 metadata.level:2 metadata.and:4"),
+    ("metadata.5xx:3", "metadata.5xx:3"),
+    ("attrs.servcie:1 attrs.since:1 attrs.metadata.x:1", "metadata.servcie:1 metadata.since:1 metadata.metadata.x:1"),
+    ("`a.b`:1 a.b:1 `a b`.c:1", "`a.b`:1 a.b:1 `a b`.c:1"),
+    ("id:0190A5D0AC96774BBCCEB302099A8057", "id:0190a5d0-ac96-774b-bcce-b302099a8057"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("query", "text"), READABLE)
+def test_it_is_what_a_person_would_write(query: str, text: str) -> None:
+    """The shortest usual spelling: columns by their names, quotes only where needed, lists where there is one."""
+    assert canonical(parse_tree(query, timezone=dt.UTC)) == text
+    assert canonical(parse_tree(text, timezone=dt.UTC)) == text
+
+
+def test_a_query_too_long_when_written_out_is_refused() -> None:
+    """So that every query that parses has a canonical text that parses; 64 short times would be 4,400 characters."""
+    short = " ".join(["ts>now"] * 64)
+    assert len(short) < MOST_LENGTH
+    assert canonical(parse_tree(" ".join(["ts>now"] * 60), now=0.123456))
+    with pytest.raises(QuerySyntaxError, match="written out in full"):
+        parse_tree(" ".join(["around:now"] * 64), now=1e9 + 0.123456)
+
+
+@given(st.text(max_size=20).filter(lambda text: not re.search("[\0\ud800-\udfff]", text)))
+def test_any_text_can_be_looked_for(text: str) -> None:
+    """Literally, in every place a text can stand; whatever characters it has."""
+    around: tuple[str | Wild, ...] = (Wild.ANY, text, Wild.ANY) if text else (Wild.ANY,)
+    whole = (text,) if text else ()
+    leaves = (
+        Like(COLUMNS["message"], around),
+        Like(path("a"), whole),
+        Like(COLUMNS["level"], whole),
+        Equal(path("a"), text),
+        Equal(COLUMNS["service"], text),
+        Range(path("a"), low=text),
+        Range(COLUMNS["host"], text, text),
+    )
+    for leaf in leaves:
+        for tree in (leaf, Not(leaf), And((leaf, leaf)), Or((leaf, Not(leaf), leaf)), Or((leaf, leaf))):
+            assert parse_tree(canonical(tree)) == tree

@@ -1,0 +1,249 @@
+"""Queries that cannot be read: one sentence, the place, and a repair that parses; and nothing else is ever raised."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dblog.errors import QuerySyntaxError
+from dblog.query.canonical import canonical
+from dblog.query.parser import parse_tree
+from dblog.query.tree import MOST_LENGTH
+
+NOW = 1_795_171_500.0
+
+LOGQL = "this is LogQL; here a label is a field (service:api), a line filter is a word, and nothing needs parsing"
+SQL = "this is SQL; a query is what would follow WHERE, and no more"
+NO_LEVEL = "level has no order with 'eror': only TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL and Python's numbers have"
+WHOLE = "metadata is an object: name a key of it (metadata.user), search all of it (*:value), or ask has(metadata)"
+
+MISTAKES: list[tuple[str, int, str, str | None]] = [
+    # names
+    ("levle:error", 0, "there is no field 'levle'", "level:error"),
+    ("a -servcie:x", 3, "there is no field 'servcie'", "a -service:x"),
+    ("SERVICE:x", 0, "there is no field 'SERVICE'", "service:x"),
+    ("has(exec_type)", 4, "there is no field 'exec_type'", "has(exc_type)"),
+    ("sincee:1h", 0, "there is no field 'sincee'", "since:1h"),
+    ("last>5", 0, "last takes a time after a colon (last:15m); metadata.last is the key of that name", None),
+    ("a[9999999999]:1", 0, "an index is at most 2147483647", None),
+    # values that are missing
+    ("service:", 8, "service: needs a value", "service:*"),
+    ("service: level:error", 9, "service: needs a value", "service:* level:error"),
+    ("(service:)", 9, "service: needs a value", "(service:*)"),
+    ("service: and b", 9, "service: needs a value", "service:* and b"),
+    ("since:", 6, "since: needs a value", "since:15m"),
+    ("around:", 7, "around: needs a value", "around:10:42"),
+    ("x>", 2, "x> needs a value", None),
+    ("x=", 2, "x= needs a value", None),
+    ("key=~", 5, "key=~ needs a value", None),
+    # keywords
+    ("a AND", 5, "AND needs something after it", "a"),
+    ("a or not", 8, "not needs something after it", "a"),
+    ("(a &&", 5, "&& needs something after it", "(a)"),
+    ("(a AND) b", 6, "AND needs something after it", "(a) b"),
+    ("AND a", 0, "AND needs something before it", "a"),
+    ("a AND AND b", 6, "AND after AND means nothing", "a AND b"),
+    ("a OR || b", 5, "|| after OR means nothing", "a OR b"),
+    # parentheses, quotes, brackets: the opening one
+    ("(a OR b", 0, "this parenthesis is never closed", "(a OR b)"),
+    ("((a) b", 0, "this parenthesis is never closed", "((a) b)"),
+    ("a)", 1, "this parenthesis closes nothing", "a"),
+    ("()", 0, "there is nothing in these parentheses", ""),
+    ("a ()", 2, "there is nothing in these parentheses", "a "),
+    ('a "b c', 2, "this quote is never closed", 'a "b c"'),
+    ("service:'b", 8, "this quote is never closed", "service:'b'"),
+    ("(service:'b)", 9, "this quote is never closed", "(service:'b')"),
+    ('x:("b', 3, "this quote is never closed", 'x:("b")'),
+    ('a"b"', 1, 'a quote inside of a word: put all of it in quotes, or write \\"', 'a\\"b\\"'),
+    ("x:[1 TO 5", 2, "this bracket is never closed", "x:[1 TO 5]"),
+    ("has(x", 3, "this parenthesis is never closed", "has(x)"),
+    ('has("exc")', 4, "has() takes the name of one field", "has(exc)"),
+    ("has()", 4, "has() takes the name of one field", None),
+    # ranges and lists
+    ("x:[1..5]", 7, "a range is [low TO high]; * leaves a side open, and { } leave a bound out", "x:[1 TO 5]"),
+    ("x:[1,5]", 6, "a range is [low TO high]; * leaves a side open, and { } leave a bound out", "x:[1 TO 5]"),
+    ("x:[1 - 5]", 5, "a range is [low TO high]; * leaves a side open, and { } leave a bound out", "x:[1 TO 5]"),
+    ("x:[1 to b]", 8, "b is a text and the other bound a number: quote it if that is meant", None),
+    ("x:(a b)", 5, "between values stands OR", "x:(a OR b)"),
+    ("x in (a b)", 8, "between values stands a comma", "x in (a, b)"),
+    ("x:(a AND b)", 5, "AND does not stand between values: each needs its x", "(x:a AND x:b)"),
+    ("x:(NOT a)", 3, "NOT does not stand among values: write -x:value beside the list", None),
+    ("x:(-a OR b)", 3, "NOT does not stand among values: write -x:value beside the list", None),
+    ("x=(a, b)", 2, "= takes one value; lists and ranges stand after a colon", "x:(a, b)"),
+    (", a", 0, 'unexpected ","', '"," a'),
+    # operators
+    ("dur_ms>>250", 7, 'unexpected ">" after ">"', "dur_ms>250"),
+    ("x=>5", 2, 'unexpected ">" after "="', "x>=5"),
+    ("x =< 5", 3, 'unexpected "<" after "="', "x <= 5"),
+    ("x === 5", 4, 'unexpected "=" after "=="', "x = 5"),
+    ("service:!api", 8, 'unexpected "!" after ":"', "-service:api"),
+    ("service:=api", 8, 'unexpected "=" after ":"', "service=api"),
+    ("> 5", 0, '">" stands behind the name of a field, as in dur_ms>250; to search for it, quote it', '">" 5'),
+    ("x > 5 and < 9", 10, '"<" stands behind the name of a field, as in dur_ms>250; to search for it, quote it',
+     "x > 5 and x< 9"),
+    ('"service":api', 0, "the name of a field is not quoted", "service:api"),
+    ('"unit price">5', 0, "the name of a field is not quoted", "`unit price`>5"),
+    ("a - b", 2, '"-" stands right before what it excludes, without a blank', "a -b"),
+    ("! b", 0, '"!" stands right before what it excludes, without a blank', "!b"),
+    ("-", 0, '"-" stands right before what it excludes, without a blank', '"-"'),
+    ("a & b", 2, '"&" is not an operator: write AND, or nothing', "a AND b"),
+    ("a | b", 2, '"|" starts a pipeline in LogQL and KQL; there is none here: write AND, or nothing', "a AND b"),
+    ("error|warn", 5, '"|" means nothing outside of a regex: write OR between alternatives', "(error OR warn)"),
+    ("level:error|warn", 11, '"|" means nothing outside of a regex: write OR between alternatives',
+     "level:(error OR warn)"),
+    ("[ERROR] a", 0, "a bracket begins a range, after a field: dur_ms:[100 TO 500]; to search for it, quote it",
+     '"[ERROR]" a'),
+    ("msg like %x%", 9, "like takes a text in quotes", 'msg like "%x%"'),
+    ("`abc", 0, "this backquote is never closed", None),
+    ("`abc d`", 0, "backquotes hold the name of a field, and an operator follows; a text is in quotes", '"abc d"'),
+    # regexes
+    ("msg=~timeout", 5, "=~ needs a regex, between slashes or in quotes", "msg=~/timeout/"),
+    ("msg=~/time", 5, "this regex is never closed", "msg=~/time/"),
+    ("msg=~/a/b/", 5, "after a regex stands a blank, or an i that ignores case; a slash inside of it is \\/",
+     "msg=~/a\\/b/"),
+    ("msg=~/ab(c/", 8, "there is no ) for this (; write \\( for the character", None),
+    ('msg=~"ab\\"(c"', 10, "there is no ) for this (; write \\( for the character", None),
+    ("x:(a, /b(/)", 8, "there is no ) for this (; write \\( for the character", None),
+    ("/a\\/b**/", 5, "a repeat of a repeat needs parentheses around the first", None),
+    # values
+    ("pid:abc", 4, "pid is a number, and 'abc' is not", None),
+    ("id:abc", 3, "id is a UUID, 32 hexadecimal digits with or without dashes; 'abc' is none", None),
+    ("id>5", 3, "id has no order: only = and != compare it", None),
+    ("id~5", 0, "id is found by all of its digits only", None),
+    ("ts~5", 0, "timestamp is a time, not a text: compare it", None),
+    ("x>true", 2, "true has no order; the text of that spelling is in quotes", 'x>"true"'),
+    ("level>=eror", 7, NO_LEVEL, "level>=ERROR"),
+    ("took>5s", 5, "the name took does not say its unit, as took_ms would, so 5s cannot be converted", "took>5"),
+    ("metadata:x", 9, WHOLE, None),
+    ("since:foo", 6, "'foo' is not a time", None),
+    ("since:2026-13-01", 6, "'2026-13-01' is not a time that exists", None),
+    ("since:25:00", 6, "'25:00' is not a time that exists", None),
+    ("last:99999999d", 5, "'99999999d' is outside of the years 1 to 9999", None),
+    ("since:0001-01-01T00:00:00+01:00", 6, "'0001-01-01T00:00:00+01:00' is outside of the years 1 to 9999", None),
+    ("around:10:42±x", 7, "'x' is not a duration", None),
+    ('"\\ud800"', 0, "half of a surrogate pair is no character", None),
+    ('"\\u0000"', 0, "U+0000 cannot be in a text: neither database keeps it", None),
+    ("a\0", 1, "U+0000 is in no stored text", None),
+    ("a\udc00", 1, "half of a surrogate pair is no character", None),
+    # other languages
+    ('{service="api"} |= "timeout" | json | dur_ms > 250', 0, LOGQL, "service:api timeout dur_ms>250"),
+    ('{a=~"x|y",b!="z",c!~"p.*"} |~ "1/2" != "not me"', 0, LOGQL, 'a:(x OR y) -b:z -c:/^(?:p.*)$/ /1\\/2/ -"not me"'),
+    ('sum(rate({a="b"}[5m]))', 9, LOGQL, None),
+    ("SELECT * FROM logs WHERE level = 'ERROR' ORDER BY id LIMIT 5;", 0, SQL, "level = 'ERROR'"),
+    ("where level = 'ERROR'", 0, SQL, "level = 'ERROR'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "column", "reason", "repaired"), MISTAKES, ids=[each[0] for each in MISTAKES])
+def test_what_people_mistype(text: str, column: int, reason: str, repaired: str | None) -> None:
+    """The sentence and the place; a repaired query where it is clear what was meant, said in the suggestion."""
+    error = error_of(text)
+    assert (error.reason, error.column, error.repaired) == (reason, column, repaired)
+    assert error.text == text
+    if repaired is not None:
+        parse_tree(repaired, now=NOW)
+        assert error.suggestion
+
+
+@pytest.mark.parametrize("text", [each[0] for each in MISTAKES])
+def test_the_message_is_for_people(text: str) -> None:
+    """Never a name from the grammar; the place is within the query; shown, it is a few lines with a caret."""
+    error = error_of(text)
+    assert 0 <= error.column <= len(text)
+    assert not any(
+        word in str(error).replace(text, "") for word in ("Token", "$END", "_COLON", "LPAR", "VALUE", "FIELD")
+    )
+    assert str(error).splitlines()[2].strip() == "^"
+    assert len(error.reason) <= 150
+
+
+def test_what_could_stand_there_is_said() -> None:
+    """Where no rule knows better: in words."""
+    error = error_of(", a")
+    assert error.expected == ("a word", "field:value", "a text in quotes", '"("')
+    assert error_of("since:foo").expected[0] == "a date (2026-11-20)"
+
+
+def error_of(text: str) -> QuerySyntaxError:
+    with pytest.raises(QuerySyntaxError) as caught:
+        parse_tree(text, now=NOW)
+    return caught.value
+
+
+INJECTIONS = (
+    "'; DROP TABLE logs; --", "1' OR '1'='1", '" OR ""="', "x' UNION SELECT * FROM logs --", "$(reboot)", "`reboot`",
+    "%27%20OR%201=1", "service:'; DELETE FROM logs; --'", "x:1); DROP TABLE logs", "$1", ":param", "%(x)s", "{0}",
+    "\\'", 'service:"a\\" OR 1=1 --"', "/(a+)+$/", "msg=~/(a|a)*b/", "metadata.`a' OR '1`:1", "`$.a`:1", "a.`#>>`:1",
+    "\u202e:gnp.exe", "\u2028", "\x1b[2J", "service:\x1b]0;x\x07", "x:\ufeff", "\U0010ffff",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_hostile_text_is_text(text: str) -> None:
+    """It parses to a tree that canonical text preserves, or is a QuerySyntaxError."""
+    assert survives(text)
+
+
+TOKENS = (
+    "a", "b", '"', "'", "(", ")", "[", "]", "{", "}", "/", "\\", "`", "|", "&", "-", "!", "*", "?", ":", "=", "<",
+    ">", "~", ",", " ", "  ", "AND", "OR", "NOT", "TO", "in", "like", "contains", "has(", "since:", "around:",
+    "level", "dur_ms", "5", "1s", "null", "true", "@", ".", "[0]", "\n", "é", "\0", "\ud800", "日", "is null", '"x"',
+    "/x/", "|=", "json", "WHERE", "SELECT", "from", "±", "now", "10:42", "2026-11-20", "9" * 30, "\\u0041",
+    "\\ud83d", "%", "_", "#",
+)  # fmt: skip
+
+
+def _fuzzed(seed: int) -> str:
+    """Token soup, an example with a few changes, or anything at all."""
+    chance = random.Random(seed)
+    kind = chance.random()
+    if kind < 0.4:
+        return "".join(chance.choice(TOKENS) + chance.choice(["", " "]) for _ in range(chance.randint(1, 12)))
+    if kind < 0.8:
+        text = list(chance.choice(MISTAKES)[0])
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(text) + 1)
+            text[at : at + chance.choice([0, 0, 1, 3])] = chance.choice(
+                [chance.choice(TOKENS), "", chance.choice(MISTAKES)[0]]
+            )
+        return "".join(text)
+    ranges = ((32, 127), (0, 0x300), (0, 0x110000))
+    return "".join(chr(chance.randrange(*chance.choice(ranges))) for _ in range(chance.randint(1, 20)))
+
+
+def survives(text: str) -> bool:
+    """A tree whose canonical text parses back; or a QuerySyntaxError with a place, and a repair that parses."""
+    try:
+        tree = parse_tree(text, now=NOW)
+    except QuerySyntaxError as error:
+        first, *_ = str(error).splitlines()
+        repaired = error.repaired
+        if repaired is not None:
+            parse_tree(repaired, now=NOW)
+        return 0 <= error.column <= len(text) and error.reason in first
+    written = canonical(tree)
+    return len(written) <= MOST_LENGTH and parse_tree(written, now=0) == tree
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_nothing_but_a_syntax_error_comes_of_any_text(part: int) -> None:
+    """Of 2,000 made-up queries each one survives; ``long`` tries a hundred thousand."""
+    for seed in range(part * 500, part * 500 + 500):
+        assert survives(_fuzzed(seed)), _fuzzed(seed)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_nothing_but_a_syntax_error_comes_of_a_hundred_thousand_texts() -> None:
+    """As above, with other texts."""
+    for seed in range(10_000, 110_000):
+        assert survives(_fuzzed(seed)), _fuzzed(seed)
+
+
+@given(st.text(max_size=40))
+def test_nothing_but_a_syntax_error_comes_of_unicode(text: str) -> None:
+    """Whatever Hypothesis thinks of."""
+    assert survives(text)
