@@ -66,5 +66,5 @@ def _shown(name: str, value: Any, look: Look) -> str:
 def _pretty(metadata: str) -> str:
     try:
         return orjson.dumps(orjson.loads(metadata), option=orjson.OPT_INDENT_2).decode()
-    except ValueError:
+    except (ValueError, TypeError):  # no JSON, or deeper than orjson writes
         return metadata

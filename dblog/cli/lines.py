@@ -167,7 +167,10 @@ def _flat(tree: dict[str, Any], depth: int) -> Iterator[tuple[str, Any]]:
 def _json(value: object) -> str:
     if isinstance(value, float) and abs(value) >= 1:
         value = round(value, 3)  # `show` and JSON have it whole
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # orjson reads what lies deeper than it writes
+        return "…"
 
 
 def service_style(service: str | None) -> str:

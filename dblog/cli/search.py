@@ -60,7 +60,7 @@ def search(
     """Find entries: the newest that match.
 
     Without a QUERY: the newest of all, like the end of a log file. A word that begins with a dash and names a
-    field, as in -level:debug, needs no --.
+    field, as in -level:debug, is part of it; any other such word goes behind --.
     """
     asked = query_of(query, since, until)
     if count or estimate:

@@ -134,13 +134,16 @@ def test_the_rest_is_below_where_all_is_wanted() -> None:
         ('{"a":1,"b":{"c":[1,2],"d":{}},"e":null}', ["a=1", "b.c=[1,2]", "b.d={}", "e=null"]),
         ('{"a":"","b":"x=y","c":"plain"}', ['a=""', 'b="x=y"', "c=plain"]),
         ('{"a":{"b":{"c":{"d":1}}}}', ['a.b.c={"d":1}']),
+        (f'{{"a":{"[" * 500}{"]" * 500}}}', ["a=…"]),
         ("no json", ['metadata="no json"']),
         ("[1]", ["metadata=[1]"]),
     ],
 )
 def test_metadata_in_short(metadata: str | None, shows: list[str]) -> None:
     """Paths as in queries, texts quoted where they would be mistaken, and whatever else is in the column."""
-    assert list(facts(entry(metadata=metadata))) == shows
+    each = entry(metadata=metadata)
+    assert list(facts(each)) == shows
+    assert (metadata is None) == ("metadata" not in list(detail_lines(each, UTC)))
 
 
 def test_an_exception_is_not_said_twice() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FILE = """
 default = "laptop"
 [profiles.laptop]
-url = "sqlite:////home/me/logs.db"
+url = "sqlite:////srv/logs.db"
 [profiles.prod]
 url = "postgresql://reader@db/app"
 schema = "obs"
@@ -27,7 +27,7 @@ table = "events"
 password_file = "secret"
 statement_timeout = 5
 """
-LAPTOP = Database("sqlite:////home/me/logs.db")
+LAPTOP = Database("sqlite:////srv/logs.db")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dblog.cli.cells import cells
@@ -41,7 +41,11 @@ def text(*parts: LogEntry, flat: bool = False) -> list[str]:
     return list(trace_lines(Trace(ID, parts, truncated=False), UTC, flat=flat))[4:]
 
 
-@given(st.lists(PARTS, max_size=12))
+HALF = settings(max_examples=settings().max_examples // 2)
+
+
+@HALF
+@given(st.lists(PARTS, max_size=8))
 def test_every_entry_is_in_the_tree_once(parts: list[LogEntry]) -> None:
     """Whatever spans name as their parents, themselves and each other in a circle included; every span once, too."""
     items = [item for _, item in walk(parts)]
@@ -51,7 +55,8 @@ def test_every_entry_is_in_the_tree_once(parts: list[LogEntry]) -> None:
     assert sorted(spans) == sorted({each.span_id for each in parts if each.span_id})
 
 
-@given(st.lists(PARTS, max_size=12), st.integers(40, 200), st.booleans())
+@HALF
+@given(st.lists(PARTS, max_size=8), st.integers(40, 200), st.booleans())
 def test_lines_of_a_trace_fit(parts: list[LogEntry], width: int, flat: bool) -> None:
     """Nothing dangerous, nothing wider than the terminal, a line for each entry at least."""
     ordered = tuple(sorted(parts, key=lambda each: each.timestamp))
