@@ -88,6 +88,8 @@ class SyncLogReader:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._pid = 0
+        self._begun: set[asyncio.Task[Any]] = set()
+        """What runs in the loop for a caller."""
 
     search = _waiting(LogReader.search)
     trace = _waiting(LogReader.trace)
@@ -123,20 +125,26 @@ class SyncLogReader:
             while True:
                 yield self._wait(following())
         finally:
-            if self._loop is not None:
-                self._wait(live.aclose())
+            with self._lock:
+                ending = self._begin(live.aclose()) if self._loop is not None else None
+            if ending is not None:
+                ending.result()
 
     def close(self) -> None:
-        """Close every connection and end the thread; the reader can be used again, and starts another."""
-        if self._loop is None or self._pid != os.getpid():
-            return
-        self._wait(self._end())
+        """Close every connection and end the thread; the reader can be used again, and starts another.
+
+        What other threads wait for is cancelled.
+        """
         with self._lock:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+            if self._loop is None or self._pid != os.getpid():
+                return
+            loop, thread, ending = self._loop, self._thread, self._begin(self._end())
+            self._loop = self._thread = None
+        ending.result()
+        loop.call_soon_threadsafe(loop.stop)
         if thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
             thread.join()
-            loop.close()
+        loop.close()
 
     def __enter__(self) -> Self:
         return self
@@ -144,47 +152,70 @@ class SyncLogReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run it in the loop's thread; when this thread is interrupted, cancel it and see it end."""
+        with self._lock:
+            outcome = self._begin(work)
+        try:
+            return outcome.result()
+        except BaseException:
+            if not outcome.done():
+                outcome.interrupt()
+                with suppress(Exception, asyncio.CancelledError):
+                    outcome.result()
+            raise
+
+    def _begin(self, work: Coroutine[Any, Any, _T]) -> _Outcome[_T]:
+        """Start it; the caller holds the lock, so that what is begun is begun before the loop's end."""
+        if self._loop is None or self._pid != os.getpid():  # a forked child has no such thread
+            self._pid, self._loop, self._begun = os.getpid(), asyncio.new_event_loop(), set()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="dblog reader", daemon=True)
+            self._thread.start()
+        return _Outcome(self._loop, work, self._begun)
+
     async def _end(self) -> None:
-        """What other threads wait for is cancelled, their tails end."""
-        others = asyncio.all_tasks() - {asyncio.current_task()}
+        others = self._begun - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         await asyncio.get_running_loop().shutdown_asyncgens()
         await self._reader.aclose()
 
-    def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run it in the loop's thread; when this thread is interrupted, cancel it and see it end."""
-        loop, outcome = self._running(), Future[_T]()
-        begun: list[asyncio.Task[_T]] = []
 
-        def begin() -> None:
-            begun.append(loop.create_task(work))
-            begun[0].add_done_callback(lambda task: _hand_over(task, outcome))
+class _Outcome(Future[_T]):
+    """The result of a coroutine that another thread's loop runs.
 
-        loop.call_soon_threadsafe(begin)
-        try:
-            return outcome.result()
-        except BaseException:
-            if not outcome.done():
-                loop.call_soon_threadsafe(lambda: begun[0].cancel())  # noqa: PLW0108 - not begun yet, perhaps
-                with suppress(Exception, asyncio.CancelledError):
-                    outcome.result()
-            raise
+    Args:
+        loop: the loop.
+        work: the coroutine.
+        begun: the loop's own set of tasks, where this one is from its beginning to its end.
+    """
 
-    def _running(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None or self._pid != os.getpid():  # a forked child has no such thread
-                self._pid, self._loop = os.getpid(), asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="dblog reader", daemon=True)
-                self._thread.start()
-            return self._loop
+    def __init__(self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _T], begun: set[Any]) -> None:
+        super().__init__()
+        self._loop = loop
+        self._begun = begun
+        self._task: asyncio.Task[_T] | None = None
+        loop.call_soon_threadsafe(self._start, work)
 
+    def interrupt(self) -> None:
+        """Cancel the coroutine."""
+        self._loop.call_soon_threadsafe(self._cancel)
 
-def _hand_over(task: asyncio.Task[_T], outcome: Future[_T]) -> None:
-    if task.cancelled():
-        outcome.set_exception(asyncio.CancelledError())
-    elif (error := task.exception()) is not None:
-        outcome.set_exception(error)
-    else:
-        outcome.set_result(task.result())
+    def _start(self, work: Coroutine[Any, Any, _T]) -> None:
+        self._task = self._loop.create_task(work)
+        self._begun.add(self._task)
+        self._task.add_done_callback(self._hand_over)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _hand_over(self, task: asyncio.Task[_T]) -> None:
+        self._begun.discard(task)
+        if task.cancelled():
+            self.set_exception(asyncio.CancelledError())
+        elif (error := task.exception()) is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(task.result())

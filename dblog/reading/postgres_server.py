@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from dblog.errors import ErrorClass, StoreError
+from dblog.reading.ending import finished, see_end
 from dblog.reading.failures import driver_error, failure, timed_out, unanswered
 from dblog.store.connect import milliseconds
 from dblog.url import safe_url
@@ -76,6 +77,22 @@ class PostgresServer:
         seconds: float,
     ) -> list[Any]:
         """One statement in a transaction of its own."""
+        task = asyncio.ensure_future(self._run(connection, statement, parameters, seconds))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Once: asyncpg asks the server to stop, on a connection of its own; disturbed in that, it forgets to.
+            task.cancel()
+            await see_end(task)
+            raise
+
+    async def _run(
+        self,
+        connection: AsyncConnection,
+        statement: sa.Executable,
+        parameters: Mapping[str, Any] | None,
+        seconds: float,
+    ) -> list[Any]:
         driver = _driver(connection)
         try:
             async with asyncio.timeout(self._patience):
@@ -111,6 +128,9 @@ class PostgresServer:
             if (cause := driver_error(error)) is None:
                 raise
             raise failure(cause, "postgresql", self.place) from None
+        except BaseException:  # cancelled
+            await _drop(connection)
+            raise
 
     async def _roll_back(self, connection: AsyncConnection) -> None:
         try:
@@ -143,11 +163,11 @@ class PostgresServer:
 
 def _driver(connection: AsyncConnection) -> Any:
     """Asyncpg's connection."""
-    synchronous: Any = connection.sync_connection  # its pool knows the driver no more once it is detached
-    return synchronous.connection.dbapi_connection.driver_connection
+    synchronous: Any = connection.sync_connection
+    return synchronous.connection.driver_connection
 
 
 async def _drop(connection: AsyncConnection) -> None:
     """Close the connection: the server may still be at the statement."""
     if not connection.invalidated:
-        await asyncio.shield(connection.invalidate())
+        await finished(connection.invalidate())

@@ -14,13 +14,13 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
 from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
 from dblog.names import names_for
 from dblog.reading.dialects import DRIVERS
+from dblog.reading.ending import finished
 from dblog.reading.failures import driver_error, failure
 from dblog.schema import metadata_for
 from dblog.store.connect import keep_for_ever
@@ -28,6 +28,8 @@ from dblog.url import async_url, dialect_of, require_driver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+
+    import sqlalchemy as sa
 
     from dblog.reading.postgres_server import PostgresServer
     from dblog.reading.sqlite_file import SQLiteFile
@@ -85,7 +87,7 @@ class Sessions:
         self.tables = Tables(*(tables[prefix + name] for name in self.names.tables))
         self._url = async_url(url)
         self._password, self._password_file = password, password_file
-        self._open: tuple[PostgresServer | SQLiteFile, AsyncEngine] | None = None
+        self._open: _Open | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
 
@@ -135,14 +137,14 @@ class Sessions:
         if self._pid != os.getpid():
             keep_for_ever(was)
         else:
-            await was[1].dispose()
+            await finished(was.pooled.dispose())
 
     # -- connecting -------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _session(self, *, own: bool = False) -> AsyncIterator[Session]:
-        store, engine = await self._ready()
-        connection = engine.connect()
+        store, pooled, alone = await self._ready()
+        connection = (alone if own else pooled).connect()
         try:
             await connection.start()
         except Exception as error:
@@ -150,13 +152,11 @@ class Sessions:
                 raise
             raise failure(cause, self.dialect, store.place, connecting=True) from None
         try:
-            if own:
-                await connection.run_sync(sa.Connection.detach)
             yield Session(store, connection, self.statement_timeout)
         finally:
-            await asyncio.shield(connection.close())
+            await finished(connection.close())
 
-    async def _ready(self) -> tuple[PostgresServer | SQLiteFile, AsyncEngine]:
+    async def _ready(self) -> _Open:
         if self._open is not None and self._pid != os.getpid():
             # Forked: the connections are the parent's, who goes on using them.
             keep_for_ever(self._open)
@@ -164,19 +164,19 @@ class Sessions:
         loop = asyncio.get_running_loop()
         if self._open is None:
             store = self._make_store()
-            self._open, self._loop, self._pid = (store, self._make_engine(store)), loop, os.getpid()
+            self._open = _Open(store, self._make_engine(store, pooled=True), self._make_engine(store, pooled=False))
+            self._loop, self._pid = loop, os.getpid()
         elif self._loop is not loop:
             msg = "this reader is in use in another event loop: make a reader for each, or call aclose() there first"
             raise ConfigurationError(msg)
-        store, engine = self._open
-        if store.changed():
-            await engine.dispose()
+        if self._open.store.changed():
+            await self._renew()
         return self._open
 
     async def _renew(self) -> None:
         """Close the idle connections; those in use are closed when they come back."""
         if self._open is not None:
-            await self._open[1].dispose()
+            await finished(self._open.pooled.dispose())
 
     def _make_store(self) -> PostgresServer | SQLiteFile:
         require_driver(self._url)
@@ -188,19 +188,32 @@ class Sessions:
 
         return PostgresServer(self._url, self.connect_timeout, self._password, self._password_file)
 
-    def _make_engine(self, store: PostgresServer | SQLiteFile) -> AsyncEngine:
+    def _make_engine(self, store: PostgresServer | SQLiteFile, *, pooled: bool) -> AsyncEngine:
+        pool: dict[str, Any] = {
+            "poolclass": AsyncAdaptedQueuePool,
+            "pool_size": _CONNECTIONS,
+            "max_overflow": 0,
+            "pool_timeout": self.statement_timeout + self.connect_timeout,
+            "pool_use_lifo": True,
+            "pool_reset_on_return": None,
+        }
         return create_async_engine(
             self._url.set(drivername=DRIVERS[self.dialect]),
             connect_args=store.arguments,
             hide_parameters=True,
-            isolation_level="AUTOCOMMIT",
-            poolclass=AsyncAdaptedQueuePool,
-            pool_size=_CONNECTIONS,
-            max_overflow=0,
-            pool_timeout=self.statement_timeout + self.connect_timeout,
-            pool_use_lifo=True,
-            pool_reset_on_return=None,
+            # SQLite is so already; telling it would be another visit to its thread.
+            isolation_level="AUTOCOMMIT" if self.dialect == "postgresql" else None,
+            **(pool if pooled else {"poolclass": NullPool}),
         )
+
+
+class _Open(NamedTuple):
+    """What a reader has in use."""
+
+    store: PostgresServer | SQLiteFile
+    pooled: AsyncEngine
+    alone: AsyncEngine
+    """For ``dedicated``: a connection that is detached from its pool would not be closed where it is invalidated."""
 
 
 class Session:

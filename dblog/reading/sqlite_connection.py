@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import aiosqlite
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Generator
 
 __all__ = ["AsyncConnection", "Connection"]
@@ -24,6 +26,11 @@ class Connection(sqlite3.Connection):
         self.regex = False
         """REGEXP is there."""
 
+    def interrupt(self) -> None:
+        """End the statement under way, if there is one."""
+        with suppress(sqlite3.ProgrammingError):  # closed meanwhile
+            super().interrupt()
+
     def read(self, sql: str, parameters: Any) -> tuple[Any, list[Any]]:
         """The description of a statement's columns, and all its rows; its transaction has ended."""
         with self.using:
@@ -33,6 +40,14 @@ class Connection(sqlite3.Connection):
 
 class AsyncConnection(aiosqlite.Connection):
     """Aiosqlite's, with a cursor of our own: theirs goes to the thread and back four times for each statement."""
+
+    stopped: asyncio.Future[Any] | None = None
+    """Where its thread is ending: when it has."""
+
+    def stop(self) -> Any:
+        """See aiosqlite, which does not wait for this where connecting has failed: the loop may be closed by then."""
+        self.stopped = super().stop()
+        return self.stopped
 
     def cursor(self) -> Any:
         """See ``_Cursor``."""

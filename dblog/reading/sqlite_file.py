@@ -9,7 +9,6 @@ import threading
 import time
 import urllib.parse
 import weakref
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -18,6 +17,7 @@ import sqlalchemy as sa
 from dblog import lifecycle
 from dblog.errors import ErrorClass, StoreUnavailable
 from dblog.query.sql import install_functions
+from dblog.reading.ending import finished, see_end
 from dblog.reading.failures import driver_error, failure, missing_file, timed_out, undecodable
 from dblog.reading.sqlite_connection import AsyncConnection, Connection
 from dblog.store.connect import milliseconds
@@ -117,7 +117,9 @@ class SQLiteFile:
     async def scalar(self, connection: Held, sql: str) -> Any:
         """The first value of a statement that is in no transaction."""
         try:
-            return (await connection.exec_driver_sql(sql)).scalar()
+            return (await _finish(_raw(connection), connection.exec_driver_sql(sql), self._timeout)).scalar()
+        except TimeoutError:
+            raise timed_out(self._timeout, "SQLITE_INTERRUPT") from None
         except sa.exc.DBAPIError as error:
             raise failure(driver_error(error) or error, "sqlite", self.place) from None
 
@@ -138,7 +140,13 @@ class SQLiteFile:
         # Not waited for at exit; before aiosqlite 0.22 the connection was the thread.
         thread: Any = getattr(connection, "_thread", connection)
         thread.daemon = True
-        await connection
+        try:
+            await finished(_opened(connection))
+        except BaseException:
+            await see_end(asyncio.ensure_future(connection.close()))
+            if connection.stopped is not None:
+                await see_end(connection.stopped)
+            raise
         return connection
 
     # -- forks ------------------------------------------------------------------------------------------------
@@ -198,10 +206,14 @@ class SQLiteFile:
         return connection
 
 
+async def _opened(connection: AsyncConnection) -> None:
+    await connection
+
+
 def _raw(connection: Held) -> Any:
     """The ``Connection`` in aiosqlite's."""
-    synchronous: Any = connection.sync_connection  # its pool knows the driver no more once it is detached
-    return synchronous.connection.dbapi_connection.driver_connection._conn  # noqa: SLF001 - what can be interrupted from here
+    synchronous: Any = connection.sync_connection
+    return synchronous.connection.driver_connection._conn  # noqa: SLF001 - what can be interrupted from here
 
 
 async def _finish(raw: sqlite3.Connection, work: Coroutine[Any, Any, _T], seconds: float) -> _T:
@@ -214,20 +226,9 @@ async def _finish(raw: sqlite3.Connection, work: Coroutine[Any, Any, _T], second
     try:
         done, _ = await asyncio.wait({task}, timeout=seconds)
     except asyncio.CancelledError:
-        await _end(raw, task)
+        await see_end(task, raw.interrupt, _INTERRUPT)
         raise
     if not done:
-        await _end(raw, task)
+        await see_end(task, raw.interrupt, _INTERRUPT)
         raise TimeoutError
     return task.result()
-
-
-async def _end(raw: sqlite3.Connection, task: asyncio.Task[Any]) -> None:
-    """Interrupt until the statement has ended, however often the awaiting task is cancelled meanwhile."""
-    while not task.done():
-        with suppress(sqlite3.ProgrammingError):  # closed meanwhile
-            raw.interrupt()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait({task}, timeout=_INTERRUPT)
-    if not task.cancelled():
-        task.exception()  # nobody else asks for it
