@@ -73,6 +73,7 @@ class Snapshot(NamedTuple):
         still = {xid for xid in self.running if xid >= border or xid in later.running}
         return Snapshot(end, frozenset(still | {xid for xid in later.running if self.end <= xid < end}))
 
-    def cut(self, end: int) -> Snapshot:
-        """What is over here and has a number less than ``end``."""
-        return Snapshot(min(self.end, end), frozenset(xid for xid in self.running if xid < end))
+    def met(self, other: Snapshot) -> Snapshot:
+        """What is over here and in ``other``."""
+        end = min(self.end, other.end)
+        return Snapshot(end, frozenset(xid for xid in self.running | other.running if xid < end))

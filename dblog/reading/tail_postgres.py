@@ -11,19 +11,19 @@ aborted ones, mostly. So the tail remembers the last place that no crash can tak
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from dblog.errors import ConfigurationError
 from dblog.query.sql import condition
 from dblog.query.tree import All
+from dblog.reading.new_rows import array, new_rows, xid8
 from dblog.reading.rows import bound_time, columns, entries_of
 from dblog.reading.snapshot import Snapshot
 from dblog.reading.tail_source import Found, has_regex
-from dblog.schema import XID8
+from dblog.reading.values import Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from dblog.entry import LogEntry
     from dblog.query.tree import Node
     from dblog.reading.session import Sessions
+    from dblog.reading.snapshot import Difference
+
+    _Conditions: TypeAlias = tuple[sa.ColumnElement[bool], ...]
 
 __all__ = ["PostgresTail"]
 
@@ -74,9 +77,10 @@ class _Durable:
         self._behind_next: set[UUID] = set()
 
     def note(self, place: _Place, look: Any, entries: Iterable[LogEntry]) -> None:
-        """After a poll: it came to ``place``, and before that the server had written and flushed so much of its log."""
+        """After a poll: it came to ``place``, before which the server had written and flushed so much of its log."""
         if look.flushed >= look.written:
-            self.__init__(place)  # type: ignore[misc]  # begins anew
+            self.place, self.yielded = place, set()
+            self._next, self._behind_next = None, set()
             return
         if self._next is not None and look.flushed >= self._next[1]:
             self.place, self.yielded = self._next[0], self._behind_next
@@ -87,6 +91,11 @@ class _Durable:
             self._next = place, look.written
         else:
             self._behind_next |= ids
+
+    def crashed(self, place: _Place) -> None:
+        """Positions in the server's log mean nothing any more, and what is not over at ``place`` is to come."""
+        self.place = self.place._replace(snapshot=self.place.snapshot.met(place.snapshot))
+        self._next, self._behind_next = None, set()
 
 
 class PostgresTail:
@@ -113,9 +122,7 @@ class PostgresTail:
             self._place, self._begun = _parse(place)
         self._durable = _Durable(self._place)
         self._server = ""
-        """When the server was started, as it says."""
-        self._again: frozenset[UUID] = frozenset()
-        """Yielded already, of what is to be read again."""
+        """When the server was started, as it says; "" where it may have crashed since it said so."""
 
     def place(self) -> str:
         """See ``TailSource``."""
@@ -139,114 +146,108 @@ class PostgresTail:
         now = Snapshot.parse(look.snapshot, standby=look.standby)
         if not self._begun:
             self._begun, self._server = look.now, look.started
-            self._move(_Place(now), look, Found())
+            self._place, self._durable = _Place(now), _Durable(_Place(now))
             return Found()
-        notice = self._check(look, now)
-        if now.since(self._place.snapshot).empty:
-            found, place = Found(), _Place(self._place.snapshot.joined(now), self._place.within)
+        place, notice = self._known(look, now)
+        restarted = look.started != self._server
+        if restarted and (entries := await self._given_again(place, limit, lossless=lossless)):
+            found = Found(entries, more=True)
+        elif now.since(place.snapshot).empty:
+            found, place = Found(), place._replace(snapshot=place.snapshot.joined(now))
         elif lossless:
-            found, place = await self._oldest(now, limit)
+            found, place = await self._oldest(place, now, limit)
         else:
-            found, place = await self._newest(now, limit), _Place(self._place.snapshot.joined(now))
+            found, place = await self._newest(place, now, limit)
+        if restarted:
+            self._server = look.started
+            self._durable.crashed(place)
         self._move(place, look, found)
         return found._replace(notice=notice)
 
     def _move(self, place: _Place, look: Any, found: Found) -> None:
         self._place = place
-        if not found.more:
-            self._again = frozenset()
         self._durable.note(place, look, found.entries)
 
-    def _check(self, look: Any, now: Snapshot) -> str | None:
-        """Go back to the durable place after a restart, and to what there is in a database that went back itself."""
-        if look.started != self._server:
-            self._server = look.started
-            self._place, self._again = self._durable.place, frozenset(self._durable.yielded)
-        if look.standby or now.end >= self._place.snapshot.end:
-            return None  # a standby that lags behind catches up
-        self._place = _Place(self._place.snapshot.cut(now.end))
-        self._durable = _Durable(self._place)
-        return _OLDER
+    def _known(self, look: Any, now: Snapshot) -> tuple[_Place, str | None]:
+        """The place, as far as the server has got: what it has not, it will give again after a crash.
+
+        With the sentence to say where that is more than a crash takes back. A standby that lags behind catches up.
+        """
+        snapshot, within = self._place
+        known = snapshot.met(now)
+        if look.standby or known == snapshot:
+            return self._place, None
+        within = within if within is not None and within.xid < now.end else None
+        return _Place(known, within), None if now.end >= self._durable.place.snapshot.end else _OLDER
 
     # -- reading ----------------------------------------------------------------------------------------------
 
-    async def _newest(self, now: Snapshot, limit: int) -> Found:
+    async def _given_again(self, place: _Place, limit: int, *, lossless: bool) -> tuple[LogEntry, ...]:
+        """After a restart: the rows of transactions whose numbers others had, which seemed to be over."""
+        durable = self._durable.place
+        suspects = place.snapshot.since(durable.snapshot)
+        if suspects.empty:
+            return ()
+        unknown = self._logs.c.id != sa.all_(array(self._durable.yielded, sa.Uuid()))
+        statement = self._newest_of(suspects, (unknown, *self._behind(durable)))
+        return entries_of(await self._run(statement if lossless else statement.limit(limit)), "postgresql")
+
+    async def _newest(self, place: _Place, now: Snapshot, limit: int) -> tuple[Found, _Place]:
         """The newest that are new at ``now``."""
-        new = self._new(now, columns(self._logs)).subquery()
-        # No index has this expression. By the index on (timestamp, id) the planner would hope for an early end, and
-        # go through the whole table for a handful of rows.
-        newest = (new.c.timestamp + sa.text("interval '0'")).desc(), new.c.id.desc()
-        rows = await self._run(sa.select(new).order_by(*newest).limit(limit + 1))
-        entries = entries_of(rows, "postgresql")
+        new, conditions = now.since(place.snapshot), self._behind(place)
+        behind = _Place(place.snapshot.joined(now))
+        rows = await self._run(self._newest_of(new, conditions).limit(limit + 1))
         if len(rows) <= limit:
-            return Found(entries)
-        counted = self._new(now, [self._logs.c.xid]).subquery()
+            return Found(entries_of(rows, "postgresql")), behind
+        counted = new_rows(self._logs, new, [self._logs.c.xid], self._conditions(conditions))
         ((matching,),) = await self._run(sa.select(sa.func.count()).select_from(counted))
         # Retention may have deleted some in between.
-        return Found(entries[:limit], max(0, matching - limit))
+        return Found(entries_of(rows[:limit], "postgresql"), max(0, matching - limit)), behind
 
-    async def _oldest(self, now: Snapshot, limit: int) -> tuple[Found, _Place]:
-        """The first that are new at ``now``, in order of their transactions' numbers; and the place behind them.
+    async def _oldest(self, place: _Place, now: Snapshot, limit: int) -> tuple[Found, _Place]:
+        """The first that are new at ``now``, in order of their transactions' numbers.
 
         In this order the index gives any page at the cost of a page, however much is behind it, and the place
         between two transactions is a snapshot again.
         """
-        new = self._new(now, [*columns(self._logs), self._logs.c.xid]).subquery()
+        conditions = self._conditions(self._behind(place))
+        new = new_rows(self._logs, now.since(place.snapshot), [*columns(self._logs), self._logs.c.xid], conditions)
         number = sa.cast(new.c.xid, sa.Text).label("number")
         statement = sa.select(new, number).order_by(new.c.xid, new.c.timestamp, new.c.id)
         rows = await self._run(statement.limit(limit + 1))
-        entries = entries_of(rows[:limit], "postgresql")
-        before = self._place.snapshot
         if len(rows) <= limit:
-            return Found(entries), _Place(before.joined(now))
+            return Found(entries_of(rows, "postgresql")), _Place(place.snapshot.joined(now))
+        entries = entries_of(rows[:limit], "postgresql")
         last, following = int(rows[limit - 1].number), int(rows[limit].number)
-        if last == following:
-            within = _Within(last, entries[-1].timestamp, rows[limit - 1].id)
-            return Found(entries, more=True), _Place(before.joined(now, last), within)
-        return Found(entries, more=True), _Place(before.joined(now, last + 1))
+        if last != following:
+            return Found(entries, more=True), _Place(place.snapshot.joined(now, last + 1))
+        within = _Within(last, *Cursor.of(entries[-1]))
+        return Found(entries, more=True), _Place(place.snapshot.joined(now, last), within)
 
     async def _run(self, statement: sa.Select[Any]) -> list[sa.Row[Any]]:
         return await self._sessions.run(statement, regex=self._regex)
 
-    def _new(self, now: Snapshot, columns: list[sa.ColumnElement[Any]]) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-        """The rows of the transactions that are over at ``now`` and were not at the place."""
-        singles, low, high, running = now.since(self._place.snapshot)
-        xid = self._logs.c.xid
-        rest = self._rest()
-        # Rows restored from a dump can have any number: those to come are kept out by `high`, others by their age.
-        ranged = sa.select(*columns).where(xid >= _xid(low), xid < _xid(high), *rest)
-        if running:
-            ranged = ranged.where(xid != sa.all_(_array(map(str, running), XID8())))
-        if not singles:
-            return ranged
-        # Not with OR: each half can give its rows in order by the index.
-        single = sa.select(*columns).where(xid == sa.any_(_array(map(str, singles), XID8())), *rest)
-        return sa.union_all(single, ranged)
+    def _newest_of(self, transactions: Difference, conditions: _Conditions) -> sa.Select[Any]:
+        new = new_rows(self._logs, transactions, columns(self._logs), self._conditions(conditions))
+        # No index has this expression. With the one on (timestamp, id) the planner would hope for an early end, and
+        # read the whole table backwards for a handful of rows.
+        return sa.select(new).order_by((new.c.timestamp + sa.text("interval '0'")).desc(), new.c.id.desc())
 
-    def _rest(self) -> list[sa.ColumnElement[bool]]:
-        """What a row has to be besides new."""
+    def _conditions(self, others: _Conditions) -> _Conditions:
+        """What a row has to be besides new: of the query, and not so old that it was restored from a dump."""
+        recent = self._logs.c.ingested_at >= bound_time(self._begun - _DAY, "postgresql")
+        return (recent, *others) if self._condition is None else (recent, self._condition, *others)
+
+    def _behind(self, place: _Place) -> _Conditions:
+        """What the transaction that has been read in part still has."""
+        if (within := place.within) is None:
+            return ()
         logs = self._logs.c
-        conditions = [logs.ingested_at >= _time(self._begun - _DAY)]
-        if self._condition is not None:
-            conditions.append(self._condition)
-        if self._again:
-            conditions.append(logs.id != sa.all_(_array(map(str, self._again), sa.Uuid())))
-        if (within := self._place.within) is not None:
-            reached = sa.tuple_(sa.literal(_time(within.timestamp)), sa.literal(within.id, sa.Uuid()))
-            conditions.append((logs.xid != _xid(within.xid)) | (sa.tuple_(logs.timestamp, logs.id) > reached))
-        return conditions
-
-
-def _xid(number: int) -> sa.ColumnElement[Any]:
-    return sa.cast(sa.literal(str(number), sa.Text), XID8)
-
-
-def _array(texts: Iterable[str], type_: sa.types.TypeEngine[Any]) -> sa.ColumnElement[Any]:
-    return sa.cast(sa.literal(list(texts), ARRAY(sa.Text)), ARRAY(type_))
-
-
-def _time(micros: int) -> Any:
-    return bound_time(micros, "postgresql")
+        reached = sa.tuple_(
+            sa.literal(bound_time(within.timestamp, "postgresql"), logs.timestamp.type),
+            sa.literal(within.id, sa.Uuid()),
+        )
+        return ((logs.xid != xid8(within.xid)) | (sa.tuple_(logs.timestamp, logs.id) > reached),)
 
 
 def _parse(text: str) -> tuple[_Place, int]:
@@ -255,7 +256,7 @@ def _parse(text: str) -> tuple[_Place, int]:
         raise ConfigurationError(
             "the token names no place in a PostgreSQL database: give one that a batch of a tail has named"
         )
-    end, running, begun, xid, timestamp, id_ = match.groups()
-    xids = frozenset(int(end) - int(offset) for offset in running.split("-")[1:])
+    end, offsets, begun, xid, timestamp, id_ = match.groups()
+    running = frozenset(int(end) - int(offset) for offset in offsets.split("-")[1:])
     within = None if xid is None else _Within(int(xid), int(timestamp), UUID(id_))
-    return _Place(Snapshot(int(end), xids), within), int(begun)
+    return _Place(Snapshot(int(end), running), within), int(begun)

@@ -160,7 +160,7 @@ class SQLiteTail:
         """The matching rows from behind ``last`` to ``top``."""
         seq = self._logs.c.ingest_seq
         # By no index but the table's own order: any other is as long as the table.
-        statement = sa.select(*wanted).select_from(self._logs).where(seq > last, seq <= top)
+        statement: sa.Select[Any] = sa.select(*wanted).select_from(self._logs).where(seq > last, seq <= top)
         statement = statement.with_hint(self._logs, "NOT INDEXED", "sqlite")
         return statement if self._condition is None else statement.where(self._condition)
 

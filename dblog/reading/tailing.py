@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dblog.reading.session import Sessions
     from dblog.reading.tail_source import Found, TailSource
 
-__all__ = ["Tailer", "tail"]
+__all__ = ["Tailer", "paced", "tail"]
 
 _TOKEN: Final = re.compile(r"(postgresql|sqlite)([0-9]{1,3})\.([^.]+)\.(\d{1,19}-[0-9a-f]{32})?")
 _VERSION: Final = "1"
@@ -60,10 +60,11 @@ def tail(
     """
     if not 0 < poll_interval < float("inf"):
         raise ConfigurationError(f"poll_interval={poll_interval!r}: give a positive number of seconds")
-    return _paced(Tailer(sessions, tree, after=after, limit=limit, lossless=lossless), poll_interval)
+    return paced(Tailer(sessions, tree, after=after, limit=limit, lossless=lossless), poll_interval)
 
 
-async def _paced(tailer: Tailer, interval: float) -> AsyncIterator[TailBatch]:
+async def paced(tailer: Tailer, interval: float) -> AsyncIterator[TailBatch]:
+    """The batches of a tail, polled at a steady pace; it gives back what it holds when it is closed."""
     clock = asyncio.get_running_loop().time
     try:
         yield await tailer.begin()
