@@ -22,7 +22,7 @@ from dblog.query.tree import Field, Kind, Wild
 from dblog.query.values import MOST_INT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 START: Final = int(dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC).timestamp()) * 1_000_000
 """Timestamps of entries are from here on, within a second."""
@@ -34,8 +34,8 @@ LETTERS: Final = "aAbkKsSiIßẞẗİıΣσςſ\u212aéÉ\u0301ŉǅ%_\\*?'\"\n 0
 WORDS: Final = (
     "", "a", "A", "ab", "aB", "AB", "ABC", "ss", "SS", "ß", "aß", "Straße", "STRASSE", "İ", "i̇", "I", "ı", "Σ", "ς",
     "σας", "ſ", "\u212a", "k", "é", "e\u0301", "É", "ŉ", "%", "_", "a%b", "a_b", "\\", "\\%", "a\\", "'", '"', "a\nb",
-    "\n", "\t", "*", "?", "true", "True", "TRUE", "false", "null", "None", "日本", "😀", "\uffff", "\ue000", "a b", " a",
-    "timeout after 30 s", "Timeout", "\u2400", "\ufffd", "\x7f", "\x85", "\u2028",
+    "\n", "\t", "*", "?", "true", "True", "TRUE", "false", "null", "None", "日本", "😀", "\uffff", "\ue000", "a b",
+    " a", "timeout after 30 s", "Timeout", "\u2400", "\ufffd", "\x7f", "\x85", "\u2028",
 )  # fmt: skip
 NUMERALS: Final = (
     "0", "1", "-1", "00", "007", "-0", "+1", "1.50", "1.5", "-1.5", "1.", ".5", "1e3", "1E3", "0x1", " 1", "1 ", "1\n",
@@ -99,26 +99,38 @@ def _sometimes(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | values
 
 
+_TEXTS: Final = texts()
+_LEVEL: Final = st.sampled_from(LEVELS)
+# Most columns of text are alike to a query: few are drawn, the rest stay absent.
+_OPTIONAL: Final = st.dictionaries(
+    st.sampled_from(["template", "module", "exc_type", "exc_text", "async_task", "service", *ID_FIELDS]),
+    _TEXTS,
+    max_size=4,
+)
+_NUMBERS_OF_ENTRIES: Final = st.fixed_dictionaries(
+    {
+        "timestamp": st.integers(START, START + 9) | st.integers(START, START + 999_999),
+        "lineno": _sometimes(st.sampled_from([0, 1, 30, 500, 2**31 - 1])),
+        "pid": _sometimes(st.sampled_from([1, 2**31 - 1])),
+        "seq": _sometimes(st.sampled_from([1, 2, 2**53 + 1, 2**63 - 1])),
+        "ingested_at": st.integers(START, START + 9),
+    }
+)
+_LOGGER: Final = st.sampled_from(["app", "app.db", "App", ""])
+_METADATA: Final = _sometimes(extras().map(_metadata))
+
+
 @st.composite
 def entries(draw: st.DrawFn) -> LogEntry:
     """An entry as the writer stores it; without ``id`` and what else a database or a writer adds."""
-    level, severity = draw(st.sampled_from(LEVELS))
-    # Most columns of text are alike to a query: few are drawn, the rest stay absent.
-    optional = ["template", "module", "exc_type", "exc_text", "async_task", "service", *ID_FIELDS]
-    chosen = draw(st.lists(st.sampled_from(optional), max_size=4, unique=True))
-    further: dict[str, Any] = {name: draw(texts()) for name in chosen}
+    level, severity = draw(_LEVEL)
+    further: dict[str, Any] = {**draw(_NUMBERS_OF_ENTRIES), **draw(_OPTIONAL)}
     return LogEntry(
-        timestamp=START + draw(st.integers(0, 9) | st.integers(0, 999_999)),
         level=level,
         severity=severity,
-        logger=draw(st.sampled_from(["app", "app.db", "App", ""])),
-        message=draw(texts()),
-        metadata=draw(_sometimes(extras().map(_metadata))),
-        lineno=draw(_sometimes(st.sampled_from([0, 1, 30, 500, 2**31 - 1]))),
-        pid=draw(_sometimes(st.sampled_from([1, 2**31 - 1]))),
-        seq=draw(_sometimes(st.sampled_from([1, 2, 2**53 + 1, 2**63 - 1]))),
-        instance_id=draw(_sometimes(st.sampled_from(UUIDS))),
-        ingested_at=START + draw(st.integers(0, 9)),
+        logger=draw(_LOGGER),
+        message=draw(_TEXTS),
+        metadata=draw(_METADATA),
         **further,
     )
 
@@ -133,12 +145,13 @@ def columns(*kinds: Kind) -> st.SearchStrategy[Field]:
 
 def paths() -> st.SearchStrategy[Field]:
     """A path into metadata, as backquotes and brackets can write it."""
-    keys = st.sampled_from([*KEYS, *filter(_nameable, ODD_KEYS)])
+    keys = st.sampled_from([*KEYS, *filter(nameable, ODD_KEYS)])
     steps = st.lists(keys | st.sampled_from(KEYS[:5]) | st.integers(0, 2) | st.just(2**31 - 1), max_size=3)
     return st.builds(lambda first, rest: path(first, *rest), keys, steps)
 
 
-def _nameable(key: str) -> bool:
+def nameable(key: str) -> bool:
+    """Whether a query can name the key."""
     return not any(char in '`"\\' or unicodedata.category(char) == "Cc" for char in key)
 
 
@@ -147,18 +160,18 @@ def patterns() -> st.SearchStrategy[t.Pattern]:
     piece = (st.sampled_from(WORDS) | st.sampled_from(NUMERALS) | st.text(LETTERS, max_size=4)).filter(bool)
     wild = st.sampled_from(list(Wild))
     contained = st.builds(lambda text: (Wild.ANY, text, Wild.ANY), piece)
-    return contained | st.lists(piece | wild | wild, max_size=5).map(_pattern)
+    return contained | st.lists(piece | wild | wild, max_size=5).map(joined)
 
 
-def _pattern(parts: Iterable[str | Wild]) -> t.Pattern:
+def joined(parts: Iterable[str | Wild]) -> t.Pattern:
     """Without two literal pieces or two stars in a row."""
-    joined: list[str | Wild] = []
+    result: list[str | Wild] = []
     for part in parts:
-        if joined and isinstance(part, str) and isinstance(joined[-1], str):
-            joined[-1] += part
-        elif not (part is Wild.ANY and joined[-1:] == [Wild.ANY]):
-            joined.append(part)
-    return tuple(joined)
+        if result and isinstance(part, str) and isinstance(result[-1], str):
+            result[-1] += part
+        elif not (part is Wild.ANY and result[-1:] == [Wild.ANY]):
+            result.append(part)
+    return tuple(result)
 
 
 _ATOMS: Final = (
@@ -205,7 +218,6 @@ def regexes() -> st.SearchStrategy[regex.Regex]:
 # -- trees -----------------------------------------------------------------------------------------------------
 
 _NUMBERS: Final = st.sampled_from(INTEGERS) | st.sampled_from(FLOATS)
-_TEXTS: Final = texts()
 _MOMENTS: Final = st.integers(START - 2, START + 11)
 _INTS: Final = st.one_of(
     st.sampled_from([0, 1, 2, 13, 17, 30, 500, 2**31 - 1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, -(10**20)]),
@@ -269,100 +281,33 @@ def leaves() -> st.SearchStrategy[t.Node]:
     )
 
 
-def trees(leaf: st.SearchStrategy[t.Node] | None = None) -> st.SearchStrategy[t.Node]:
+_LEAVES: Final = leaves()
+_SHAPES: Final = st.sampled_from(["leaf"] * 5 + ["not", "and", "or"])
+_WIDTHS: Final = st.integers(2, 3)
+_EMPTY: Final = st.integers(1, 30).map((30).__eq__)
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> t.Node:
     """Trees within the parser's bounds: no And within an And, no Or within an Or, no Not of a Not."""
-    grown = st.recursive(
-        leaves() if leaf is None else leaf,
-        lambda inner: st.one_of(
-            st.lists(inner, min_size=2, max_size=3).map(partial(_joined, t.And)),
-            st.lists(inner, min_size=2, max_size=3).map(partial(_joined, t.Or)),
-            inner.map(lambda part: part.part if isinstance(part, t.Not) else t.Not(part)),
-        ),
-        max_leaves=5,
-    )
-    # One in thirty is empty; `|` would make it one in two.
-    return st.integers(1, 30).flatmap(lambda number: st.just(t.All()) if number == 30 else grown)
+    return grown(draw, partial(draw, _LEAVES))
 
 
-def _joined(kind: type[t.And | t.Or], parts: list[t.Node]) -> t.Node:
+def grown(draw: st.DrawFn, leaf: Callable[[], t.Node]) -> t.Node:
+    """A tree of these leaves; one in thirty is empty."""
+    return t.All() if draw(_EMPTY) else _node(draw, leaf, 3)
+
+
+def _node(draw: st.DrawFn, leaf: Callable[[], t.Node], depth: int) -> t.Node:
+    shape = draw(_SHAPES) if depth else "leaf"
+    if shape == "leaf":
+        return leaf()
+    if shape == "not":
+        part = _node(draw, leaf, depth - 1)
+        return part.part if isinstance(part, t.Not) else t.Not(part)
+    kind = t.And if shape == "and" else t.Or
     flat: list[t.Node] = []
-    for part in parts:
+    for _ in range(draw(_WIDTHS)):
+        part = _node(draw, leaf, depth - 1)
         flat += part.parts if isinstance(part, kind) else [part]
     return kind(tuple(flat))
-
-
-# -- trees that are about an entry -----------------------------------------------------------------------------
-
-
-def trees_about(entry: LogEntry) -> st.SearchStrategy[t.Node]:
-    """Trees whose leaves nearly all name a field that the entry has, and a value near the one it has there."""
-    near = st.sampled_from(_facts(entry)).flatmap(lambda fact: _near(*fact))
-    return trees(near | near | near | leaves())
-
-
-def _facts(entry: LogEntry) -> list[tuple[Field, Any]]:
-    """Every field of the entry that is there, with its value."""
-    found = [(field, getattr(entry, name)) for name, field in COLUMNS.items() if name != "metadata"]
-    pending: list[tuple[tuple[str | int, ...], Any]] = [((key,), value) for key, value in entry.attributes.items()]
-    while pending:
-        steps, value = pending.pop()
-        if not all(isinstance(step, int) or _nameable(step) for step in steps):
-            continue
-        found.append((path(*steps), value))
-        if isinstance(value, dict):
-            pending += [((*steps, key), inner) for key, inner in value.items()]
-        elif isinstance(value, list):
-            pending += [((*steps, index), inner) for index, inner in enumerate(value)]
-            found += [(path(*steps), inner) for inner in value]
-    return [(field, value) for field, value in found if value is not None]
-
-
-def _near(field: Field, value: Any) -> st.SearchStrategy[t.Node]:
-    found: list[st.SearchStrategy[t.Node]] = [st.just(t.Has(field))]
-    if field.kind is Kind.LEVEL:
-        value_or_rank: Any = dict(LEVELS)[value]
-    elif isinstance(value, float) and (abs(value) > MOST_INT or f"{value:.15g}" != f"{value:.17g}"):
-        value_or_rank = round(value, 1) if abs(value) <= MOST_INT else 1
-    else:
-        value_or_rank = value
-    if isinstance(value_or_rank, (str, int, float, UUID)):
-        found.append(st.builds(partial(t.Equal, field, value_or_rank), st.booleans()))
-    if isinstance(value_or_rank, (str, int, float)) and not isinstance(value_or_rank, bool):
-        opened = st.booleans()
-        found.append(st.builds(lambda low_open: t.Range(field, value_or_rank, None, low_open), opened))
-        found.append(st.builds(lambda high_open: t.Range(field, None, value_or_rank, high_open=high_open), opened))
-    if isinstance(value, (str, int)) and not isinstance(value, bool) and field.kind is not Kind.TIME:
-        found += [st.builds(partial(t.Like, field), _near_pattern(str(value))),
-                  st.builds(partial(t.Search, field), _near_regex(str(value)))]  # fmt: skip
-    return st.one_of(found)
-
-
-@st.composite
-def _part(draw: st.DrawFn, text: str) -> tuple[str, bool, bool]:
-    """A slice of the text, and whether it begins and ends where the text does."""
-    start, end = sorted((draw(st.integers(0, len(text))), draw(st.integers(0, len(text)))))
-    return text[start:end], start == 0, end == len(text)
-
-
-@st.composite
-def _near_pattern(draw: st.DrawFn, text: str) -> t.Pattern:
-    part, first, last = draw(_part(text) | st.just((text, True, True)))
-    cases = (part, part.upper(), part.lower(), part.swapcase(), part.capitalize())
-    cased = draw(st.sampled_from(cases))
-    hidden = draw(st.sets(st.integers(0, 5), max_size=2))
-    inner = [Wild.ONE if index in hidden else char for index, char in enumerate(cased)]
-    return _pattern([*([] if first else [Wild.ANY]), *inner, *([] if last else [Wild.ANY])])
-
-
-@st.composite
-def _near_regex(draw: st.DrawFn, text: str) -> regex.Regex:
-    part, first, last = draw(_part(text))
-    hidden = draw(st.sets(st.integers(0, 5), max_size=2))
-    chars = ["." if index in hidden else _ours(char) for index, char in enumerate(part)]
-    times = draw(st.sampled_from(["", "*", "+", "?"])) if chars else ""
-    anchors = "^" if first and draw(st.booleans()) else "", "$" if last and draw(st.booleans()) else ""
-    return regex.parse(f"{anchors[0]}{''.join(chars)}{times}{anchors[1]}", ignore_case=draw(st.booleans()))
-
-
-def _ours(char: str) -> str:
-    return char if char.isalnum() else f"\\{char}"

@@ -45,8 +45,8 @@ def install(connection: Any, *, regex: bool) -> None:
     """
     if regex:
         searcher("")
-    # Where it is not wanted it is taken away: SQLAlchemy puts Python's re there, which one pattern can stall.
-    connection.create_function("regexp", 2, _regexp if regex else None, deterministic=True)
+    # Where it is not wanted it is replaced as well: SQLAlchemy puts Python's re there, which one pattern can stall.
+    connection.create_function("regexp", 2, _regexp if regex else _refuse, deterministic=True)
     connection.create_function(NUMBER, 1, number_of, deterministic=True)
 
 
@@ -55,3 +55,7 @@ def _regexp(pattern: str, data: bytes | str | None) -> bool | None:
     if data is None:
         return None
     return searcher(pattern)(data if isinstance(data, bytes) else str(data).encode())
+
+
+def _refuse(*_: object) -> None:
+    raise MissingExtraError("google-re2", "regex")
