@@ -9,6 +9,7 @@ import typer
 
 from dblog.cli.profiles import Database, Profiles, config_path, resolve
 from dblog.errors import ConfigurationError, DblogError, QuerySyntaxError, QueryTimeout, StoreError
+from dblog.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -159,8 +160,8 @@ def exit_code(error: DblogError) -> int:
 
 
 def warn(sentence: str) -> None:
-    """One line of talk on stderr, which holds no data."""
-    typer.echo(f"dblog: {sentence}", err=True)
+    """A sentence on stderr; what it quotes cannot act on the terminal."""
+    typer.echo(f"dblog: {visible(sentence, lines=True)}", err=True)
 
 
 def fail(sentence: str, code: int = EXIT_NOTHING) -> NoReturn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -77,6 +77,10 @@ class Lines:
             self._service = max(self._service, min(cells(visible(entry.service or "")), self._most[0]))
             self._logger = max(self._logger, min(cells(visible(entry.logger)), self._most[1]))
             self._level = max(self._level, min(cells(level_of(entry)), 8), 5)
+
+    def resize(self, width: int | None) -> None:
+        """Go on with lines of another width, as the terminal's now is."""
+        self._look = replace(self._look, width=width)
 
     def of(self, entry: LogEntry, *, late: bool = False) -> Iterator[str]:
         """The entry's line; before it the day where it changes, below it the rest where all is wanted."""

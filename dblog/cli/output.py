@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from dblog.entry import LogEntry
 
-__all__ = ["Colour", "Output", "output_for"]
+__all__ = ["Colour", "Output", "output_for", "terminal_width"]
 
 _ESCAPED: Final = (
     *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF,
@@ -119,9 +119,15 @@ def output_for(*, json: bool, text: bool, colour: Colour, utc: bool) -> Output:
     _prepare(out, as_json=as_json)
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     coloured = colour is Colour.ALWAYS or (colour is Colour.AUTO and terminal and not plain)
-    width = max(20, shutil.get_terminal_size((80, 24)).columns) if terminal else None
-    look = Look(width=width, colour=coloured and not as_json, zone=dt.UTC if utc else None)
+    look = Look(
+        width=terminal_width() if terminal else None, colour=coloured and not as_json, zone=dt.UTC if utc else None
+    )
     return Output(json=as_json, look=look, terminal=terminal)
+
+
+def terminal_width() -> int:
+    """The cells of a line, now; somebody may make the window wider or narrower at any time."""
+    return max(20, shutil.get_terminal_size((80, 24)).columns)
 
 
 def _prepare(out: TextIO | None, *, as_json: bool) -> None:

@@ -14,7 +14,7 @@ import typer
 from dblog.cli.common import reading
 from dblog.cli.lines import Lines
 from dblog.cli.options import QueryArgument, examples, query_of, reads
-from dblog.cli.output import Output
+from dblog.cli.output import Output, terminal_width
 from dblog.cli.profiles import Database
 from dblog.cli.search import DatesOption, FullOption, IdsOption, WrapOption
 
@@ -129,6 +129,8 @@ class _Printer:
         if self._output.json:
             self._output.entries(batch)
         else:
+            if self._output.terminal:
+                self._lines.resize(terminal_width())
             self._lines.fit(batch)
             self._output.write(self._text(batch))
         self.token = batch.token

@@ -24,13 +24,11 @@ def ten(database_url: str, reading_url: str, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.usefixtures("ten")
 def test_every_reading_command(dblog: Callable[..., Any]) -> None:
-    """Each answers for what was logged, as JSON and as text, with exit code 0 and without a word on stderr."""
+    """Each answers for what was logged, with exit code 0 and without a word on stderr."""
 
     def rows(*arguments: str) -> list[Any]:
         done = dblog(*arguments)
         assert (done.code, done.err) == (0, "")
-        text = dblog(*arguments, "--text")
-        assert (text.code, bool(text.out)) == (0, True)
         return [json.loads(each) for each in done.lines]
 
     entries = rows("search", "trace:00000001*")

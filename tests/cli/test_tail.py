@@ -90,7 +90,10 @@ def test_going_on_where_another_has_ended(dblog: Callable[..., Any], fake: FakeR
 def test_on_a_terminal(
     dblog: Callable[..., Any], fake: FakeReader, terminal: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Late entries are marked; what was skipped and what happened to the database are said on stderr."""
+    """Late entries are marked; what was skipped and what happened to the database are said on stderr.
+
+    Lines fit the terminal as it then is.
+    """
     late = entry(5, "late one")
 
     async def tail(*_: Any, **options: Any) -> AsyncGenerator[TailBatch]:
@@ -98,6 +101,8 @@ def test_on_a_terminal(
         yield TailBatch((), frozenset(), 0, "t0")
         yield TailBatch((entry(9, "x"),), frozenset(), 4812, "t1", notice="the database was away for 5 s")
         yield TailBatch((late,), frozenset({late.id or UUID(int=0)}), 0, "t2")
+        monkeypatch.setenv("COLUMNS", "40")
+        yield TailBatch((entry(9, "y" * 80),), frozenset(), 0, "t3")
 
     monkeypatch.setattr(fake, "tail", tail)
     done = dblog("tail", "--color", "never", "--utc")
@@ -105,6 +110,7 @@ def test_on_a_terminal(
         "── Thu 2025-11-20 UTC ──",
         "10:02:04.786 INFO  shop.cart x",
         "10:02:04.782 INFO  shop.cart late late one",
+        f"10:02:04.786 INFO  shop.cart {'y' * 10}…",
     ]
     assert done.err.splitlines() == ["── the database was away for 5 s ──", "… 4,812 skipped"]
     assert dict(fake.asked)["tail"]["lossless"] is False
