@@ -135,7 +135,8 @@ def asyncpg_error(error: BaseException) -> StoreError:
         return StoreError(*_with_code(_SETTINGS, code))
     if isinstance(error, _VALUE_ERRORS):
         return StoreError(*_with_code((_P, "a value cannot be sent"), code))
-    lost = isinstance(error, asyncpg.InterfaceError | OSError | TimeoutError)
+    # asyncpg calls it an internal error to use a connection on which a dying server has just said farewell.
+    lost = isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError | OSError | TimeoutError)
     return StoreError(*_with_code(_LOST if lost else _UNEXPECTED, code))
 
 
