@@ -53,7 +53,7 @@ def demo(
         raise typer.Exit(130) from None
     screen.summary(summary)
     screen.trace(summary)
-    screen.next(target)
+    screen.next(target, summary.trace_id)
 
 
 def _sqlite_file(directory: Path | None) -> str:
@@ -133,13 +133,16 @@ class _Screen:
             level = typer.style(level, fg=_COLOURS.get(step.level))
         typer.echo(f"{head}{level} {text}")
 
-    def next(self, target: str) -> None:
+    def next(self, target: str, trace_id: str) -> None:
         """Commands to look at the database with; as this one was called, for `dblog` may not be on the path."""
         shown = safe_url(target)
         command = sys.argv[0] if Path(sys.argv[0]).name == "dblog" and shutil.which("dblog") is None else "dblog"
         self._say()
         self.title("Look at it:")
-        self.line(f"{command} check --url '{shown}'" if "***" in shown else f"{command} check --url {shown}")
+        self.line(f"export DBLOG_URL='{shown}'")
+        self.line(f"{command} search 'level>=error service:payments' --limit 5")
+        self.line(f"{command} trace {trace_id[:8]}")
+        self.line(f"{command} facets service")
         sql = "SELECT message FROM logs LIMIT 5"
         if target.startswith("sqlite"):
             self.line(f"sqlite3 {target.partition('///')[2]} '{sql}'")

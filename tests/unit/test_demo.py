@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -72,9 +73,12 @@ def test_plain_lines_without_a_terminal_and_commands_that_run(tmp_path: Path) ->
         assert re.search(rf"^  {name} +0$", printed, re.MULTILINE)
     assert max(len(line) for line in printed.splitlines() if str(tmp_path) not in line) <= 80
 
-    (arguments,) = re.findall(r"^  dblog (check .*)$", printed, re.MULTILINE)
-    check = subprocess.run([*COMMAND[:-1], *arguments.split()], capture_output=True, text=True, check=True)
-    assert "at head" in check.stdout
+    (url,) = re.findall(r"^  export DBLOG_URL='(.*)'$", printed, re.MULTILINE)
+    arguments = re.findall(r"^  dblog (.*)$", printed, re.MULTILINE)
+    assert [each.split()[0] for each in arguments] == ["search", "trace", "facets"]
+    looked = [*COMMAND[:-1], *shlex.split(arguments[1])]
+    found = subprocess.run(looked, capture_output=True, text=True, check=True, env=os.environ | {"DBLOG_URL": url})
+    assert len(found.stdout.splitlines()) == PER_REQUEST
     ((path, sql),) = re.findall(r"^  sqlite3 (\S+) '(.*)'$", printed, re.MULTILINE)
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert len(connection.execute(sql).fetchall()) == 5
@@ -90,10 +94,10 @@ def test_a_password_is_not_shown(postgres_url: str) -> None:
 
 
 def test_a_database_that_is_not_there_is_one_line() -> None:
-    """Exit code 2, and what is wrong on stderr without a traceback."""
+    """Exit code 3, and what is wrong on stderr without a traceback."""
     command = [*COMMAND, "--url", "postgresql://nobody@127.0.0.1:1/none"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 2
+    assert result.returncode == 3
     assert result.stderr.startswith("dblog: ")
     assert "Traceback" not in result.stderr
 
