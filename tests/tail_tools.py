@@ -132,8 +132,8 @@ async def drained(tailer: Tailer, followed: Followed | None = None) -> Followed:
 async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
     """Ask again and again until the answer is true; it."""
     async with asyncio.timeout(seconds):
-        while not (answer := await condition()):
-            await asyncio.sleep(0)  # the event loop's turn, not a wait
+        while not (answer := await condition()):  # noqa: ASYNC110 - what is waited for is in a database
+            await asyncio.sleep(0)
         return answer
 
 

@@ -129,7 +129,7 @@ class SQLiteTail:
     async def _top(self, session: Session) -> int:
         """The highest number given so far; unlike the table's highest it never falls when rows are deleted."""
         name = sa.literal(self._logs.name)
-        statement = (
+        statement: sa.Select[Any] = (
             sa.select(sa.column("seq")).select_from(sa.table("sqlite_sequence")).where(sa.column("name") == name)
         )
         rows = await session.run(statement)

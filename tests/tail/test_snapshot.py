@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -42,7 +43,7 @@ def over(snapshot: Snapshot) -> set[int]:
 @given(histories())
 def test_a_difference_is_what_is_over_now_and_was_not(history: list[Snapshot]) -> None:
     """``since`` is the set difference; it is empty exactly where nothing ended."""
-    for earlier, later in zip(history, history[1:], strict=False):
+    for earlier, later in itertools.pairwise(history):
         difference = later.since(earlier)
         assert members(difference) == over(later) - over(earlier)
         assert difference.empty == (over(later) == over(earlier))
@@ -69,7 +70,7 @@ def test_reading_may_stop_between_any_two_transactions(history: list[Snapshot], 
 @given(histories())
 def test_a_standby_that_lags_takes_nothing_back(history: list[Snapshot]) -> None:
     """Joining an older snapshot, as a standby's is, changes nothing that was over, and gives nothing twice."""
-    for earlier, later in zip(history, history[1:], strict=False):
+    for earlier, later in itertools.pairwise(history):
         assert over(later.joined(earlier)) == over(later)
         assert not members(earlier.since(later)) & over(later)
 
