@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dblog.entry import LogEntry
+from dblog.query import regex
+from dblog.query import tree as t
+from dblog.query.fields import ANYWHERE, path
 from dblog.query.predicate import predicate
+from dblog.query.values import MOST_INT
 from tests import querytrees
 from tests.oracle import examples
 from tests.queryhits import trees_about
@@ -22,7 +27,7 @@ ROWS = st.lists(querytrees.entries(), min_size=3, max_size=8)
 
 
 @pytest.mark.timeout(1800)  # the long profile
-@examples(150)
+@examples(200)
 @given(data=st.data())
 def test_both_databases_and_the_predicate_find_the_same_rows(stores: Stores, data: st.DataObject) -> None:
     """For any rows the writer stores and any tree the parser builds, the ids are the same three times."""
@@ -34,3 +39,35 @@ def test_both_databases_and_the_predicate_find_the_same_rows(stores: Stores, dat
             wanted = {entry.id.int for entry in entries if entry.id is not None and matches(entry)}
             assert stores.ids("sqlite", tree) == wanted, (tree, entries)
             assert stores.ids("postgresql", tree) == wanted, (tree, entries)
+
+
+_TRAPS = (
+    '{"a":"x"}', '{"a":["x"]}', '{"a":[["x"]]}', '{"a":{"0":"x"}}', '{"a":[{"b":"x"}]}', '{"a":{"b":["x"]}}',
+    '{"a.b":"x"}', '{"a":5}', '{"a":"5"}', '{"a":5.0}', '{"a":[5,"x"]}', '{"a":0.30000000000000004}', '{"a":0.3}',
+    '{"a":1e16}', '{"a":9007199254740991}', '{"a":"9007199254740993"}', '{"a":"1e400"}', '{"a":true}', '{"a":"TRUE"}',
+    '{"a":1}', '{"a":null}', '{"a":[null]}', '{"a":[]}', '{"a":{}}', '{"a":""}', '{"a":"\\u212a"}', '{"a":"\\u017f"}',
+    '{"a":"\\uffff"}', '{"a":"\\ud83d\\ude00"}', '{"a":"%"}', '{"a":"a\\\\b"}', '{"a":"x\\ny"}',
+)  # fmt: skip
+_A, _B = path("a"), path("a", "b")
+_ASKED: tuple[t.Node, ...] = (
+    *map(t.Has, (_A, path("a", 0), path("a", 0, 0), path("a", "0"), _B)),
+    *(t.Equal(_A, value) for value in ("x", "5", "", 5, 0.3, 1, MOST_INT, True)),
+    *(t.Equal(_A, value, negated=True) for value in ("x", 5, True)),
+    *(t.Equal(path("a", 0), value) for value in ("x", 5)),
+    *(t.Range(_A, low) for low in (0, 0.3, "5", "\ue000")),
+    *(t.Like(field, (t.Wild.ONE,)) for field in (_A, path("a", 0), _B, ANYWHERE)),
+    *(t.Like(_A, (text,)) for text in ("k", "s", "%", "true", "a\\B", "9007199254740991")),
+    *(t.Search(_A, regex.parse(source)) for source in ("(?i)^k$", "(?i)s", "x.y", "^5$", "")),
+)
+
+
+def test_what_the_databases_have_a_mind_of_their_own_about(stores: Stores) -> None:
+    """Scalars, arrays and objects in each other's place, numbers of every spelling, letters with odd cases."""
+    rows = [LogEntry(querytrees.START, "INFO", 9, "", "", metadata=metadata) for metadata in _TRAPS]
+    with stores.holding(rows) as entries:
+        for tree in _ASKED:
+            for asked in (tree, t.Not(tree)):
+                matches = predicate(asked)
+                wanted = {entry.id.int for entry in entries if entry.id is not None and matches(entry)}
+                assert stores.ids("sqlite", asked) == wanted, asked
+                assert stores.ids("postgresql", asked) == wanted, asked
