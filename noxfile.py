@@ -6,8 +6,8 @@
 
 """Sessions: what a change has to pass.
 
-``nox`` runs the default ones; ``coverage``, ``long`` and ``benchmarks`` are asked for
-by name. Everything comes from PyPI by pip; the PostgreSQL server is a wheel too.
+``nox`` runs the default ones; ``coverage``, ``long``, ``pooler`` and ``benchmarks`` are asked for
+by name. Everything comes from PyPI by pip, the PostgreSQL server too; ``pooler`` needs Debian's pgbouncer.
 """
 
 from __future__ import annotations
@@ -157,6 +157,15 @@ def long(session: nox.Session) -> None:
     session.install("-e", ".[all,test]")
     env = {"HYPOTHESIS_PROFILE": "long"}
     session.run("pytest", "-m", "long or hypothesis", "--timeout=1800", *session.posargs, env=env)
+
+
+@nox.session
+def pooler(session: nox.Session) -> None:
+    """Readers and a writer through PgBouncer in transaction mode, which has to be installed."""
+    if shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
+        session.error("pgbouncer is not installed: apt-get install pgbouncer")
+    session.install("-e", ".[all,test]")
+    session.run("pytest", "-n", "0", "-m", "pooler", *session.posargs)
 
 
 @nox.session
