@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from dblog.query.mistakes import BadValue
-from dblog.query.tree import Field, Kind
+from dblog.query.tree import MOST_STEPS, Field, Kind
 
 __all__ = [
     "ALIASES", "ANYWHERE", "COLUMNS", "MESSAGE", "TIME_KEYS", "bytes_of", "column", "distance", "named", "names",
@@ -128,6 +128,8 @@ def named(text: str) -> Field:
     ]
     if any(isinstance(step, int) and step > _MOST_INDEX for step in steps):
         raise BadValue(f"an index is at most {_MOST_INDEX}")
+    if len(steps) > MOST_STEPS:
+        raise BadValue(f"a path has at most {MOST_STEPS} steps; this one has {len(steps)}")
     if len(steps) > 1:
         return path(*(steps[1:] if steps[0] in _FORCING else steps))
     name = str(steps[0])

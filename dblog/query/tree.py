@@ -5,7 +5,10 @@ field's own. Trees are values: equal queries have equal trees, and ``canonical``
 same one. ``docs/query-language.md`` says in words what each node means.
 
 Three readings have to agree on every node, so each is two-valued: a leaf is false, never unknown, where
-its field is absent. Absent is what is missing, SQL NULL or JSON null.
+its field is absent. Absent is what is missing, SQL NULL, JSON null, or metadata that is no JSON.
+
+They agree on every row dblog can have written. Others no query fails for, but a key that occurs twice in an
+object, or an integer with an exponent (``1e3``), is what the database's own JSON makes of it.
 """
 
 from __future__ import annotations
