@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,7 +26,10 @@ async def finished(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 async def see_end(
-    task: asyncio.Future[Any], urge: Callable[[], None] | None = None, every: float | None = None
+    task: asyncio.Future[Any],
+    urge: Callable[[], None] | None = None,
+    every: float | None = None,
+    at_most: float = math.inf,
 ) -> None:
     """Wait for a task to end, however often the awaiting one is cancelled meanwhile; its result is dropped.
 
@@ -33,11 +37,18 @@ async def see_end(
         task: the task.
         urge: called before each wait, to make it end.
         every: seconds of one wait.
+        at_most: seconds of all waits.
     """
-    while not task.done():
+    clock = asyncio.get_running_loop().time
+    until = clock() + at_most
+    while not task.done() and (left := until - clock()) > 0:
         if urge is not None:
             urge()
         with suppress(asyncio.CancelledError):
-            await asyncio.wait({task}, timeout=every)
+            await asyncio.wait({task}, timeout=min(left, every or math.inf))
+    task.add_done_callback(_look_at)
+
+
+def _look_at(task: asyncio.Future[Any]) -> None:
     if not task.cancelled():
         task.exception()  # nobody else asks for it

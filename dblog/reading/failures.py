@@ -22,6 +22,7 @@ _HINTS: Final = {
     "57P04": "check the name at the end of the URL",
     "SQLITE_CANTOPEN": "check the path and its permissions",
     "SQLITE_NOTADB": "check the path",
+    "SQLITE_READONLY_DIRECTORY": "let the reader write to its folder, or keep a writer running, who makes -shm",
     "SQLITE_PERM": "check who you are and whose file it is",
 }
 _READING: Final = {

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError
-from dblog.reading.rows import bound_time, bound_uuid, columns, entries_of
+from dblog.reading.rows import bound_time, bound_uuid, entries_from, entries_of
 from dblog.reading.selection import checked
 from dblog.reading.values import Context, Cursor, Page, Trace
 
@@ -46,7 +46,7 @@ async def trace(sessions: Sessions, trace_id: str, *, limit: int) -> Trace:
     checked(limit)
     logs = sessions.tables.logs
     spelled = dict.fromkeys((trace_id, trace_id.lower(), trace_id.upper()))
-    statement = sa.select(*columns(logs)).where(logs.c.trace_id.in_(list(spelled)), logs.c.trace_id.is_not(None))
+    statement = entries_from(logs).where(logs.c.trace_id.in_(list(spelled)), logs.c.trace_id.is_not(None))
     statement = statement.order_by(logs.c.timestamp, logs.c.id).limit(limit + 1)
     entries = entries_of(await sessions.run(statement), sessions.dialect)
     return Trace(trace_id, entries[:limit], len(entries) > limit)
@@ -97,7 +97,7 @@ async def _read(
 ) -> tuple[LogEntry, ...]:
     logs = sessions.tables.logs
     moment, key = logs.c.timestamp, logs.c.id
-    statement = selection.of(sa.select(*columns(logs)))
+    statement = selection.of(entries_from(logs))
     # The comparison of pairs finds the place in the index; that of times, too, which partitions to open.
     if before is not None:
         place = _place(before, sessions)
@@ -142,6 +142,6 @@ def _ends_in(digits: str, key: sa.ColumnElement[Any], dialect: str) -> sa.Column
 
 async def _one(sessions: Sessions, condition: sa.ColumnElement[bool]) -> LogEntry | None:
     logs = sessions.tables.logs
-    statement = sa.select(*columns(logs)).where(condition).order_by(logs.c.timestamp.desc(), logs.c.id.desc()).limit(1)
+    statement = entries_from(logs).where(condition).order_by(logs.c.timestamp.desc(), logs.c.id.desc()).limit(1)
     found = entries_of(await sessions.run(statement), sessions.dialect)
     return found[0] if found else None

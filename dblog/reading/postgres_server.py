@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import urllib.parse
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 
@@ -17,15 +18,17 @@ from dblog.url import safe_url
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import sqlalchemy as sa
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = ["PostgresServer"]
 
-_CANCELLED = "57014"
+_CANCELLED: Final = "57014"
 """query_canceled: by statement_timeout, unless somebody else did."""
+_CLOSING: Final = 2.0
+"""Seconds SQLAlchemy gives a connection to close."""
 
 
 class PostgresServer:
@@ -83,7 +86,7 @@ class PostgresServer:
         except asyncio.CancelledError:
             # Once: asyncpg asks the server to stop, on a connection of its own; disturbed in that, it forgets to.
             task.cancel()
-            await see_end(task)
+            await see_end(task, at_most=self._patience + _CLOSING)
             raise
 
     async def _run(
@@ -93,51 +96,53 @@ class PostgresServer:
         parameters: Mapping[str, Any] | None,
         seconds: float,
     ) -> list[Any]:
-        driver = _driver(connection)
+        driver, watch = _driver(connection), _Watch(_driver(connection))
         try:
-            async with asyncio.timeout(self._patience):
+            with watch.over(self._patience):
                 await driver.execute(f"BEGIN READ ONLY; SET LOCAL statement_timeout = {milliseconds(seconds)}")
-            async with asyncio.timeout(seconds + self._patience):
+            with watch.over(seconds + self._patience):
                 result = await connection.execute(statement, parameters)
-            async with asyncio.timeout(self._patience):
+            with watch.over(self._patience):
                 await driver.execute("COMMIT")
             return list(result.all())
-        except TimeoutError:
-            await _drop(connection)
-            raise unanswered(self.place) from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - classified
             await self._roll_back(connection)
-            if (cause := driver_error(error)) is None:
-                raise
-            if getattr(cause, "sqlstate", None) == _CANCELLED:
-                raise timed_out(seconds, f"{_CANCELLED} {type(cause).__name__}") from None
-            raise failure(cause, "postgresql", self.place) from None
+            raise self._failure(error, watch, seconds) from None
         except BaseException:  # cancelled
             await _drop(connection)
             raise
 
     async def scalar(self, connection: AsyncConnection, sql: str) -> Any:
         """The first value of a statement that is in no transaction."""
+        driver, watch = _driver(connection), _Watch(_driver(connection))
         try:
-            async with asyncio.timeout(self._patience):
-                return await _driver(connection).fetchval(sql)
-        except TimeoutError:
-            await _drop(connection)
-            raise unanswered(self.place) from None
-        except Exception as error:
-            if (cause := driver_error(error)) is None:
-                raise
-            raise failure(cause, "postgresql", self.place) from None
+            with watch.over(self._patience):
+                return await driver.fetchval(sql)
+        except Exception as error:  # noqa: BLE001 - classified
+            raise self._failure(error, watch, self._patience) from None
         except BaseException:  # cancelled
             await _drop(connection)
             raise
 
+    def _failure(self, error: Exception, watch: _Watch, seconds: float) -> Exception:
+        if watch.expired:
+            return unanswered(self.place)
+        if (cause := driver_error(error)) is None:
+            return error
+        if getattr(cause, "sqlstate", None) == _CANCELLED:
+            return timed_out(seconds, f"{_CANCELLED} {type(cause).__name__}")
+        return failure(cause, "postgresql", self.place)
+
     async def _roll_back(self, connection: AsyncConnection) -> None:
+        driver = _driver(connection)
         try:
-            async with asyncio.timeout(self._patience):
-                await _driver(connection).execute("ROLLBACK")
-        except Exception:  # noqa: BLE001 - then it is of no use, whatever the reason
-            await _drop(connection)
+            if driver is not None and not driver.is_closed():
+                with _Watch(driver).over(self._patience):
+                    await driver.execute("ROLLBACK")
+                return
+        except Exception:  # noqa: BLE001, S110 - then it is of no use, whatever the reason
+            pass
+        await _drop(connection)
 
     async def _open(self, **arguments: Any) -> Any:
         if self._password is not None or self._password_file is not None:
@@ -159,6 +164,30 @@ class PostgresServer:
         if self._password is not None or self._password_file is None:
             return self._password or ""
         return Path(self._password_file).read_text(encoding="utf-8").rstrip("\r\n")
+
+
+class _Watch:
+    """Ends a connection that does not answer in time.
+
+    Not by cancelling: asyncpg would ask the same server to stop, and wait for that.
+    """
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self.expired = False
+
+    @contextmanager
+    def over(self, seconds: float) -> Iterator[None]:
+        """What is awaited in the block fails after so many seconds."""
+        timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _expire(self) -> None:
+        self.expired = True
+        self._driver.terminate()
 
 
 def _driver(connection: AsyncConnection) -> Any:

@@ -14,7 +14,7 @@ from dblog.entry import LogEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["bound_time", "bound_uuid", "columns", "entries_of", "entry_of", "micros", "uuid_of"]
+__all__ = ["bound_time", "bound_uuid", "columns", "entries_from", "entries_of", "entry_of", "micros", "uuid_of"]
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _US: Final = 1_000_000
@@ -30,6 +30,12 @@ def columns(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
     """The columns of ``logs`` in the order of ``LogEntry``'s fields."""
     # Without their types: SQLAlchemy would pass each BLOB through a function of its own.
     return [sa.type_coerce(table.c[name], sa.types.NULLTYPE).label(name) for name in LogEntry._fields]
+
+
+@lru_cache(maxsize=8)
+def entries_from(table: sa.Table) -> sa.Select[Any]:
+    """``SELECT columns FROM table``, made once."""
+    return sa.select(*columns(table))
 
 
 def entries_of(rows: Iterable[Sequence[Any]], dialect: str) -> tuple[LogEntry, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from contextlib import closing
@@ -123,8 +124,6 @@ async def test_the_database_is_dropped_meanwhile(postgres_template: Any) -> None
 
 async def test_connections_that_ended_between_two_calls_go_unnoticed(postgres_url: str) -> None:
     """All of the pool's are terminated: the next call has its answer on a new one."""
-    import asyncio
-
     async with LogReader(postgres_url) as reader:
         for _ in range(2):
             await asyncio.gather(*(reader.count() for _ in range(8)))
@@ -150,6 +149,17 @@ async def test_a_server_that_dies_freezes_and_returns(private_postgres: Private)
     start = time.monotonic()
     with pytest.raises(StoreUnavailable, match="does not answer"):
         await reader.count()
+    assert time.monotonic() - start < 6
+    private_postgres.thaw()
+    assert (await reader.count()).value == 0
+
+    private_postgres.freeze()
+    start = time.monotonic()
+    task = asyncio.create_task(reader.count())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     assert time.monotonic() - start < 6
     private_postgres.thaw()
     assert (await reader.count()).value == 0

@@ -257,3 +257,25 @@ def test_rows_that_were_refused(logging_url: str, reading_url: str) -> None:
         assert found[0].payload == {"message": "m2"}
         assert (found[0].error_class, found[0].code, found[0].attempts) == ("poison", "22P05", 3)
         assert len(reader.dead_letters(limit=2)) == 2
+
+
+def test_another_schema_and_table(empty_database_url: str) -> None:
+    """``schema`` and ``table`` name another log table, and all that follows from it."""
+    from dblog import migrate
+
+    place = {"table": "audit"} | ({} if empty_database_url.startswith("sqlite") else {"schema": "my-logs"})
+    if "schema" in place:
+        import psycopg
+
+        with psycopg.connect(empty_database_url, autocommit=True) as owner:
+            owner.execute('CREATE SCHEMA "my-logs"')
+    migrate.upgrade(empty_database_url, **place)
+    handler = dblog.DatabaseHandler(empty_database_url, **place)  # type: ignore[arg-type]  # mypy takes the values for every option
+    handler.emit(logging.makeLogRecord({"msg": "hello", "name": "n", "levelno": 20, "levelname": "INFO"}))
+    handler.close()
+    with SyncLogReader(empty_database_url, **place) as reader:  # type: ignore[arg-type]  # as above
+        assert [each.message for each in reader.search("hello")] == ["hello"]
+        assert reader.statistics().rows == (1, True)
+        assert reader.count(exact=False).value >= 0
+        assert len(reader.instances()) == 1
+        assert reader.dead_letters() == ()
