@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
@@ -263,17 +263,19 @@ def test_another_schema_and_table(empty_database_url: str) -> None:
     """``schema`` and ``table`` name another log table, and all that follows from it."""
     from dblog import migrate
 
-    place = {"table": "audit"} | ({} if empty_database_url.startswith("sqlite") else {"schema": "my-logs"})
+    place: dict[str, Any] = {"table": "audit"} | (
+        {} if empty_database_url.startswith("sqlite") else {"schema": "my-logs"}
+    )
     if "schema" in place:
         import psycopg
 
         with psycopg.connect(empty_database_url, autocommit=True) as owner:
             owner.execute('CREATE SCHEMA "my-logs"')
     migrate.upgrade(empty_database_url, **place)
-    handler = dblog.DatabaseHandler(empty_database_url, **place)  # type: ignore[arg-type]  # mypy takes the values for every option
+    handler = dblog.DatabaseHandler(empty_database_url, **place)
     handler.emit(logging.makeLogRecord({"msg": "hello", "name": "n", "levelno": 20, "levelname": "INFO"}))
     handler.close()
-    with SyncLogReader(empty_database_url, **place) as reader:  # type: ignore[arg-type]  # as above
+    with SyncLogReader(empty_database_url, **place) as reader:
         assert [each.message for each in reader.search("hello")] == ["hello"]
         assert reader.statistics().rows == (1, True)
         assert reader.count(exact=False).value >= 0
