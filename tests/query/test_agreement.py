@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dblog.entry import LogEntry
 from dblog.query import regex
 from dblog.query import tree as t
-from dblog.query.fields import ANYWHERE, path
+from dblog.query.fields import ANYWHERE, COLUMNS, path
 from dblog.query.predicate import predicate
 from dblog.query.values import MOST_INT
 from tests import querytrees
@@ -50,7 +50,7 @@ _TRAPS = (
 )  # fmt: skip
 _A, _B = path("a"), path("a", "b")
 _ASKED: tuple[t.Node, ...] = (
-    *map(t.Has, (_A, path("a", 0), path("a", 0, 0), path("a", "0"), _B)),
+    *map(t.Has, (COLUMNS["metadata"], _A, path("a", 0), path("a", 0, 0), path("a", "0"), _B)),
     *(t.Equal(_A, value) for value in ("x", "5", "", 5, 0.3, 1, MOST_INT, True)),
     *(t.Equal(_A, value, negated=True) for value in ("x", 5, True)),
     *(t.Equal(path("a", 0), value) for value in ("x", 5)),

@@ -169,6 +169,24 @@ def test_wildcards_mean_what_a_regex_of_them_means(pattern: Pattern, data: st.Da
         assert matcher(pattern)(text) == bool(_reference(pattern).fullmatch(text)), text
 
 
+@pytest.mark.parametrize(
+    ("pattern", "fitting", "other"),
+    [
+        ((Wild.ANY, Wild.ONE, Wild.ONE, Wild.ANY), "ab", "a"),
+        (("a", Wild.ANY, Wild.ONE, Wild.ANY, "b"), "axb", "ab"),
+        ((Wild.ANY, "ab", Wild.ONE, "c", Wild.ANY), "abab-c", "abcab"),
+        ((Wild.ANY, Wild.ONE, "b", Wild.ANY), "bb", "b"),
+        (("ab", Wild.ANY, "ba"), "abba", "aba"),
+        ((), "", "a"),
+        ((Wild.ANY,), "", None),
+    ],
+)
+def test_stars_with_question_marks_between(pattern: Pattern, fitting: str, other: str | None) -> None:
+    """Places of one character are kept between, before and behind what is found."""
+    assert matcher(pattern)(fitting)
+    assert other is None or not matcher(pattern)(other)
+
+
 def test_a_pattern_of_many_stars_takes_no_time() -> None:
     """What makes a backtracking matcher try every split is found piece by piece."""
     pattern: Any = (Wild.ANY, *(part for _ in range(1000) for part in ("ab", Wild.ANY)), "c")

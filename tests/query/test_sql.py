@@ -77,6 +77,7 @@ def _marked_value(value: t.Value) -> t.Value:
     return IDENTITY if isinstance(value, UUID) else NUMBER
 
 
+@pytest.mark.timeout(600)  # the long profile
 @examples(60)
 @given(tree=querytrees.trees())
 def test_no_value_reaches_the_text_of_a_statement(tree: Node) -> None:
@@ -105,6 +106,7 @@ def _deep(depth: int) -> Node:
         t.Or((_WIDE,) * MOST_TERMS),
         t.And((t.Like(COLUMNS["message"], (Wild.ANY, "%", Wild.ANY)),) * MOST_TERMS),
         t.Or((t.Equal(path("http", "status"), 500),) * MOST_TERMS),
+        t.Or((t.Like(path("http", "status"), _WIDE.pattern),) * MOST_TERMS),
         t.Or((t.Search(path("a", "b"), regex.parse("a{200}")),) * MOST_TERMS),
         _deep(MOST_DEPTH),
         t.Equal(path(*["a"] * MOST_STEPS), "x"),
@@ -149,6 +151,7 @@ def by_asyncpg(runner: asyncio.Runner, stores: Stores) -> Iterator[Any]:
     runner.run(engine.dispose())
 
 
+@pytest.mark.timeout(600)  # the long profile
 @examples(150)
 @given(tree=querytrees.leaves())
 def test_asyncpg_takes_every_parameter(runner: asyncio.Runner, by_asyncpg: Any, tree: Node) -> None:

@@ -60,6 +60,7 @@ def hostile(stores: Stores) -> Iterator[Stores]:
         other.rollback()
 
 
+@pytest.mark.timeout(600)  # the long profile
 @examples(25)
 @given(tree=querytrees.leaves())
 def test_no_row_makes_a_query_fail(hostile: Stores, tree: Node) -> None:
