@@ -121,7 +121,7 @@ def _literal(piece: str) -> str:
 def exists(rows: sa.TableValuedAlias, *conditions: Condition) -> Condition:
     """Whether a row a function gives passes."""
     # All else belongs to the query around it.
-    found = sa.select(sa.literal_column("1")).select_from(rows).where(*conditions)
+    found: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(rows).where(*conditions)
     return found.correlate_except(rows).exists()
 
 

@@ -46,9 +46,9 @@ def matcher(pattern: Pattern) -> Callable[[str], bool]:
     head, tail = segments[0], segments[-1]
     if len(segments) == 1:
         return lambda text: len(text) == head.length and head.is_at(text, 0)
-    if [segment.length for segment in (head, tail)] == [0, 0] and len(pattern) == 3 and isinstance(pattern[1], str):  # noqa: PLR2004 - * piece *
-        wanted = pattern[1]
-        return lambda text: wanted in text
+    match pattern:
+        case (Wild.ANY, str(wanted), Wild.ANY):
+            return lambda text: wanted in text
     middle = segments[1:-1]
     least = head.length + tail.length
 
@@ -69,7 +69,8 @@ def matcher(pattern: Pattern) -> Callable[[str], bool]:
 def _segments(pattern: Pattern) -> list[_Segment]:
     """The pattern cut at each ``*``; one more than there are of those."""
     segments: list[_Segment] = []
-    length, pieces = 0, []
+    length = 0
+    pieces: list[tuple[int, str]] = []
     for part in (*pattern, Wild.ANY):
         if part is Wild.ANY:
             pieces.sort(key=lambda piece: -len(piece[1]))
