@@ -42,13 +42,17 @@ class _Segment(NamedTuple):
 
 def matcher(pattern: Pattern) -> Callable[[str], bool]:
     """A function that says whether a whole text fits the pattern, case mattering."""
-    segments = _segments(pattern)
-    head, tail = segments[0], segments[-1]
-    if len(segments) == 1:
-        return lambda text: len(text) == head.length and head.is_at(text, 0)
     match pattern:
         case (Wild.ANY, str(wanted), Wild.ANY):
             return lambda text: wanted in text
+        case _:
+            return _in_segments(_segments(pattern))
+
+
+def _in_segments(segments: list[_Segment]) -> Callable[[str], bool]:
+    head, tail = segments[0], segments[-1]
+    if len(segments) == 1:
+        return lambda text: len(text) == head.length and head.is_at(text, 0)
     middle = segments[1:-1]
     least = head.length + tail.length
 
