@@ -27,6 +27,21 @@ class Difference(NamedTuple):
         """No transaction at all."""
         return not self.singles and self.high - self.low <= len(self.running)
 
+    @property
+    def first(self) -> int:
+        """The lowest number that may be one of them."""
+        return self.singles[0] if self.singles else self.low
+
+    def below(self, number: int) -> Difference:
+        """Those of them with a number less than this."""
+        high = max(self.low, min(self.high, number))
+        return Difference(
+            tuple(xid for xid in self.singles if xid < number),
+            self.low,
+            high,
+            tuple(xid for xid in self.running if xid < high),
+        )
+
 
 class Snapshot(NamedTuple):
     """The transactions that are over: those with a number below ``end`` but the ``running`` ones.

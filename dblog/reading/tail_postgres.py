@@ -39,6 +39,7 @@ __all__ = ["PostgresTail"]
 
 _PLACE: Final = re.compile(r"(\d{1,20})((?:-\d{1,20})*)_(\d{1,18})(?:_(\d{1,20})_(\d{1,18})_([0-9a-f]{32}))?")
 _DAY: Final = 86_400_000_000
+_LEAST_STRIDE, _WIDER, _WIDEST = 64, 4, 2**40
 _OLDER: Final = (
     "the database has gone back to an older state, or is another one: the tail goes on with what is new in it, "
     "and entries may be missing"
@@ -121,6 +122,8 @@ class PostgresTail:
         if place is not None:
             self._place, self._begun = _parse(place)
         self._durable = _Durable(self._place)
+        self._stride = _LEAST_STRIDE
+        """Transactions to look at for one page of a lossless tail."""
         self._server = ""
         """When the server was started, as it says; "" where it may have crashed since it said so."""
 
@@ -205,20 +208,24 @@ class PostgresTail:
         return Found(entries_of(rows[:limit], "postgresql"), max(0, matching - limit)), behind
 
     async def _oldest(self, place: _Place, now: Snapshot, limit: int) -> tuple[Found, _Place]:
-        """The first that are new at ``now``, in order of their transactions' numbers.
+        """The first that are new at ``now``, in order of their transactions' numbers, of which a stride is looked at.
 
-        In this order the index gives any page at the cost of a page, however much is behind it, and the place
-        between two transactions is a snapshot again.
+        In this order the place between two transactions is a snapshot again, and a page costs no more for what is
+        behind it.
         """
+        new = now.since(place.snapshot)
+        border = min(now.end, new.first + self._stride)
         conditions = self._conditions(self._behind(place))
-        new = new_rows(self._logs, now.since(place.snapshot), [*columns(self._logs), self._logs.c.xid], conditions)
-        number = sa.cast(new.c.xid, sa.Text).label("number")
-        statement = sa.select(new, number).order_by(new.c.xid, new.c.timestamp, new.c.id)
+        found = new_rows(self._logs, new.below(border), [*columns(self._logs), self._logs.c.xid], conditions)
+        number = sa.cast(found.c.xid, sa.Text).label("number")
+        statement = sa.select(found, number).order_by(found.c.xid, found.c.timestamp, found.c.id)
         rows = await self._run(statement.limit(limit + 1))
-        if len(rows) <= limit:
-            return Found(entries_of(rows, "postgresql")), _Place(place.snapshot.joined(now))
         entries = entries_of(rows[:limit], "postgresql")
+        if len(rows) <= limit:
+            self._stride = min(_WIDEST, self._stride * _WIDER)
+            return Found(entries, more=border < now.end), _Place(place.snapshot.joined(now, border))
         last, following = int(rows[limit - 1].number), int(rows[limit].number)
+        self._stride = max(_LEAST_STRIDE, 2 * (last - new.first))
         if last != following:
             return Found(entries, more=True), _Place(place.snapshot.joined(now, last + 1))
         within = _Within(last, *Cursor.of(entries[-1]))

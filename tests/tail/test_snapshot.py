@@ -48,6 +48,9 @@ def test_a_difference_is_what_is_over_now_and_was_not(history: list[Snapshot]) -
         assert members(difference) == over(later) - over(earlier)
         assert difference.empty == (over(later) == over(earlier))
         assert earlier.joined(later) == later
+        for number in range(95, later.end + 2):
+            assert members(difference.below(number)) == {xid for xid in members(difference) if xid < number}
+        assert all(xid >= difference.first for xid in members(difference))
 
 
 @given(histories(), st.data())
