@@ -7,6 +7,7 @@ meet another server process, and each is a round trip before the first answer.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.dialects import registry
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-__all__ = ["DRIVERS", "AiosqliteDialect", "AsyncpgDialect"]
+__all__ = ["DRIVERS", "AiosqliteDialect", "AsyncpgDialect", "compiler"]
 
 DRIVERS: Final = {"postgresql": "postgresql+dblog_asyncpg", "sqlite": "sqlite+dblog_aiosqlite"}
 """Dialect → the drivername of a URL that takes these."""
@@ -61,6 +62,13 @@ class AiosqliteDialect(SQLiteDialect_aiosqlite):
 
     def do_rollback(self, dbapi_connection: Any) -> None:
         """SQLAlchemy has begun nothing."""
+
+
+@cache
+def compiler(dialect: str) -> sa.Dialect:
+    """What makes SQL of statements for a driver, without a connection."""
+    made: Any = AiosqliteDialect if dialect == "sqlite" else AsyncpgDialect
+    return made()  # type: ignore[no-any-return]  # SQLAlchemy's constructors have no types
 
 
 def _nothing(_connection: object) -> None:

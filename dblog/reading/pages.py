@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError
+from dblog.reading.prepared import Prepared
 from dblog.reading.rows import bound_time, bound_uuid, entries_from, entries_of
 from dblog.reading.selection import checked
 from dblog.reading.values import Context, Cursor, Page, Trace
@@ -22,6 +24,7 @@ __all__ = ["context", "get", "search", "trace"]
 
 _LAST: Final = (1 << 128) - 1
 _MS: Final = 1000
+_COUNT: Final = sa.bindparam("count", type_=sa.Integer())
 _DIGITS: Final = re.compile(r"[0-9a-f]{8,31}")
 
 
@@ -44,11 +47,9 @@ async def search(
 async def trace(sessions: Sessions, trace_id: str, *, limit: int) -> Trace:
     """See ``LogReader.trace``."""
     checked(limit)
-    logs = sessions.tables.logs
-    spelled = dict.fromkeys((trace_id, trace_id.lower(), trace_id.upper()))
-    statement = entries_from(logs).where(logs.c.trace_id.in_(list(spelled)), logs.c.trace_id.is_not(None))
-    statement = statement.order_by(logs.c.timestamp, logs.c.id).limit(limit + 1)
-    entries = entries_of(await sessions.run(statement), sessions.dialect)
+    spelled = {"typed": trace_id, "lower": trace_id.lower(), "upper": trace_id.upper()}
+    statement = _one_trace(sessions.tables.logs, sessions.dialect)
+    entries = entries_of(await sessions.run(statement, {**spelled, "count": limit + 1}), sessions.dialect)
     return Trace(trace_id, entries[:limit], len(entries) > limit)
 
 
@@ -95,25 +96,51 @@ async def _read(
     limit: int,
     newest_first: bool = True,
 ) -> tuple[LogEntry, ...]:
-    logs = sessions.tables.logs
+    logs, dialect = sessions.tables.logs, sessions.dialect
+    parameters: dict[str, Any] = {"count": limit}
+    for name, cursor in (("before", before), ("after", after)):
+        if cursor is not None:
+            parameters[f"{name}_time"] = bound_time(cursor.timestamp, dialect)
+            parameters[f"{name}_id"] = bound_uuid(cursor.id, dialect)
+    shape = before is not None, after is not None, newest_first
+    if selection.clause is None:
+        rows = await sessions.run(_any_page(logs, dialect, *shape), parameters)
+    else:
+        rows = await sessions.run(selection.of(_page(logs, *shape)), parameters, regex=selection.regex)
+    return entries_of(rows, dialect)
+
+
+@lru_cache(maxsize=64)
+def _page(logs: sa.Table, before: bool, after: bool, newest_first: bool) -> sa.Select[Any]:
+    """A page of entries, whose bounds and length are parameters."""
     moment, key = logs.c.timestamp, logs.c.id
-    statement = selection.of(entries_from(logs))
+    statement = entries_from(logs)
     # The comparison of pairs finds the place in the index; that of times, too, which partitions to open.
-    if before is not None:
-        place = _place(before, sessions)
+    if before:
+        place = _place("before", logs)
         statement = statement.where(sa.tuple_(moment, key) < sa.tuple_(*place), moment <= place[0])
-    if after is not None:
-        place = _place(after, sessions)
+    if after:
+        place = _place("after", logs)
         statement = statement.where(sa.tuple_(moment, key) > sa.tuple_(*place), moment >= place[0])
     order = (moment.desc(), key.desc()) if newest_first else (moment, key)
-    rows = await sessions.run(statement.order_by(*order).limit(limit), regex=selection.regex)
-    return entries_of(rows, sessions.dialect)
+    return statement.order_by(*order).limit(_COUNT)
 
 
-def _place(cursor: Cursor, sessions: Sessions) -> tuple[sa.BindParameter[Any], sa.BindParameter[Any]]:
-    logs = sessions.tables.logs
-    moment = sa.bindparam(None, bound_time(cursor.timestamp, sessions.dialect), type_=logs.c.timestamp.type)
-    return moment, sa.bindparam(None, bound_uuid(cursor.id, sessions.dialect), type_=logs.c.id.type)
+@lru_cache(maxsize=64)
+def _any_page(logs: sa.Table, dialect: str, before: bool, after: bool, newest_first: bool) -> Prepared:
+    return Prepared(_page(logs, before, after, newest_first), dialect)
+
+
+@lru_cache(maxsize=8)
+def _one_trace(logs: sa.Table, dialect: str) -> Prepared:
+    spelled = [sa.bindparam(name, type_=sa.Text()) for name in ("typed", "lower", "upper")]
+    statement = entries_from(logs).where(logs.c.trace_id.in_(spelled), logs.c.trace_id.is_not(None))
+    return Prepared(statement.order_by(logs.c.timestamp, logs.c.id).limit(_COUNT), dialect)
+
+
+def _place(name: str, logs: sa.Table) -> tuple[sa.BindParameter[Any], sa.BindParameter[Any]]:
+    moment = sa.bindparam(f"{name}_time", type_=logs.c.timestamp.type)
+    return moment, sa.bindparam(f"{name}_id", type_=logs.c.id.type)
 
 
 def _behind(cursor: Cursor) -> Cursor:

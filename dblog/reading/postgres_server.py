@@ -13,6 +13,7 @@ import asyncpg
 from dblog.errors import ErrorClass, StoreError
 from dblog.reading.ending import finished, see_end
 from dblog.reading.failures import driver_error, failure, timed_out, unanswered
+from dblog.reading.prepared import Prepared
 from dblog.store.connect import milliseconds
 from dblog.url import safe_url
 
@@ -73,7 +74,7 @@ class PostgresServer:
     async def run(
         self,
         connection: AsyncConnection,
-        statement: sa.Executable,
+        statement: sa.Executable | Prepared,
         parameters: Mapping[str, Any] | None,
         *,
         regex: bool,  # noqa: ARG002 - PostgreSQL has its own
@@ -92,7 +93,7 @@ class PostgresServer:
     async def _run(
         self,
         connection: AsyncConnection,
-        statement: sa.Executable,
+        statement: sa.Executable | Prepared,
         parameters: Mapping[str, Any] | None,
         seconds: float,
     ) -> list[Any]:
@@ -101,16 +102,17 @@ class PostgresServer:
             with watch.over(self._patience):
                 await driver.execute(f"BEGIN READ ONLY; SET LOCAL statement_timeout = {milliseconds(seconds)}")
             with watch.over(seconds + self._patience):
-                result = await connection.execute(statement, parameters)
+                rows = await _rows(connection, driver, statement, parameters)
             with watch.over(self._patience):
                 await driver.execute("COMMIT")
-            return list(result.all())
         except Exception as error:  # noqa: BLE001 - classified
             await self._roll_back(connection)
             raise self._failure(error, watch, seconds) from None
         except BaseException:  # cancelled
             await _drop(connection)
             raise
+        else:
+            return rows
 
     async def scalar(self, connection: AsyncConnection, sql: str) -> Any:
         """The first value of a statement that is in no transaction."""
@@ -188,6 +190,14 @@ class _Watch:
     def _expire(self) -> None:
         self.expired = True
         self._driver.terminate()
+
+
+async def _rows(
+    connection: AsyncConnection, driver: Any, statement: sa.Executable | Prepared, parameters: Mapping[str, Any] | None
+) -> list[Any]:
+    if isinstance(statement, Prepared):
+        return list(await driver.fetch(statement.sql, *statement.values(parameters)))
+    return list((await connection.execute(statement, parameters)).all())
 
 
 def _driver(connection: AsyncConnection) -> Any:

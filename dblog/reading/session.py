@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from dblog.reading.postgres_server import PostgresServer
+    from dblog.reading.prepared import Prepared
     from dblog.reading.sqlite_file import SQLiteFile
 
 __all__ = ["Session", "Sessions", "Tables"]
@@ -93,7 +94,7 @@ class Sessions:
 
     async def run(
         self,
-        statement: sa.Executable,
+        statement: sa.Executable | Prepared,
         parameters: Mapping[str, Any] | None = None,
         *,
         regex: bool = False,
@@ -226,7 +227,7 @@ class Session:
 
     async def run(
         self,
-        statement: sa.Executable,
+        statement: sa.Executable | Prepared,
         parameters: Mapping[str, Any] | None = None,
         *,
         regex: bool = False,

@@ -19,6 +19,7 @@ from dblog.errors import ErrorClass, StoreUnavailable
 from dblog.query.sql import install_functions
 from dblog.reading.ending import finished, see_end
 from dblog.reading.failures import driver_error, failure, missing_file, timed_out, undecodable
+from dblog.reading.prepared import Prepared
 from dblog.reading.sqlite_connection import AsyncConnection, Connection
 from dblog.store.connect import milliseconds
 
@@ -84,7 +85,7 @@ class SQLiteFile:
     async def run(
         self,
         connection: Held,
-        statement: sa.Executable,
+        statement: sa.Executable | Prepared,
         parameters: Mapping[str, Any] | None,
         *,
         regex: bool,
@@ -98,12 +99,12 @@ class SQLiteFile:
         epoch = self._epoch
         try:
             try:
-                return list((await _finish(raw, connection.execute(statement, parameters), seconds)).all())
-            except sa.exc.OperationalError as error:
+                return await _finish(raw, _rows(connection, statement, parameters), seconds)
+            except (sa.exc.OperationalError, sqlite3.OperationalError) as error:
                 if not undecodable(driver_error(error)) or raw.text_factory is _REPLACING:
                     raise
                 raw.text_factory = _REPLACING
-                return list((await _finish(raw, connection.execute(statement, parameters), seconds)).all())
+                return await _finish(raw, _rows(connection, statement, parameters), seconds)
         except TimeoutError:
             raise timed_out(seconds, "SQLITE_INTERRUPT") from None
         except Exception as error:
@@ -210,10 +211,24 @@ async def _opened(connection: AsyncConnection) -> None:
     await connection
 
 
+async def _rows(
+    connection: Held, statement: sa.Executable | Prepared, parameters: Mapping[str, Any] | None
+) -> list[Any]:
+    if isinstance(statement, Prepared):
+        _, rows = await _driver(connection).visit(statement.sql, statement.values(parameters))
+        return list(rows)
+    return list((await connection.execute(statement, parameters)).all())
+
+
+def _driver(connection: Held) -> Any:
+    """The ``AsyncConnection`` of ours."""
+    synchronous: Any = connection.sync_connection
+    return synchronous.connection.driver_connection
+
+
 def _raw(connection: Held) -> Any:
     """The ``Connection`` in aiosqlite's."""
-    synchronous: Any = connection.sync_connection
-    return synchronous.connection.driver_connection._conn  # noqa: SLF001 - what can be interrupted from here
+    return _driver(connection)._conn  # noqa: SLF001 - what can be interrupted from here
 
 
 async def _finish(raw: sqlite3.Connection, work: Coroutine[Any, Any, _T], seconds: float) -> _T:

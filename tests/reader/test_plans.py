@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from dblog import LogReader
+from dblog.reading.prepared import Prepared
 from dblog.reading.values import Cursor
 from tests.administered import DAY, entry, fill, now
 
@@ -24,19 +25,29 @@ if TYPE_CHECKING:
 DAYS = 20
 
 
-async def statements_of(url: str, ask: Callable[[LogReader, LogEntry], Awaitable[Any]]) -> list[tuple[str, Any]]:
-    """The SQL and parameters of what a method of the reader asks."""
+async def statements_of(
+    url: str, ask: Callable[[LogReader, LogEntry], Awaitable[Any]], *, place: int = 50
+) -> list[tuple[str, Any]]:
+    """The SQL and parameters of what a method of the reader asks, given an entry; there are some."""
     async with LogReader(url) as reader:
-        found = (await reader.search(limit=100)).entries[50]
+        found = (await reader.search(limit=100)).entries[place]
         assert reader._sessions._open is not None
         engine = reader._sessions._open.pooled.sync_engine
         seen: list[tuple[str, Any]] = []
+        values = Prepared.values
 
         def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _x: Any, _many: Any) -> None:
             seen.append((statement, parameters))
 
+        def note_prepared(prepared: Prepared, parameters: Any) -> list[Any]:
+            seen.append((prepared.sql, values(prepared, parameters)))
+            return values(prepared, parameters)
+
         event.listen(engine, "before_cursor_execute", note)
-        await ask(reader, found)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Prepared, "values", note_prepared)
+            await ask(reader, found)
+    assert seen
     return seen
 
 
@@ -115,19 +126,13 @@ async def test_a_page_of_the_past_plans_for_the_past_only(postgres_url: str) -> 
     """Partitions on the other side of the cursor are not even planned for."""
     start = now() - (DAYS - 1) * DAY
     fill(postgres_url, [entry(day, start + day * DAY) for day in range(DAYS)])
-    asked: list[tuple[str, Any]] = []
 
     async def ask(reader: LogReader, _: LogEntry) -> None:
         await reader.search(before=Cursor.at(start + DAY), limit=5)
 
     import asyncpg
 
-    async with LogReader(postgres_url) as reader:
-        await reader.count()
-        assert reader._sessions._open is not None
-        engine = reader._sessions._open.pooled.sync_engine
-        event.listen(engine, "before_cursor_execute", lambda *args: asked.append((args[2], args[3])))
-        await reader.search(before=Cursor.at(start + DAY), limit=5)
+    asked = await statements_of(postgres_url, ask, place=0)
     connection = await asyncpg.connect(postgres_url)
     rows = await connection.fetch(f"EXPLAIN (FORMAT JSON) {asked[0][0]}", *asked[0][1])
     await connection.close()
