@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import caller, drain, endtoend
+from benchmarks import caller, drain, endtoend, reads
 from benchmarks.databases import Databases
 from benchmarks.report import Report, save
 
-_PARTS = {"caller": caller.run, "drain": drain.run, "endtoend": endtoend.run}
+_PARTS = {"caller": caller.run, "drain": drain.run, "endtoend": endtoend.run, "reads": reads.run}
 
 
 def main() -> None:
