@@ -120,6 +120,8 @@ class Tailer:
         self._source = _source(sessions, tree, place)
         self._clock = clock
         self._away_since: float | None = None
+        self._locked_only = True
+        """It was away for a lock and nothing worse."""
         self._backoff = Backoff(0.25, 5.0)
 
     async def begin(self) -> TailBatch:
@@ -173,17 +175,20 @@ class Tailer:
         if error.kind not in _PASSING and error.code.partition(" ")[0] not in _MISSING:
             raise error
         if self._away_since is None:
-            self._away_since = self._clock()
+            self._away_since, self._locked_only = self._clock(), True
+        self._locked_only &= error.kind is ErrorClass.RESEND
         self._source.lost()
         self.more = False
         self.pause = max(_LEAST_PAUSE, self._backoff.next())
 
     def _back(self, found: Found) -> str | None:
-        """The sentence for a database that is back."""
+        """The sentence for a database that is back; a lock that has passed is not worth one."""
         if self._away_since is None:
             return None
         seconds, self._away_since, self.pause = self._clock() - self._away_since, None, 0.0
         self._backoff.reset()
+        if self._locked_only and seconds < 1:
+            return None
         said = f"the database was away for {seconds:.0f} s" if seconds >= 1 else "the database was away for a moment"
         return f"{said}{';' if found.notice else '; nothing was missed'}"
 

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from dblog.errors import ConfigurationError, QueryTimeout, StoreUnavailable
+from dblog.errors import ConfigurationError, ErrorClass, QueryTimeout, StoreUnavailable
 from dblog.query import parse
 from dblog.query.tree import All
 from dblog.reader import LogReader
@@ -379,6 +379,33 @@ async def test_retention_is_no_replacement(sqlite_url: str) -> None:
 
 
 # -- faults, and the end --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "says"),
+    [
+        (ErrorClass.RESEND, 0.5, None),
+        (ErrorClass.RESEND, 12, "the database was away for 12 s; nothing was missed"),
+        (ErrorClass.RECONNECT, 0.5, "the database was away for a moment; nothing was missed"),
+        (ErrorClass.WAIT, 3, "the database was away for 3 s; nothing was missed"),
+    ],
+)
+async def test_an_absence_is_told_with_its_length(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, kind: ErrorClass, seconds: float, says: str | None
+) -> None:
+    """Once, by the first batch afterwards; a lock that has passed within a second is not worth a word."""
+    clock = [0.0]
+    async with tailing_(sqlite_url, clock=lambda: clock[0]) as tailer:
+        with monkeypatch.context() as patch:
+            patch.setattr(Session, "scalar_outside", AsyncMock(side_effect=StoreUnavailable(kind, "X", "away")))
+            for _ in range(3):
+                assert await tailer.poll() is None
+                assert 0 < tailer.pause <= 5
+        clock[0] = seconds
+        batch = await tailer.poll()
+        assert (batch and batch.notice) == says
+        assert await tailer.poll() is None
+        assert tailer.pause == 0
 
 
 async def test_what_does_not_heal_is_raised(database_url: str) -> None:
