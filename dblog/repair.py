@@ -70,10 +70,11 @@ def _whole(least: int, most: int, default: int | None) -> Callable[[object], int
 
 
 def _moment(value: object) -> int:
-    """Any integer: ``clamp`` puts it into the bounds, and keeps what it was. A float is meant in seconds."""
+    """Any integer of 64 bits: ``clamp`` puts it into the bounds, and keeps what it was. A float is meant in seconds."""
     if isinstance(value, float) and math.isfinite(value):
-        return round(float.__float__(value) * 1e6)
-    return int.__int__(value) if isinstance(value, int) else 0
+        value = round(float.__float__(value) * 1e6)
+    # Beyond 4,300 digits Python makes no text of an integer, and so no note of what it was.
+    return min(max(int.__int__(value), -_INT8), _INT8) if isinstance(value, int) else 0
 
 
 def _metadata(value: object) -> str | None:

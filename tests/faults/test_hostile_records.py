@@ -525,6 +525,15 @@ def test_repair_is_total_and_settles(fields: dict[str, Any]) -> None:
     clamp(fixed, time.time_ns() // 1000)
 
 
+def test_a_time_of_thousands_of_digits_is_replaced(database_url: str) -> None:
+    """An entry made by hand with a timestamp that Python itself cannot print is stored with the present time."""
+    with logging_to(database_url) as (_, handler):
+        handler.enqueue(LogEntry.now("by hand")._replace(timestamp=10**5000))
+        handler.enqueue(LogEntry.now("by hand")._replace(timestamp=-(10**5000)))
+        assert handler.flush(20)
+        assert (handler.stats().stored, handler.stats().failed) == (2, 0)
+
+
 @examples(15)
 @given(batch=st.lists(_fields, min_size=1, max_size=20))
 def test_databases_take_what_was_repaired(shared_places: list[str], batch: list[dict[str, Any]]) -> None:
