@@ -26,6 +26,8 @@ DAY_US = 86_400 * 1_000_000
 PAST, FUTURE = 31 * DAY_US, 1 * DAY_US
 _INT4 = 2**31 - 1
 _INT8 = 2**63 - 1
+_FARTHEST = 2**1044
+"""The largest float as seconds, in µs."""
 
 
 def clamp(entry: LogEntry, now: int, *, force: bool = False) -> LogEntry:
@@ -70,11 +72,11 @@ def _whole(least: int, most: int, default: int | None) -> Callable[[object], int
 
 
 def _moment(value: object) -> int:
-    """Any integer of 64 bits: ``clamp`` puts it into the bounds, and keeps what it was. A float is meant in seconds."""
+    """Any integer a float can say in seconds: ``clamp`` puts it into the bounds, and keeps what it was. A float is meant in seconds."""
     if isinstance(value, float) and math.isfinite(value):
         value = round(float.__float__(value) * 1e6)
     # Beyond 4,300 digits Python makes no text of an integer, and so no note of what it was.
-    return min(max(int.__int__(value), -_INT8), _INT8) if isinstance(value, int) else 0
+    return min(max(int.__int__(value), -_FARTHEST), _FARTHEST) if isinstance(value, int) else 0
 
 
 def _metadata(value: object) -> str | None:
