@@ -72,7 +72,7 @@ def _whole(least: int, most: int, default: int | None) -> Callable[[object], int
 
 
 def _moment(value: object) -> int:
-    """Any integer a float can say in seconds: ``clamp`` puts it into the bounds, and keeps what it was. A float is meant in seconds."""
+    """Any integer up to ``_FARTHEST``: ``clamp`` bounds it, and keeps what it was. A float is meant in seconds."""
     if isinstance(value, float) and math.isfinite(value):
         value = round(float.__float__(value) * 1e6)
     # Beyond 4,300 digits Python makes no text of an integer, and so no note of what it was.
