@@ -22,8 +22,22 @@ if TYPE_CHECKING:
     from dblog.query.regex import Regex
 
 __all__ = [
-    "All", "And", "Equal", "Field", "Has", "Kind", "Like", "Node", "Not", "Or", "Pattern", "Range", "Search", "Value",
+    "All",
+    "And",
+    "Equal",
+    "Field",
+    "Has",
+    "Kind",
+    "Like",
+    "Node",
+    "Not",
+    "Or",
+    "Pattern",
+    "Range",
+    "Search",
+    "Value",
     "Wild",
+    "has_regex",
 ]  # fmt: skip
 
 
@@ -188,6 +202,14 @@ class Search:
 
 
 Node: TypeAlias = All | And | Or | Not | Has | Equal | Range | Like | Search
+
+
+def has_regex(tree: Node) -> bool:
+    """Whether there is a Search in it."""
+    if isinstance(tree, And | Or):
+        return any(map(has_regex, tree.parts))
+    return has_regex(tree.part) if isinstance(tree, Not) else isinstance(tree, Search)
+
 
 MOST_TERMS: Final = 64
 """Leaves of a tree at most."""

@@ -99,6 +99,9 @@ class PostgresServer:
     ) -> list[Any]:
         driver, watch = _driver(connection), _Watch(_driver(connection))
         try:
+            if isinstance(statement, Prepared) and statement.alone:
+                with watch.over(self._patience):
+                    return await _rows(connection, driver, statement, parameters)
             with watch.over(self._patience):
                 await driver.execute(f"BEGIN READ ONLY; SET LOCAL statement_timeout = {milliseconds(seconds)}")
             with watch.over(seconds + self._patience):

@@ -20,13 +20,18 @@ class Prepared:
     Args:
         statement: every value in it that changes is a ``bindparam`` with a name; none of them expands.
         dialect: ``"postgresql"`` or ``"sqlite"``.
+        alone: it reads no table, and goes without a transaction around it.
     """
 
-    def __init__(self, statement: sa.Executable, dialect: str) -> None:
+    def __init__(self, statement: sa.Executable, dialect: str, *, alone: bool = False) -> None:
+        self.alone = alone
         compiled = statement.compile(dialect=compiler(dialect))  # type: ignore[attr-defined]  # every Executable has it
         self.sql = str(compiled)
         self._fixed: dict[str, Any] = compiled.params
         self._names: list[str] = compiled.positiontup or []
+
+    def __str__(self) -> str:
+        return self.sql
 
     def values(self, parameters: Mapping[str, Any] | None) -> list[Any]:
         """The values of its parameters, in their order."""

@@ -11,7 +11,7 @@ from dblog.errors import ConfigurationError
 from dblog.query import Query, parse
 from dblog.query import where as exactly
 from dblog.query.sql import condition
-from dblog.query.tree import All, And, Node, Not, Or, Search
+from dblog.query.tree import All, And, Node, has_regex
 from dblog.reading.rows import bound_time
 from dblog.reading.values import Cursor
 
@@ -72,7 +72,7 @@ def tree_of(query: str | Query, where: Mapping[str, Any] | None = None, timezone
 def select_matching(sessions: Sessions, tree: Node) -> Selection:
     """The tree as a condition of this reader's database."""
     clause = None if isinstance(tree, All) else condition(tree, sessions.tables.logs, sessions.dialect)
-    return Selection(clause, _has_regex(tree))
+    return Selection(clause, has_regex(tree))
 
 
 def checked(limit: Any, name: str = "limit", *, least: int = 1, most: int = MOST) -> None:
@@ -93,9 +93,3 @@ def cursor_of(cursor: Cursor | str | None) -> Cursor | None:
         ConfigurationError: a text that is none.
     """
     return Cursor.parse(cursor) if isinstance(cursor, str) else cursor
-
-
-def _has_regex(tree: Node) -> bool:
-    if isinstance(tree, And | Or):
-        return any(map(_has_regex, tree.parts))
-    return _has_regex(tree.part) if isinstance(tree, Not) else isinstance(tree, Search)

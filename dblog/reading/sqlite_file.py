@@ -18,7 +18,7 @@ from dblog import lifecycle
 from dblog.errors import ErrorClass, StoreUnavailable
 from dblog.query.sql import install_functions
 from dblog.reading.ending import finished, see_end
-from dblog.reading.failures import driver_error, failure, missing_file, timed_out, undecodable
+from dblog.reading.failures import driver_error, failure, missing_file, timed_out, unanswered, undecodable
 from dblog.reading.prepared import Prepared
 from dblog.reading.sqlite_connection import AsyncConnection, Connection
 from dblog.store.connect import milliseconds
@@ -120,7 +120,7 @@ class SQLiteFile:
         try:
             return (await _finish(_raw(connection), connection.exec_driver_sql(sql), self._timeout)).scalar()
         except TimeoutError:
-            raise timed_out(self._timeout, "SQLITE_INTERRUPT") from None
+            raise unanswered(self.place) from None
         except sa.exc.DBAPIError as error:
             raise failure(driver_error(error) or error, "sqlite", self.place) from None
 

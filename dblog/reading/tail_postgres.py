@@ -18,11 +18,12 @@ import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError
 from dblog.query.sql import condition
-from dblog.query.tree import All
+from dblog.query.tree import All, has_regex
 from dblog.reading.new_rows import array, new_rows, xid8
+from dblog.reading.prepared import Prepared
 from dblog.reading.rows import bound_time, columns, entries_of
 from dblog.reading.snapshot import Snapshot
-from dblog.reading.tail_source import Found, has_regex
+from dblog.reading.tail_source import Found
 from dblog.reading.values import Cursor
 
 if TYPE_CHECKING:
@@ -46,13 +47,31 @@ _OLDER: Final = (
 )
 
 # The statement's snapshot is older than the positions it reads: all that is over in it was written before them.
-_LOOK: Final = sa.text(
-    "SELECT pg_current_snapshot()::text AS snapshot, pg_is_in_recovery() AS standby,"
-    " pg_postmaster_start_time()::text AS started,"
-    " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_insert_lsn() - '0/0'::pg_lsn END AS written,"
-    " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_flush_lsn() - '0/0'::pg_lsn END AS flushed,"
-    " (extract(epoch FROM now()) * 1000000)::bigint AS now"
+_LOOK: Final = Prepared(
+    sa.text(
+        "SELECT pg_current_snapshot()::text AS snapshot, pg_is_in_recovery() AS standby,"
+        " pg_postmaster_start_time()::text AS started,"
+        " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_insert_lsn() - '0/0'::pg_lsn END AS written,"
+        " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_flush_lsn() - '0/0'::pg_lsn END AS flushed,"
+        " (extract(epoch FROM now()) * 1000000)::bigint AS now"
+    ),
+    "postgresql",
+    alone=True,
 )
+
+
+class _Look(NamedTuple):
+    """The server, at the beginning of a poll."""
+
+    snapshot: str
+    standby: bool
+    started: str
+    written: int
+    """Bytes of its log; 0 on a standby."""
+    flushed: int
+    """On disk."""
+    now: int
+    """µs since 1970 UTC."""
 
 
 class _Within(NamedTuple):
@@ -77,7 +96,7 @@ class _Durable:
         self._next: tuple[_Place, int] | None = None
         self._behind_next: set[UUID] = set()
 
-    def note(self, place: _Place, look: Any, entries: Iterable[LogEntry]) -> None:
+    def note(self, place: _Place, look: _Look, entries: Iterable[LogEntry]) -> None:
         """After a poll: it came to ``place``, before which the server had written and flushed so much of its log."""
         if look.flushed >= look.written:
             self.place, self.yielded = place, set()
@@ -145,7 +164,7 @@ class PostgresTail:
 
     async def poll(self, limit: int, *, lossless: bool) -> Found:
         """See ``TailSource``."""
-        (look,) = await self._sessions.run(_LOOK)
+        look = _Look(*(await self._sessions.run(_LOOK))[0])
         now = Snapshot.parse(look.snapshot, standby=look.standby)
         if not self._begun:
             self._begun, self._server = look.now, look.started
@@ -167,11 +186,11 @@ class PostgresTail:
         self._move(place, look, found)
         return found._replace(notice=notice)
 
-    def _move(self, place: _Place, look: Any, found: Found) -> None:
+    def _move(self, place: _Place, look: _Look, found: Found) -> None:
         self._place = place
         self._durable.note(place, look, found.entries)
 
-    def _known(self, look: Any, now: Snapshot) -> tuple[_Place, str | None]:
+    def _known(self, look: _Look, now: Snapshot) -> tuple[_Place, str | None]:
         """The place, as far as the server has got: what it has not, it will give again after a crash.
 
         With the sentence to say where that is more than a crash takes back. A standby that lags behind catches up.

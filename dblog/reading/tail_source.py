@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from dblog.query.tree import And, Not, Or, Search
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dblog.entry import LogEntry
-    from dblog.query.tree import Node
 
-__all__ = ["Found", "TailSource", "has_regex"]
+__all__ = ["Found", "TailSource"]
 
 
 class Found(NamedTuple):
@@ -52,10 +49,3 @@ class TailSource(Protocol):
 
     async def aclose(self) -> None:
         """Give back what it holds."""
-
-
-def has_regex(tree: Node) -> bool:
-    """Whether a query has a regular expression in it."""
-    if isinstance(tree, And | Or):
-        return any(map(has_regex, tree.parts))
-    return has_regex(tree.part) if isinstance(tree, Not) else isinstance(tree, Search)

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
 from dblog.query.sql import condition
-from dblog.query.tree import All
+from dblog.query.tree import All, has_regex
 from dblog.reading.failures import missing_file
 from dblog.reading.rows import columns, entries_of
-from dblog.reading.tail_source import Found, has_regex
+from dblog.reading.tail_source import Found
 
 if TYPE_CHECKING:
     from dblog.query.tree import Node
