@@ -124,6 +124,7 @@ class LogReader:
         poll_interval: float = 0.25,
         limit: int = 500,
         lossless: bool = False,
+        follow: bool = True,
     ) -> AsyncIterator[TailBatch]:
         """Follow what is committed from now on, or from ``after`` (a batch's token): each entry once, none missed.
 
@@ -131,11 +132,20 @@ class LogReader:
         only when there is something to say. A poll that finds more than ``limit`` yields the newest and the number
         skipped; ``lossless`` yields them all, in several batches.
         It never ends by itself; a database that is away is waited for, and the first batch afterwards says so.
+        Without ``follow`` it ends where there is no more, with a batch that may be empty, and waits for no database.
         """
         from dblog.reading.tailing import tail  # noqa: PLC0415 - for those who follow
 
         tree = tree_of(query, where, self._timezone)
-        return tail(self._sessions, tree, after=after, poll_interval=poll_interval, limit=limit, lossless=lossless)
+        return tail(
+            self._sessions,
+            tree,
+            after=after,
+            poll_interval=poll_interval,
+            limit=limit,
+            lossless=lossless,
+            follow=follow,
+        )
 
     async def trace(self, trace_id: str, *, limit: int = 10_000) -> Trace:
         """Every entry of a trace, across services, the oldest first."""

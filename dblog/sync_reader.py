@@ -111,19 +111,26 @@ class SyncLogReader:
         poll_interval: float = 0.25,
         limit: int = 500,
         lossless: bool = False,
+        follow: bool = True,
     ) -> Iterator[TailBatch]:
         """See ``LogReader.tail``; leave the loop over it to end it."""
         live: Any = self._reader.tail(
-            query, where=where, after=after, poll_interval=poll_interval, limit=limit, lossless=lossless
+            query,
+            where=where,
+            after=after,
+            poll_interval=poll_interval,
+            limit=limit,
+            lossless=lossless,
+            follow=follow,
         )
 
-        async def following() -> TailBatch:
-            batch: TailBatch = await anext(live)
+        async def following() -> TailBatch | None:
+            batch: TailBatch | None = await anext(live, None)
             return batch
 
         try:
-            while True:
-                yield self._wait(following())
+            while (batch := self._wait(following())) is not None:
+                yield batch
         finally:
             with self._lock:
                 ending = self._begin(live.aclose()) if self._loop is not None else None

@@ -70,14 +70,12 @@ def tail(
 
     async def run(reader: LogReader) -> None:
         every = not output.terminal if lossless is None else lossless
-        live = reader.tail(asked, after=after, poll_interval=poll, lossless=every)
+        live = reader.tail(asked, after=after, poll_interval=poll, lossless=every, follow=follow)
         batches = followed(reader, asked, live, history=0 if after else lines)
         with _ended_with_the_pipe():
             async with aclosing(batches):
                 async for batch in batches:
                     printer.show(batch)
-                    if not follow:
-                        return
 
     try:
         reading(database, run)

@@ -42,6 +42,7 @@ def tail(
     poll_interval: float = 0.25,
     limit: int = 500,
     lossless: bool = False,
+    follow: bool = True,
 ) -> AsyncIterator[TailBatch]:
     """See ``LogReader.tail``.
 
@@ -52,6 +53,7 @@ def tail(
         poll_interval: seconds from the beginning of one poll to that of the next.
         limit: entries of a batch at most, 1 to 100,000.
         lossless: every entry, in several batches where there are more.
+        follow: go on for ever; else to the end of what is there, and wait for no database.
 
     Raises:
         ConfigurationError: ``poll_interval`` or ``limit`` cannot be, ``after`` is not a token of this kind of database.
@@ -60,7 +62,8 @@ def tail(
     """
     if not 0 < poll_interval < float("inf"):
         raise ConfigurationError(f"poll_interval={poll_interval!r}: give a positive number of seconds")
-    return paced(Tailer(sessions, tree, after=after, limit=limit, lossless=lossless), poll_interval)
+    tailer = Tailer(sessions, tree, after=after, limit=limit, lossless=lossless, follow=follow)
+    return paced(tailer, poll_interval)
 
 
 async def paced(tailer: Tailer, interval: float) -> AsyncIterator[TailBatch]:
@@ -72,6 +75,8 @@ async def paced(tailer: Tailer, interval: float) -> AsyncIterator[TailBatch]:
             began = clock()
             if (batch := await tailer.poll()) is not None:
                 yield batch
+            if not (tailer.more or tailer.follow):
+                return
             if not tailer.more:
                 await asyncio.sleep(max(0.0, began + (tailer.pause or interval) - clock()))
     finally:
@@ -87,6 +92,7 @@ class Tailer:
         after: see ``tail``.
         limit: see ``tail``.
         lossless: see ``tail``.
+        follow: see ``tail``.
         clock: seconds, for how long the database was away.
 
     Raises:
@@ -101,10 +107,12 @@ class Tailer:
         after: str | None = None,
         limit: int = 500,
         lossless: bool = False,
+        follow: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not 1 <= limit <= _MOST:
             raise ConfigurationError(f"limit={limit!r}: give 1 to {_MOST:,}")
+        self.follow = follow
         self.more = False
         """The next poll has entries that were there already: ask at once."""
         self.pause = 0.0
@@ -137,6 +145,8 @@ class Tailer:
     async def poll(self) -> TailBatch | None:
         """Look once; None where there is nothing to say, or the database is away.
 
+        The last batch of a tail that does not follow comes even where it is empty: for its token.
+
         Raises:
             StoreUnavailable: it will not come back by itself.
             QueryTimeout: the query took too long.
@@ -148,7 +158,8 @@ class Tailer:
             return None
         notice = " ".join(filter(None, (self._back(found), found.notice))) or None
         self.more = found.more
-        if not found.entries and not found.skipped and notice is None:
+        last = not (self.follow or found.more)
+        if not (found.entries or found.skipped or notice or last):
             return None
         return self._batch(found, notice)
 
@@ -172,7 +183,8 @@ class Tailer:
     # -- the database is away ---------------------------------------------------------------------------------
 
     def _wait_for(self, error: StoreUnavailable) -> None:
-        if error.kind not in _PASSING and error.code.partition(" ")[0] not in _MISSING:
+        passing = error.kind in _PASSING or error.code.partition(" ")[0] in _MISSING
+        if not (passing and self.follow):
             raise error
         if self._away_since is None:
             self._away_since, self._locked_only = self._clock(), True

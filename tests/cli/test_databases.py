@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.administered import entry, fill
 from tests.logged import log_some
 
 if TYPE_CHECKING:
@@ -42,6 +44,32 @@ def test_every_reading_command(dblog: Callable[..., Any]) -> None:
     assert rows("facets", "step", "level:info")[0]["count"] == 2
     assert sum(each["total"] for each in rows("histogram", "--bucket", "1s", "--since", "1h")) == 10
     assert [(each["service"], each["stored"]) for each in rows("instances")] == [("shop", 10)]
+
+
+@pytest.mark.usefixtures("ten")
+def test_a_tail_now_and_then(dblog: Callable[..., Any], database_url: str) -> None:
+    """``--no-follow --after`` is all since the last time, of several batches too, and ends; the token moves on."""
+    first = dblog("tail", "-n", "2", "--no-follow", "--token")
+    assert (first.code, len(first.lines)) == (0, 2)
+    fill(database_url, [entry(number) for number in range(1100)])
+    second = dblog("tail", "--no-follow", "--token", "--after", first.err.strip(), "lineno<1050")
+    assert second.code == 0
+    assert sorted(json.loads(each)["lineno"] for each in second.lines) == [*range(1050)]
+    third = dblog("tail", "--no-follow", "--token", "--after", second.err.strip())
+    assert (third.code, third.out) == (0, "")
+    assert third.err.count("\n") == 1
+    fill(database_url, [entry(2000)])
+    (line,) = dblog("tail", "--no-follow", "--after", third.err.strip()).lines
+    assert json.loads(line)["lineno"] == 2000
+
+
+def test_a_tail_now_and_then_waits_for_no_database(dblog: Callable[..., Any], sqlite_url: str) -> None:
+    """Where nothing is followed, a database that is away is an error at once, ``--after`` or not."""
+    token = dblog("tail", "--no-follow", "--token", "--url", sqlite_url).err.strip()
+    Path(sqlite_url.removeprefix("sqlite:///")).unlink()
+    done = dblog("tail", "--no-follow", "--after", token, "--url", sqlite_url)
+    assert done.code == 3
+    assert "does not exist" in done.err
 
 
 @pytest.mark.usefixtures("ten")

@@ -75,7 +75,7 @@ def test_json(dblog: Callable[..., Any], fake: FakeReader) -> None:
     fake.batches = [(entry(30, "live"),)]
     done = dblog("tail", "-n", "2", "--poll", "0.5")
     assert [json.loads(each)["message"] for each in done.lines] == ["m18", "m19", "live"]
-    assert dict(fake.asked)["tail"] == {"after": None, "poll_interval": 0.5, "lossless": True}
+    assert dict(fake.asked)["tail"] == {"after": None, "poll_interval": 0.5, "lossless": True, "follow": True}
     assert [json.loads(each)["message"] for each in dblog("tail", "-n", "1", "--no-follow").lines] == ["live"]
 
 

@@ -57,6 +57,16 @@ def test_it_answers_and_raises_as_the_reader_does(database_url: str, reading_url
     assert threading.active_count() == before
 
 
+def test_a_tail_that_does_not_follow_ends(database_url: str, reading_url: str) -> None:
+    """The loop over it does, with the place for the next."""
+    with SyncLogReader(reading_url) as reader:
+        *_, last = reader.tail(follow=False)
+        fill(database_url, [entry(number) for number in range(5)])
+        batches = list(reader.tail(after=last.token, limit=2, lossless=True, follow=False))
+        assert [each.lineno for batch in batches for each in batch] == [*range(5)]
+        assert not any(map(len, reader.tail(after=batches[-1].token, follow=False)))
+
+
 async def test_it_works_where_a_loop_is_running(database_url: str, reading_url: str) -> None:
     """As in a notebook."""
     fill(database_url, [entry(1)])

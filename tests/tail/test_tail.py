@@ -470,7 +470,7 @@ async def test_polls_keep_their_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the beginning of one to the beginning of the next, whatever a poll takes; at once where there is more."""
     clock, waited = [100.0], list[float]()
     polls = iter([(0.1, False, 0.0), (0.4, False, 0.0), (0.2, True, 0.0), (0.2, False, 0.0), (0.5, False, 2.0)])
-    stub: Any = SimpleNamespace(more=False, pause=0.0, begin=AsyncMock(), aclose=AsyncMock())
+    stub: Any = SimpleNamespace(follow=True, more=False, pause=0.0, begin=AsyncMock(), aclose=AsyncMock())
 
     async def poll() -> None:
         took, stub.more, stub.pause = next(polls)
