@@ -17,7 +17,7 @@ __all__ = ["BadValue", "Mistake", "Place"]
 _CHUNK: Final = re.compile(r"[^\s()]+")
 
 
-class BadValue(Exception):  # noqa: N818 - it never leaves dblog.query: the parser gives it a place and a name
+class BadValue(Exception):  # noqa: N818 - it never leaves dblog: whoever has the whole text gives it a place and a name
     """A value or a name is wrong.
 
     Args:

@@ -10,9 +10,9 @@ from sqlalchemy.ext.compiler import compiles
 
 from dblog.errors import ConfigurationError
 from dblog.query import fields as known
-from dblog.query import parse
+from dblog.query.mistakes import BadValue
 from dblog.query.sql import value_texts
-from dblog.query.tree import Field, Has, Kind
+from dblog.query.tree import Field, Kind
 from dblog.reading.histogram import bounds
 from dblog.reading.selection import Selection, checked
 from dblog.reading.values import Count, Facets, FacetValue, Statistics
@@ -82,14 +82,14 @@ def field_of(name: str) -> Field:
     """The field of that name: a column, an alias, or a path as queries write it.
 
     Raises:
-        ConfigurationError: it cannot be grouped by.
-        QuerySyntaxError: it is no name of a field.
+        ConfigurationError: it is no name of a field, or of one that cannot be grouped by.
     """
-    field = known.column(name)
-    if field is None:
-        tree = parse(f"has({name})").tree
-        field = tree.field if isinstance(tree, Has) else None
-    if field is None or field.kind in (Kind.METADATA, Kind.ANY):
+    try:
+        field = known.named(name)
+    except BadValue as error:
+        hint = f"; {error.suggestion}" if error.suggestion else ""
+        raise ConfigurationError(f"{error.reason}{hint}") from None
+    if field.kind is Kind.METADATA:
         msg = f"{name[:80]!r} has no values to count: name a column, or a path such as metadata.portfolio_id"
         raise ConfigurationError(msg)
     return field
