@@ -6,9 +6,10 @@ the terminal of whoever reads. Marks that combine are left: they are ugly, and p
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-__all__ = ["visible"]
+__all__ = ["json_visible", "visible"]
 
 _BIDI: Final = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _HIDDEN: Final = (*range(0x80, 0xA0), *_BIDI, 0x2028, 0x2029, 0xFEFF, *range(0xD800, 0xE000), *range(0xE0000, 0xE0080))
@@ -20,6 +21,7 @@ _ONE_LINE: Final[dict[int, int]] = {
     **dict.fromkeys(_HIDDEN, 0xFFFD),
 }
 _LINES: Final = {code: picture for code, picture in _ONE_LINE.items() if code not in (0x09, 0x0A)}
+_UNSEEN: Final = re.compile(f"[{re.escape(''.join(map(chr, (0x7F, *_HIDDEN))))}]")
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -29,3 +31,18 @@ def visible(text: str, *, lines: bool = False) -> str:
     """
     # Every character of the tables is unprintable to Python, and nearly every text has none.
     return text if text.isprintable() else text.translate(_LINES if lines else _ONE_LINE)
+
+
+def json_visible(json: bytes) -> bytes:
+    r"""JSON, in UTF-8, with escapes (``\u202e``) for what ``visible`` replaces and JSON may leave as it is.
+
+    It means the same to whoever reads JSON. A line feed between two values stays.
+    """
+    if json.isascii() and b"\x7f" not in json:
+        return json
+    return _UNSEEN.sub(_escape, json.decode()).encode()
+
+
+def _escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))

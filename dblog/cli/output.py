@@ -13,6 +13,7 @@ import typer
 
 from dblog.cli.cells import paint
 from dblog.cli.lines import DIM, Look
+from dblog.visible import json_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
     from dblog.entry import LogEntry
 
 __all__ = ["Colour", "Output", "output_for", "terminal_width"]
-
-_ESCAPED: Final = (
-    *range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF,
-)  # fmt: skip
-_JSON_TABLE: Final[dict[int, str]] = {
-    **{code: f"\\u{code:04x}" for code in _ESCAPED},
-    **{0xE0000 + code: f"\\udb40\\u{0xDC00 + code:04x}" for code in range(0x80)},
-}
-"""Characters a terminal must not see and ``orjson`` leaves as they are; the JSON means the same."""
-
 
 _CHUNK: Final = 1 << 18
 """Characters written at a time."""
@@ -73,18 +64,14 @@ class Output:
         """Print entries as JSON."""
         from dblog.interchange import to_json
 
-        self.write(self._shown(to_json(entry)) for entry in entries)
+        self.write(json_visible(to_json(entry)).decode() for entry in entries)
 
     def objects(self, objects: Iterable[dict[str, Any]]) -> None:
         """Print other values as JSON, one object per line."""
         import orjson
 
         # asyncpg's UUID is a class of its own.
-        self.write(self._shown(orjson.dumps(each, default=str)) for each in objects)
-
-    def _shown(self, line: bytes) -> str:
-        text = line.decode()
-        return text if not self.terminal or text.isprintable() else text.translate(_JSON_TABLE)
+        self.write(json_visible(orjson.dumps(each, default=str)).decode() for each in objects)
 
     def note(self, sentence: str) -> None:
         """Say something about the data, which is not data, on stderr."""
