@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from dblog.cli.check import check
-from dblog.cli.common import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED, EXIT_USAGE, exit_code, fail, warn
+from dblog.cli.common import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED, EXIT_USAGE, exit_code, fail, sentence, warn
 from dblog.cli.current import current
 from dblog.cli.dead_letters import dead_letters
 from dblog.cli.demo import demo
@@ -58,7 +58,7 @@ def _exit_codes() -> Iterator[None]:
         try:
             yield
         except DblogError as error:
-            fail(str(error), exit_code(error))
+            fail(sentence(error), exit_code(error))
     except BrokenPipeError:  # typer would make it 1, which is an answer of ours
         raise typer.Exit(EXIT_PIPE) from None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
@@ -12,7 +14,7 @@ from dblog.errors import ConfigurationError, DblogError, QuerySyntaxError, Query
 from dblog.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from dblog.migrate import Step
     from dblog.reader import LogReader
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXIT_INTERRUPTED", "EXIT_NOTHING", "EXIT_PIPE", "EXIT_QUERY", "EXIT_STORE", "EXIT_TERMINATED", "EXIT_TIMEOUT",
     "EXIT_USAGE", "ProfileOption", "SchemaOption", "TableOption", "TimeoutOption", "UrlOption", "chosen", "exit_code",
-    "fail", "reading", "say", "sought", "warn",
+    "fail", "reading", "say", "sentence", "sought", "warn",
 ]  # fmt: skip
 
 EXIT_QUERY: Final = 1
@@ -35,6 +37,9 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_PIPE: Final = 141
 """Whoever read our output has stopped; as a shell shows an end by SIGPIPE."""
 EXIT_TERMINATED: Final = 143
+
+_CONNECTING: Final = 5.0
+"""Seconds to wait for a connection at most; less where a query may take less, but a second."""
 
 
 def _profiles(incomplete: str) -> list[str]:
@@ -143,11 +148,46 @@ def reading(database: Database, body: Callable[[LogReader], Coroutine[Any, Any, 
             schema=database.schema,
             table=database.table,
             statement_timeout=database.statement_timeout,
+            connect_timeout=min(_CONNECTING, max(1.0, database.statement_timeout)),
             password_file=database.password_file,
         ) as reader:
             return await body(reader)
 
-    return asyncio.run(run())
+    async def watched() -> T:
+        with _cancelled_by_sigterm():
+            return await run()
+
+    try:
+        return asyncio.run(watched())
+    except asyncio.CancelledError:  # by nobody else; Ctrl-C is a KeyboardInterrupt by now
+        raise typer.Exit(EXIT_TERMINATED) from None
+
+
+@contextmanager
+def _cancelled_by_sigterm() -> Iterator[None]:
+    """SIGTERM cancels the task, as SIGINT does by itself.
+
+    An exception out of a signal handler would end the event loop, and with it whoever tells the database to stop.
+    """
+    import asyncio
+
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def cancel(*_: object) -> None:
+        if task is not None:
+            task.cancel()
+        loop.call_soon_threadsafe(lambda: None)  # wakes it up
+
+    before = signal.signal(signal.SIGTERM, cancel)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def sentence(error: DblogError) -> str:
+    """What an error says, in words of the command line."""
+    return str(error).replace("raise statement_timeout", "raise --timeout")
 
 
 def exit_code(error: DblogError) -> int:
@@ -159,14 +199,14 @@ def exit_code(error: DblogError) -> int:
     return EXIT_STORE if isinstance(error, StoreError) else EXIT_USAGE
 
 
-def warn(sentence: str) -> None:
+def warn(said: str) -> None:
     """A sentence on stderr; what it quotes cannot act on the terminal."""
-    typer.echo(f"dblog: {visible(sentence, lines=True)}", err=True)
+    typer.echo(f"dblog: {visible(said, lines=True)}", err=True)
 
 
-def fail(sentence: str, code: int = EXIT_NOTHING) -> NoReturn:
+def fail(said: str, code: int = EXIT_NOTHING) -> NoReturn:
     """Say why on stderr and end."""
-    warn(sentence)
+    warn(said)
     raise typer.Exit(code)
 
 

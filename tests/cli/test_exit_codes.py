@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any, cast
 
+import psycopg
 import pytest
 import typer
 
@@ -18,10 +20,10 @@ from dblog.errors import (
     ErrorClass,
     MissingExtraError,
     QuerySyntaxError,
-    QueryTimeout,
     StoreError,
     StoreUnavailable,
 )
+from dblog.reading.failures import timed_out
 from tests.fake_reader import entry
 from tests.logged import log_some
 
@@ -43,7 +45,10 @@ READING = [name for name, command in COMMANDS.items() if any(each.name == "timeo
         (MissingExtraError("re2", "regex"), 2, "dblog: re2 is not installed: pip install 'dblog-logging[regex]'\n"),
         (StoreError(ErrorClass.UNKNOWN, "XX000", "internal error"), 3, "dblog: XX000: internal error\n"),
         (StoreUnavailable(ErrorClass.RECONNECT, "08001", "nobody there"), 3, "dblog: 08001: nobody there\n"),
-        (QueryTimeout(ErrorClass.RESEND, "57014", "it took longer"), 124, "dblog: 57014: it took longer\n"),
+        (
+            timed_out(5, "57014"), 124,
+            "dblog: 57014: the query took longer than 5 s: narrow it in time, or raise --timeout\n",
+        ),
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 141, ""),
     ],
@@ -53,6 +58,29 @@ def test_errors(dblog: Callable[..., Any], fake: FakeReader, error: Any, code: i
     fake.error = error
     assert dblog("search") == (code, "", says)
     assert fake.asked[-1] == ("aclose", None)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("30", 5.0), ("2", 2.0), ("0.001", 1.0)])
+def test_a_timeout_bounds_connecting(dblog: Callable[..., Any], fake: FakeReader, given: str, seconds: float) -> None:
+    """A server that does not answer takes no longer than that; a second it always has."""
+    assert dblog("search", "--timeout", given).code == 0
+    assert fake.asked[0][1]["connect_timeout"] == seconds
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ("a b", "'a b' is not the name of a field"),
+        ("servcie", "there is no field 'servcie'; did you mean service?"),
+        ("a)", "'a)' is not the name of a field"),
+        ("since", "since takes a time"),
+    ],
+)
+def test_a_field_that_is_none(dblog: Callable[..., Any], sqlite_url: str, field: str, says: str) -> None:
+    """The message is about the field as it was typed."""
+    done = dblog("facets", field, "--url", sqlite_url)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(f"dblog: {says}")
 
 
 def test_a_query_that_cannot_be_read(dblog: Callable[..., Any], fake: FakeReader) -> None:
@@ -116,6 +144,49 @@ def test_a_tail_ends_by_a_signal(stored: str, number: signal.Signals, code: int)
     assert tail.returncode == code
     assert said.count(b"\n") == 1
     assert said.startswith(b"sqlite1.")
+
+
+_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [
+        ("stats", signal.SIGTERM, 143),
+        ("histogram", signal.SIGINT, 130),
+        *(
+            pytest.param(command, number, code, marks=pytest.mark.long)
+            for command, number, code in (
+                ("stats", signal.SIGINT, 130),
+                ("histogram", signal.SIGTERM, 143),
+                ("search", signal.SIGINT, 130),
+                ("search", signal.SIGTERM, 143),
+            )
+        ),
+    ],
+)
+def test_a_signal_ends_the_query(postgres_url: str, command: str, number: signal.Signals, code: int) -> None:
+    """Without a word; nothing waits in the server any more, although what it waits for is still locked."""
+    with psycopg.connect(postgres_url) as owner, psycopg.connect(postgres_url, autocommit=True) as watch:
+
+        def waiting() -> bool:
+            row = watch.execute(_WAITING).fetchone()
+            return bool(row and row[0])
+
+        owner.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        with start(postgres_url, command, stdout=subprocess.DEVNULL) as asking:
+            until(waiting)
+            asking.send_signal(number)
+            _, said = asking.communicate(timeout=20)
+        assert (asking.returncode, said) == (code, b"")
+        until(lambda: not waiting(), 2)
+
+
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_tail_ends_with_its_pipe(stored: str) -> None:

@@ -154,7 +154,8 @@ def test_commands_use_profiles(dblog: Callable[..., Any], fake: FakeReader, conf
     """What the profile says reaches the reader, and a warning is one line on stderr."""
     assert dblog("search", "--profile", "prod", "--timeout", "2").code == 0
     assert dict(fake.asked)["LogReader"] == {
-        "schema": "obs", "table": "events", "statement_timeout": 2.0, "password_file": config.parent / "secret",
+        "schema": "obs", "table": "events", "statement_timeout": 2.0, "connect_timeout": 2.0,
+        "password_file": config.parent / "secret",
     }  # fmt: skip
     config.write_text('[profiles.a]\nurl = "postgresql://u:hunter2@h/x"\n')
     config.chmod(0o644)
@@ -171,3 +172,12 @@ def test_completion_knows_the_profiles(config: Path) -> None:
     assert _profiles("p") == ["prod"]
     config.write_text("x = ")
     assert _profiles("") == []
+
+
+@pytest.mark.parametrize("option", ["url", "profile"])
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_option_is_a_mistake(dblog: Callable[..., Any], fake: FakeReader, option: str, value: str) -> None:
+    """It names the option, and neither the environment nor the file's default takes its place."""
+    done = dblog("search", f"--{option}", value)
+    assert (done.code, fake.asked) == (2, [])
+    assert f"--{option} is empty" in done.err
