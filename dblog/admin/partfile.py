@@ -1,11 +1,12 @@
 """A file that is complete or not there: written beside its place, resumable after any interruption, renamed at the end.
 
 ``NAME.part`` grows by whole pieces; ``NAME.part.json`` says after each how long it then was and where to go on. So a
-torn last piece is cut away, and nothing is written twice.
+torn last piece is cut away, and nothing is written twice. Whoever writes holds a lock on ``NAME.part``.
 """
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 from contextlib import suppress
@@ -61,40 +62,69 @@ class PartFile:
         if self._file is not None:
             self._file.close()
 
-    def begin(self) -> None:
-        """Start anew.
+    def begin(self, state: dict[str, Any]) -> None:
+        """Start anew, and remember the state for a ``resume`` before the first piece.
 
         Raises:
             ConfigurationError: the file is there, or an unfinished one, or its folder cannot be written to.
+            OSError: the state cannot be written.
         """
         if self.path.exists():
             raise ConfigurationError(f"{self.path} is there already: give another name, or remove it")
         if self.part.exists():
             raise ConfigurationError(f"{self.part} is unfinished: go on with --resume, or remove it")
         self._file = self._open(os.O_CREAT | os.O_EXCL)
+        self._note({"version": _VERSION, "size": 0, "state": state})
 
     def resume(self) -> dict[str, Any]:
-        """Go on behind the last whole piece; the state given with it.
+        """Go on behind the last whole piece, and hold the file; the state given with it, empty where nothing was noted.
+
+        Nothing is changed before the first ``append``.
 
         Raises:
-            ConfigurationError: there is nothing to go on with.
+            ConfigurationError: there is nothing to go on with, or another process is writing it.
         """
+        if not self.part.exists():
+            raise self._nothing()
+        file = self._open(0)
+        try:
+            state = self._held(file)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+        return state
+
+    def _held(self, file: BinaryIO) -> dict[str, Any]:
+        """Go to the place that was noted; the state noted with it."""
+        found = os.fstat(file.fileno())
+        # Whoever held the lock until now may have put the file in its place.
+        if not self.part.exists() or not os.path.samestat(found, self.part.stat()):
+            raise self._nothing()
+        size, state = self._noted(found.st_size)
+        if found.st_size < size:
+            raise ConfigurationError(f"{self.part} is shorter than {self.side.name} says: remove both and begin anew")
+        file.seek(size)
+        self._size = size
+        return state
+
+    def _noted(self, length: int) -> tuple[int, dict[str, Any]]:
+        """What the side file says: the length up to which the file is whole, and the state."""
         try:
             note = orjson.loads(self.side.read_bytes())
             size, state = int(note["size"]), dict(note["state"])
-            known = note["version"] == _VERSION
+            if note["version"] == _VERSION:
+                return size, state
+        except FileNotFoundError:
+            if not length:  # interrupted as it had just begun
+                return 0, {}
         except (OSError, ValueError, KeyError, TypeError):
-            known, size, state = False, 0, {}
-        if not known or not self.part.exists():
-            done = f"{self.path} is complete" if self.path.exists() else f"{self.part} or {self.side.name} is missing"
-            raise ConfigurationError(f"there is nothing to resume: {done}")
-        if self.part.stat().st_size < size:
-            raise ConfigurationError(f"{self.part} is shorter than {self.side.name} says: remove both and begin anew")
-        self._file = self._open(0)
-        self._file.truncate(size)
-        self._file.seek(size)
-        self._size = size
-        return state
+            pass
+        raise self._nothing()
+
+    def _nothing(self) -> ConfigurationError:
+        done = f"{self.path} is complete" if self.path.exists() else f"{self.part} or {self.side.name} is missing"
+        return ConfigurationError(f"there is nothing to resume: {done}")
 
     def append(self, piece: bytes, state: dict[str, Any]) -> None:
         """Write a piece, and then what ``resume`` is to give back; both are on the disk when this returns.
@@ -105,6 +135,7 @@ class PartFile:
         if self._file is None:
             raise ValueError("begin or resume first")
         data = gzip.compress(piece, mtime=0) if self._compressed and piece else piece
+        self._file.truncate(self._size)  # what an interruption left of the last piece
         self._file.write(data)
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -113,10 +144,10 @@ class PartFile:
 
     def finish(self) -> None:
         """Put the file in its place, over whatever has appeared there, and forget the side file."""
-        if self._file is not None:
-            self._file.close()
         self.part.replace(self.path)
         self.side.unlink(missing_ok=True)
+        if self._file is not None:
+            self._file.close()  # and let go of the lock, now that nobody can take the file for an unfinished one
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -135,9 +166,15 @@ class PartFile:
 
     def _open(self, flags: int) -> BinaryIO:
         try:
-            return os.fdopen(os.open(self.part, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | flags, _MODE), "r+b")
+            file = os.fdopen(os.open(self.part, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | flags, _MODE), "r+b")
         except OSError as error:
             raise ConfigurationError(f"{self.part} cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise ConfigurationError(f"{self.part} is being written by another export: wait until it ends") from None
+        return file
 
 
 def _private(path: str, flags: int) -> int:

@@ -28,6 +28,7 @@ from dblog.errors import ConfigurationError, StoreError
 
 if TYPE_CHECKING:
     from dblog.admin.exporting import Output
+    from dblog.admin.partfile import PartFile
     from dblog.cli.profiles import Database
     from dblog.query import Query
     from dblog.reader import LogReader
@@ -78,11 +79,13 @@ def export(
 ) -> None:
     """Write everything that matches, the oldest first, whole or not at all: FILE appears when it is complete."""
     from dblog.admin.formats import columns_of
+    from dblog.url import safe_url
 
     database = chosen(url, profile, schema, table, timeout)
     names = columns_of(columns)
-    shape = shape or _by_ending(output)
+    shape = Shape(shape) if shape else _by_ending(output)  # typer gives the value
     asked = {
+        "database": {"url": safe_url(database.url), "schema": database.schema, "table": database.table},
         "query": " ".join(query or ()), "since": since, "until": until, "format": shape.value, "columns": list(names),
         "limit": limit, "raw": raw,
     }  # fmt: skip
@@ -103,7 +106,9 @@ def _to_stdout(database: Database, query: Query, asked: dict[str, Any], *, resum
 
     if resume:
         fail("--resume needs --output FILE: what went into a pipe is gone", EXIT_USAGE)
-    if sys.stdout is None or sys.stdout.isatty():
+    if sys.stdout is None:
+        raise BrokenPipeError
+    if sys.stdout.isatty():
         fail("an export is not for a terminal: give --output FILE or a pipe, or see dblog search", EXIT_USAGE)
     _run(database, query, Stream(sys.stdout.buffer), asked, {})
 
@@ -113,16 +118,12 @@ def _to_file(database: Database, query: Query, asked: dict[str, Any], path: Path
     from dblog.query import parse
 
     with PartFile(path) as file:
-        state: dict[str, Any] = {}
-        if resume:
-            state = file.resume()
-            if state.get("asked") != asked:
-                raise ConfigurationError(
-                    f"{file.side} is of another export: repeat its query and options with --resume"
-                )
+        state = file.resume() if resume else {}
+        if state:
+            _same(file, state.get("asked"), asked)
             query = parse(str(state.get("query")))  # with the times it had then
-        else:
-            file.begin()
+        elif not resume:
+            file.begin({"asked": asked, "query": str(query)})
         try:
             count = _run(database, query, file, asked, state)
         except (KeyboardInterrupt, SystemExit, StoreError, typer.Exit, OSError):
@@ -131,13 +132,25 @@ def _to_file(database: Database, query: Query, asked: dict[str, Any], path: Path
     typer.echo(f"{many(count, 'entry', 'entries')} in {path}", err=True)
 
 
+def _same(file: PartFile, before: Any, asked: dict[str, Any]) -> None:
+    """See that an interrupted export was asked for the same.
+
+    Raises:
+        ConfigurationError: it was not.
+    """
+    if not isinstance(before, dict) or before.get("database") != asked["database"]:
+        raise ConfigurationError(f"{file.side} is of an export from another database: give that one with --resume")
+    if before != asked:
+        raise ConfigurationError(f"{file.side} is of another export: repeat its query and options with --resume")
+
+
 def _run(database: Database, query: Query, output: Output, asked: dict[str, Any], state: dict[str, Any]) -> int:
     from dblog.admin.exporting import Progress as Place
     from dblog.admin.exporting import export as run
     from dblog.admin.formats import format_of
 
     shape = format_of(asked["format"], tuple(asked["columns"]), raw=asked["raw"])
-    since = Place.of(state) if state else None
+    since = Place.of(state) if "cursor" in state else None
 
     async def body(reader: LogReader) -> int:
         with Progress("entries") as progress:
