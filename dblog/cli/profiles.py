@@ -169,8 +169,12 @@ def resolve(
     """The database that is meant, None where nothing names one; and a warning for people, if any.
 
     Raises:
-        ConfigurationError: the profile or its file is wrong.
+        ConfigurationError: an option is given and empty, or the profile or its file is wrong.
     """
+    for option, value, example in (("url", url, "postgresql://..."), ("profile", profile, "NAME")):
+        if value is not None and not value.strip():
+            # A script's unset variable, most likely: the default could be another database than the one it means.
+            raise ConfigurationError(f"--{option} is empty: give --{option} {example}, or leave it out")
     if url := url or (None if profile else environment.get("DBLOG_URL")):
         return Database(url), None
     profiles = Profiles.read(config_path(environment))
