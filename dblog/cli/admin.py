@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dblog.cli.common import EXIT_USAGE, fail
+from dblog.cli.output import Colour, output_for
 
 if TYPE_CHECKING:
     from dblog.admin.connection import AdminConnection
     from dblog.cli.profiles import Database
 
-__all__ = ["YesOption", "confirm", "connection_to", "many"]
+__all__ = ["YesOption", "confirm", "connection_to", "many", "print_json"]
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
 
@@ -42,6 +43,11 @@ def confirm(question: str, answer: str, *, yes: bool) -> None:
     typer.echo(f"{question}: ", nl=False, err=True)  # typer.prompt would write to stdout as well
     if sys.stdin.readline().strip() != answer:
         fail("nothing was changed", EXIT_USAGE)
+
+
+def print_json(fields: dict[str, Any]) -> None:
+    """One object in one line, in which nothing acts on a terminal."""
+    output_for(json=True, text=False, colour=Colour.AUTO, utc=False).objects([fields])
 
 
 def many(count: int, one: str, more: str | None = None) -> str:

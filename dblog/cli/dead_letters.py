@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dblog.cli.admin import YesOption, confirm, connection_to, many
+from dblog.cli.admin import YesOption, confirm, connection_to, many, print_json
 from dblog.cli.common import (
     EXIT_NOTHING,
     EXIT_USAGE,
@@ -80,7 +80,7 @@ def _list(connection: AdminConnection, ids: list[str], *, full: bool, json: bool
     found = letters.named(connection, ids) if ids else letters.letters(connection)
     shown = 0
     for letter in itertools.islice(found, limit):
-        _print(_fields(letter, full=full)) if json else _line(letter, full=full)
+        print_json(_fields(letter, full=full)) if json else _line(letter, full=full)
         shown += 1
     if not json and not shown:
         typer.echo("no dead letters")
@@ -114,7 +114,7 @@ def _retry(connection: AdminConnection, ids: list[str], *, json: bool) -> None:
         done = letters.retry(connection, chosen_ones, report=progress)
     if json:
         kept = [{"id": identity, "reason": reason} for identity, reason in done.kept]
-        _print({"stored": done.stored, "present": done.present, "kept": kept})
+        print_json({"stored": done.stored, "present": done.present, "kept": kept})
     else:
         typer.echo(f"{done.stored:,} stored, {done.present:,} already there, {len(done.kept):,} still refused")
         for identity, reason in done.kept:
@@ -130,10 +130,4 @@ def _drop(connection: AdminConnection, ids: list[str], *, yes: bool, json: bool)
     if found:
         confirm(f"type {len(found)} to drop {many(len(found), 'dead letter')} for ever", str(len(found)), yes=yes)
     gone = letters.drop(connection, found)
-    _print({"dropped": gone}) if json else typer.echo(f"{many(gone, 'dead letter')} dropped")
-
-
-def _print(fields: dict[str, Any]) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(fields).decode())
+    print_json({"dropped": gone}) if json else typer.echo(f"{many(gone, 'dead letter')} dropped")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dblog.cli.admin import print_json
 from dblog.cli.common import EXIT_USAGE, ProfileOption, SchemaOption, TableOption, UrlOption, chosen
 from dblog.cli.options import examples
 
@@ -43,7 +44,10 @@ def doctor(
     failed = False
     for finding in examine(place):
         failed = failed or finding.status is Status.FAIL
-        typer.echo(_json(finding) if json else _line(finding))
+        if json:
+            print_json({"status": finding.status, "what": finding.what, "fix": finding.fix})
+        else:
+            typer.echo(_line(finding))
     if failed:
         raise typer.Exit(EXIT_USAGE)
 
@@ -63,9 +67,3 @@ def _line(finding: Finding) -> str:
     from dblog.visible import visible
 
     return visible(f"{finding.status:<4}  {finding.what}" + (f"  — {finding.fix}" if finding.fix else ""))
-
-
-def _json(finding: Finding) -> str:
-    import orjson
-
-    return orjson.dumps({"status": finding.status, "what": finding.what, "fix": finding.fix}).decode()

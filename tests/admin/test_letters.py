@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -117,6 +118,16 @@ def test_lists_tell_no_text(database_url: str, dblog: Dblog) -> None:
     assert first.keys() == {"id", "failed_at", "instance_id", "seq", "error_class", "code", "attempts", "size"}
     assert re.fullmatch(r"\d{4}-.*Z", first["failed_at"])
     assert dblog("dead-letters", "--limit", "1", *url).out.count("\n") == 1
+
+
+def test_nothing_acts_on_a_terminal(sqlite_url: str, dblog: Dblog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C1 controls, DEL and bidirectional marks of a letter are escaped in JSON, which means the same."""
+    nasty = "\x9b31m\x7f\u202e"
+    bury(sqlite_url, letter(1)._replace(code=nasty))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    done = dblog("dead-letters", "--json", "--url", sqlite_url)
+    assert json.loads(done.out)["code"] == nasty
+    assert not set(nasty) & set(done.out) - set("31m")
 
 
 def test_drop(database_url: str, dblog: Dblog) -> None:
