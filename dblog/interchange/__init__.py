@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -48,6 +49,8 @@ _MICRO: Final = dt.timedelta(microseconds=1)
 
 _WIDE: Final = Limits(max_depth=100, max_nodes=1_000_000, max_attributes=10_000, max_bytes=1 << 26)
 """For what was captured once already, perhaps under wider limits than the default's."""
+_LONG: Final = re.compile(r"[0-9]{19}")
+"""Digits of an integer beyond 64 bits, of which ``orjson`` makes a float."""
 _BREAKS: Final = re.compile(r"[\r\n]")
 
 
@@ -117,7 +120,7 @@ def from_json(line: bytes | str, number: int | None = None) -> LogEntry:
     where = "the line" if number is None else f"line {number}"
     lenient = False
     try:
-        fields = orjson.loads(line)
+        fields = _loads(line)
     except ValueError:
         # Python's json writes NaN and lone surrogates, and reads them.
         lenient = True
@@ -131,6 +134,15 @@ def from_json(line: bytes | str, number: int | None = None) -> LogEntry:
         return entry_of(fields, lenient=lenient)
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error}") from None
+
+
+def _loads(text: bytes | str) -> Any:
+    """JSON as ``orjson`` reads it, but every integer with all its digits."""
+    value = orjson.loads(text)
+    if _LONG.search(text if isinstance(text, str) else text.decode()):
+        with suppress(RecursionError):  # orjson reads deeper; down there they stay floats
+            return json.loads(text)
+    return value
 
 
 def entry_of(fields: dict[str, Any], *, lenient: bool = False) -> LogEntry:
@@ -221,7 +233,7 @@ def _merged(metadata: Any, rest: dict[str, Any], *, lenient: bool) -> str | None
     """``metadata`` as JSON text, with what has no column."""
     if isinstance(metadata, str):
         try:
-            parsed = orjson.loads(metadata)
+            parsed = _loads(metadata)
         except ValueError:
             parsed = None
         metadata = parsed if isinstance(parsed, dict) else {"metadata": metadata}
@@ -237,8 +249,8 @@ def _merged(metadata: Any, rest: dict[str, Any], *, lenient: bool) -> str | None
         return None
     if not lenient:
         try:
-            text = orjson.dumps(tree).decode()
-        except TypeError:  # deeper than orjson writes
+            text = orjson.dumps(tree, option=orjson.OPT_STRICT_INTEGER).decode()
+        except TypeError:  # deeper than orjson writes, or an integer that other readers of JSON would round
             text = ""
         if text and "\\u0000" not in text:
             return text

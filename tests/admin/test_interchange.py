@@ -17,6 +17,7 @@ from dblog import schema
 from dblog.entry import LogEntry
 from dblog.errors import ConfigurationError
 from dblog.interchange import COLUMNS, LATEST, from_json, iso, to_json
+from dblog.plain import Limits, plain
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 JSON = st.recursive(
@@ -212,3 +213,17 @@ def test_what_python_s_json_writes_is_made_storable() -> None:
     entry = from_json('{"timestamp": "2026-01-02T03:04:05Z", "message": "a\\u0000b", "x": NaN, "y": "\\ud800", "z": 1}')
     assert entry.message == "a\u2400b"
     assert entry.attributes == {"x": "NaN", "y": "\ufffd", "z": 1, "dblog": {"flags": ["nonfinite", "sanitized"]}}
+
+
+@pytest.mark.parametrize("number", [2**53 - 1, 2**53, -(2**53), 9007199254740993, 2**63, -(2**63) - 1, 2**64, 10**40])
+def test_integers_keep_their_digits(number: int) -> None:
+    """Beyond 2**53 - 1 they become text and are flagged, as capture has them, at any depth and in a text of JSON."""
+    kept, _ = plain({"n": number, "list": [{"n": number}]}, limits=Limits(), redact=())
+    inner = json.dumps({"n": number, "list": [{"n": number}]})
+    for text in (
+        f'{{"timestamp": "2026-11-20T10:00:00Z", "metadata": {form}}}' for form in (inner, json.dumps(inner))
+    ):
+        attributes = from_json(text).attributes
+        flags = attributes.pop("dblog", {"flags": []})["flags"]
+        assert attributes == kept
+        assert flags == (["sanitized"] if abs(number) >= 2**53 else [])
