@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dblog.admin import exporting
+from dblog.admin import exporting, importing
 from dblog.admin import partitions as admin_partitions
 from dblog.admin.connection import AdminConnection
 from dblog.admin.exporting import Progress, export
@@ -78,9 +78,8 @@ class Torn(PartFile):
 
 async def run(reader: Any, file: PartFile, shape: str, *, resume: bool = False, limit: int | None = None) -> int:
     with file:
-        since = Progress.of(file.resume()) if resume else None
-        if since is None:
-            file.begin()
+        state = file.resume() if resume else file.begin({})
+        since = Progress.of(state) if state else None
         return await export(reader, ALL, format_of(shape), file, asked={}, since=since, limit=limit)
 
 
@@ -102,10 +101,9 @@ async def test_an_interrupted_export_goes_on_without_gap_or_repetition(
         while PartFile(path).side.exists() and (more := more + 1):
             with suppressing():
                 await run(Table(entries, breaks=more), Torn(path, more), shape, resume=True)
-        if place:  # before the first piece there is nothing to resume
-            assert path.read_bytes() == whole.read_bytes()
-            assert not PartFile(path).part.exists()
-            assert not PartFile(path).side.exists()
+        assert path.read_bytes() == whole.read_bytes()
+        assert not PartFile(path).part.exists()
+        assert not PartFile(path).side.exists()
 
 
 class suppressing:  # noqa: N801 - reads as contextlib's
@@ -175,13 +173,13 @@ def test_files_in_the_way_are_kept(tmp_path: Path) -> None:
     for name, says in (("x", "is there already"), ("x.part", "--resume")):
         (tmp_path / name).write_text("precious")
         with pytest.raises(ConfigurationError, match=says):
-            PartFile(path).begin()
+            PartFile(path).begin({})
         assert (tmp_path / name).read_text() == "precious"
         with pytest.raises(ConfigurationError, match="nothing to resume"):
             PartFile(path).resume()
         (tmp_path / name).unlink()
     with PartFile(path) as file:
-        file.begin()
+        file.begin({})
         file.append(b"12345", {"a": 1})
     (tmp_path / "x.part").write_bytes(b"123")
     with pytest.raises(ConfigurationError, match="shorter"):
@@ -189,7 +187,7 @@ def test_files_in_the_way_are_kept(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("precious")
     (tmp_path / "y.part").symlink_to(tmp_path / "other")
     with pytest.raises(ConfigurationError):
-        PartFile(tmp_path / "y").begin()
+        PartFile(tmp_path / "y").begin({})
     assert (tmp_path / "other").read_text() == "precious"
 
 
@@ -356,6 +354,17 @@ def test_made_ids_are_the_same_for_the_same_lines(numbers: list[int]) -> None:
     first, second = _ids(lines), _ids(lines)
     assert first == second
     assert len(set(first)) == len(lines)
+
+
+def test_equal_lines_are_counted_across_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is forgotten meanwhile, equal lines within the bound have ids of their own; memory is bounded."""
+    monkeypatch.setattr(importing, "_REMEMBERED", 10)
+    line = '{"timestamp": "2026-11-20T10:00:00Z", "n": %d}'
+    numbers = [number for start in range(0, 60, 5) for number in (0, *range(start, start + 5), 0)]
+    made = Import(None)
+    found = [made._entry(each) for each in lines_of(io.BytesIO(b"\n".join((line % n).encode() for n in numbers)))]
+    assert len({each.id for each in found if each}) == len(numbers)
+    assert max(len(made._recent), len(made._older)) <= 10
 
 
 def _ids(lines: list[bytes]) -> list[object]:
