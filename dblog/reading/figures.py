@@ -8,7 +8,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
-from dblog.errors import ConfigurationError
+from dblog.errors import ConfigurationError, QuerySyntaxError
 from dblog.query import fields as known
 from dblog.query.mistakes import BadValue
 from dblog.query.sql import value_texts
@@ -82,13 +82,16 @@ def field_of(name: str) -> Field:
     """The field of that name: a column, an alias, or a path as queries write it.
 
     Raises:
-        ConfigurationError: it is no name of a field, or of one that cannot be grouped by.
+        ConfigurationError: it cannot be grouped by.
+        QuerySyntaxError: it is no name of a field.
     """
     try:
         field = known.named(name)
     except BadValue as error:
-        hint = f"; {error.suggestion}" if error.suggestion else ""
-        raise ConfigurationError(f"{error.reason}{hint}") from None
+        repaired = error.instead[0] if error.instead else None
+        raise QuerySyntaxError(
+            name, error.offset, error.reason, suggestion=error.suggestion, repaired=repaired
+        ) from None
     if field.kind is Kind.METADATA:
         msg = f"{name[:80]!r} has no values to count: name a column, or a path such as metadata.portfolio_id"
         raise ConfigurationError(msg)

@@ -71,7 +71,7 @@ def test_a_timeout_bounds_connecting(dblog: Callable[..., Any], fake: FakeReader
     ("field", "says"),
     [
         ("a b", "'a b' is not the name of a field"),
-        ("servcie", "there is no field 'servcie'; did you mean service?"),
+        ("servcie", "there is no field 'servcie'\n  servcie\n  ^\ndid you mean service?"),
         ("a)", "'a)' is not the name of a field"),
         ("since", "since takes a time"),
     ],
@@ -79,8 +79,8 @@ def test_a_timeout_bounds_connecting(dblog: Callable[..., Any], fake: FakeReader
 def test_a_field_that_is_none(dblog: Callable[..., Any], sqlite_url: str, field: str, says: str) -> None:
     """The message is about the field as it was typed."""
     done = dblog("facets", field, "--url", sqlite_url)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(f"dblog: {says}")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"dblog: column 1: {says}")
 
 
 def test_a_query_that_cannot_be_read(dblog: Callable[..., Any], fake: FakeReader) -> None:
