@@ -23,6 +23,8 @@ class Connection(sqlite3.Connection):
         super().__init__(*args, **keywords)
         self.using = threading.Lock()
         """Held while SQLite is at work for it."""
+        self.at_rest: tuple[int, int, bool] | None = None
+        """The file's state where it is taken to be written to by nobody."""
         self.regex = False
         """REGEXP is there."""
 

@@ -33,6 +33,8 @@ __all__ = ["SQLiteFile"]
 _T = TypeVar("_T")
 _KEPT: Final = ("vfs", "nolock", "immutable", "psow")
 """Parameters of an SQLite URI that are a reader's business, too."""
+_NO_ROOM: Final = "SQLITE_READONLY_DIRECTORY"
+"""The folder takes no new file."""
 _REST: Final = 1.0
 """Seconds a fork waits at most for the statements under way."""
 _INTERRUPT: Final = 0.005
@@ -99,30 +101,36 @@ class SQLiteFile:
         epoch = self._epoch
         try:
             try:
-                return await _finish(raw, _rows(connection, statement, parameters), seconds)
+                rows = await _finish(raw, _rows(connection, statement, parameters), seconds)
             except (sa.exc.OperationalError, sqlite3.OperationalError) as error:
                 if not undecodable(driver_error(error)) or raw.text_factory is _REPLACING:
                     raise
                 raw.text_factory = _REPLACING
-                return await _finish(raw, _rows(connection, statement, parameters), seconds)
+                rows = await _finish(raw, _rows(connection, statement, parameters), seconds)
         except TimeoutError:
             raise timed_out(seconds, "SQLITE_INTERRUPT") from None
         except Exception as error:
             if (cause := driver_error(error)) is None:
                 raise
+            self._see_rest(raw)
             if epoch != self._epoch:
                 raise StoreUnavailable(ErrorClass.RECONNECT, "SQLITE_INTERRUPT", "the process forked") from None
             found = failure(cause, "sqlite", self.place)
             raise (await self._lacking(connection) or found if found.code == "SQLITE_ERROR" else found) from None
+        self._see_rest(raw)
+        return rows
 
     async def scalar(self, connection: Held, sql: str) -> Any:
         """The first value of a statement that is in no transaction."""
+        raw = _raw(connection)
         try:
-            return (await _finish(_raw(connection), connection.exec_driver_sql(sql), self._timeout)).scalar()
+            value = (await _finish(raw, connection.exec_driver_sql(sql), self._timeout)).scalar()
         except TimeoutError:
             raise unanswered(self.place) from None
         except sa.exc.DBAPIError as error:
             raise failure(driver_error(error) or error, "sqlite", self.place) from None
+        self._see_rest(raw)
+        return value
 
     async def _lacking(self, connection: Held) -> StoreUnavailable | None:
         """What is missing: "no such table" has no code of its own."""
@@ -184,13 +192,45 @@ class SQLiteFile:
         with self._gate:
             self._identify()
             try:
-                return self._connect_as("ro")
-            except sqlite3.OperationalError:
-                # A journal that has to be rolled back, or a write-ahead log in a place that takes no new file.
-                return self._connect_as("rw")
+                return self._connect_as(mode="ro")
+            except sqlite3.OperationalError as error:
+                if (state := self._state_at_rest(error)) is None:
+                    # A journal that has to be rolled back, or a write-ahead log in a place that takes no new file.
+                    return self._connect_as(mode="rw")
+                connection = self._connect_as(mode="ro", immutable="1")
+                connection.at_rest = state
+                return connection
 
-    def _connect_as(self, mode: str) -> Connection:
-        query = urllib.parse.urlencode({**self._parameters, "mode": mode})
+    def _state_at_rest(self, error: sqlite3.OperationalError) -> tuple[int, int, bool] | None:
+        """The file's state where SQLite has no place for the files it would make beside it, and there are none.
+
+        Nobody is writing to the file then.
+        """
+        folder = os.path.dirname(self.place) or "."  # noqa: PTH120 - as everywhere here
+        if getattr(error, "sqlite_errorname", None) != _NO_ROOM and os.access(folder, os.W_OK):
+            return None
+        state = self._state()
+        return None if state[-1] or os.path.exists(f"{self.place}-journal") else state  # noqa: PTH110 - as above
+
+    def _state(self) -> tuple[int, int, bool]:
+        """What a writer changes, first of all whether there is a ``-wal``."""
+        try:
+            status = os.stat(self.place)  # noqa: PTH116 - once per call
+        except FileNotFoundError:
+            raise missing_file(self.place) from None
+        return status.st_mtime_ns, status.st_size, os.path.exists(f"{self.place}-wal")  # noqa: PTH110 - as above
+
+    def _see_rest(self, raw: Connection) -> None:
+        """After a read of a file at rest: whether it was.
+
+        Raises:
+            StoreUnavailable: somebody writes to it after all, of which the connection sees nothing, or half.
+        """
+        if raw.at_rest is not None and raw.at_rest != self._state():
+            raise StoreUnavailable(ErrorClass.RECONNECT, _NO_ROOM, f"the file is being written to ({self.place})")
+
+    def _connect_as(self, **how: str) -> Connection:
+        query = urllib.parse.urlencode({**self._parameters, **how})
         connection = sqlite3.connect(
             f"file:{urllib.parse.quote(self.place)}?{query}", uri=True, isolation_level=None, check_same_thread=False,
             timeout=self._timeout, factory=Connection,

@@ -8,8 +8,10 @@ import gc
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,8 +22,7 @@ from dblog.reading.session import Sessions
 from tests.administered import entry, fill
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from tests.pgserver import Server
 
@@ -296,6 +297,51 @@ async def test_a_text_that_is_not_utf_8_is_shown_with_replacements(sqlite_url: s
         owner.commit()
     async with LogReader(sqlite_url) as reader:
         assert {each.message[:3] for each in await reader.search()} == {"ab\ufffd", "ord"}
+
+
+@pytest.fixture
+def folder_of_somebody_else() -> Iterator[Path]:
+    """A folder in which we may not write, even where we are root; what is in it, the owner may."""
+    folder, root = Path(tempfile.mkdtemp()), os.geteuid() == 0
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+async def test_a_file_at_rest_in_a_folder_that_takes_no_file(
+    folder_of_somebody_else: Path, sqlite_template: Path, sqlite_url: str
+) -> None:
+    """In WAL mode, without ``-wal`` and ``-shm``: it is read, nothing is made, and what is written later is seen."""
+    folder, root = folder_of_somebody_else, os.geteuid() == 0
+    path = folder / "logs.db"
+    shutil.copyfile(sqlite_template, path)
+    with contextlib.closing(sqlite3.connect(path)) as owner:
+        assert owner.execute("PRAGMA journal_mode = WAL").fetchall() == [("wal",)]
+    fill(f"sqlite:///{path}", [entry(1)])
+    async with LogReader(sqlite_url) as warm:  # imports what it takes, while we may read it
+        await warm.search()
+    path.chmod(0o644)
+    folder.chmod(0o555)
+    if root:
+        os.seteuid(65534)
+    async with LogReader(f"sqlite:///{path}") as reader:
+        assert [each.lineno for each in await reader.search()] == [1]
+        assert [each.name for each in folder.iterdir()] == ["logs.db"]
+        live = reader.tail(poll_interval=0.01)
+        await anext(live)
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+        fill(f"sqlite:///{path}", [entry(2)])
+        if root:
+            os.seteuid(65534)
+        assert [each.lineno for each in await reader.search()] == [2, 1]
+        assert [each.lineno for each in await anext(live)] == [2]
+        await live.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
 
 
 def test_a_reader_makes_no_file(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_tail_that_does_not_follow_ends(database_url: str, reading_url: str) -
         fill(database_url, [entry(number) for number in range(5)])
         batches = list(reader.tail(after=last.token, limit=2, lossless=True, follow=False))
         assert [each.lineno for batch in batches for each in batch] == [*range(5)]
-        assert not any(len(batch) for batch in reader.tail(after=batches[-1].token, follow=False))
+        assert not any(batch.entries for batch in reader.tail(after=batches[-1].token, follow=False))
 
 
 async def test_it_works_where_a_loop_is_running(database_url: str, reading_url: str) -> None:
