@@ -24,6 +24,8 @@ from alembic.util import CommandError
 from dblog.errors import ConfigurationError, ErrorClass, StoreError
 from dblog.grants import grants
 from dblog.names import DEFAULT_TABLE, names_for
+from dblog.reading.failures import driver_error, failure
+from dblog.store.errors import postgres_error
 from dblog.url import require_driver, safe_url, sync_url
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ _one_at_a_time = threading.Lock()
 
 _CONNECT_TIMEOUT = "10"
 _FILE_MODE = 0o600
+_LOOK = 1.0
+"""Seconds for an answer that needs no login."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +202,9 @@ def _engine(target: Target) -> Iterator[Engine]:
         return
     url = sync_url(given.url if isinstance(given, sa.Engine) else given)
     require_driver(url)
-    if url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query:
-        url = url.update_query_dict({"connect_timeout": _CONNECT_TIMEOUT})
-    engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True)
+    bounded = url.get_backend_name() != "postgresql" or "connect_timeout" in url.query
+    given = {} if bounded else {"connect_timeout": _CONNECT_TIMEOUT}
+    engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=given)
     try:
         yield engine
     finally:
@@ -210,10 +214,37 @@ def _engine(target: Target) -> Iterator[Engine]:
 @contextlib.contextmanager
 def _connected(engine: Engine) -> Iterator[Connection]:
     try:
-        with engine.connect() as connection:
+        connection = engine.connect()
+    except sa.exc.DBAPIError as error:
+        raise _refused(error, engine) from None
+    try:
+        with connection:
             yield connection
     except sa.exc.DBAPIError as error:
         raise _explained(error, engine) from None
+
+
+def _refused(error: sa.exc.DBAPIError, engine: Engine) -> StoreError:
+    """There is no connection: said as a reader says it."""
+    cause = driver_error(error) or error
+    if engine.dialect.name == "sqlite":
+        return failure(cause, "sqlite", str(engine.url.database), connecting=True)
+    known = postgres_error(cause, answer=_answer(engine))
+    return failure(known, "postgresql", safe_url(engine.url.set(drivername="postgresql")), connecting=True)
+
+
+def _answer(engine: Engine) -> str | None:
+    """What the server says to somebody at its door, for libpq keeps its SQLSTATE to itself; see ``probe.ask``."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - an optional extra
+
+    from dblog.store.probe import ask  # noqa: PLC0415 - as above
+
+    _, parameters = engine.url.get_dialect()().create_connect_args(engine.url)
+    known = {name: value for name, value in parameters.items() if name not in {"password", "sslpassword"}}
+    try:
+        return ask(make_conninfo("", **known), _LOOK)
+    except Exception:  # noqa: BLE001 - a look, nothing more
+        return None
 
 
 def _explained(error: sa.exc.DBAPIError, engine: Engine) -> StoreError:
