@@ -7,7 +7,7 @@ import hashlib
 import os
 import socket
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from dblog.admin.storing import Storing, made_id
 from dblog.entry import LogEntry
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dblog.admin.connection import AdminConnection
 
-__all__ = ["AUDIT_LOGGER", "Deleting", "Key", "audit", "digest", "may_delete"]
+__all__ = ["AUDIT_LOGGER", "Bound", "Deleting", "Key", "audit", "digest", "may_delete"]
 
 Key: TypeAlias = "tuple[int, UUID]"
 """Timestamp in µs, and id."""
@@ -38,16 +38,44 @@ _GRANT: Final = (
 )
 
 
+class Bound(NamedTuple):
+    """The rows that were there at a moment, by the order of commits: clocks can be set, and files copied."""
+
+    condition: str
+    parameter: object
+
+    @classmethod
+    def now(cls, connection: AdminConnection) -> Bound:
+        """Those that are there now."""
+        if not connection.postgres:
+            last = f"SELECT coalesce(max(ingest_seq), 0) FROM {connection.logs}"  # noqa: S608 - a checked name
+            return cls("ingest_seq <= ?", connection.value(last))
+        return cls(
+            "(pg_visible_in_snapshot(xid, CAST(CAST(? AS text) AS pg_snapshot))"
+            # A number this server has not given yet: the row was restored from a dump of another one.
+            " OR xid >= pg_snapshot_xmax(pg_current_snapshot()))",
+            connection.value("SELECT CAST(pg_current_snapshot() AS text)"),
+        )
+
+
 class Deleting:
     """Deletes rows in steps that adapt to the database's speed.
 
     Args:
         connection: of a role that may delete.
+        bound: only the rows that were there then.
         sleep: between two steps, so that writers get their turn.
     """
 
-    def __init__(self, connection: AdminConnection, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        connection: AdminConnection,
+        bound: Bound | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._connection = connection
+        self._bound, self._bounds = ("", ()) if bound is None else (f" AND {bound.condition}", (bound.parameter,))
         self._sleep = sleep
         self.size = _MOST if connection.postgres else _FIRST
         """Rows of the next step."""
@@ -60,6 +88,17 @@ class Deleting:
             gone += self._step(lambda some=some: self._delete(some), len(some))  # type: ignore[misc]  # mypy cannot type a bound default
             start += len(some)
         return gone
+
+    def left(self, keys: Sequence[Key]) -> int:
+        """How many of these rows are there, and were at the bound."""
+        connection = self._connection
+        if connection.postgres:
+            source, condition, parameters = self._matching(keys)
+            return int(
+                connection.value(f"SELECT count(*) FROM {connection.logs} AS log, {source}{condition}", *parameters)  # noqa: S608 - a checked name
+            )
+        statement = f"SELECT count(*) FROM {connection.logs} WHERE timestamp = ? AND id = ?{self._bound}"  # noqa: S608 - as above
+        return sum(connection.value(statement, moment, key.bytes, *self._bounds) for moment, key in keys)
 
     def delete_where(self, condition: str, *parameters: object) -> int:
         """Delete the rows a condition on columns is true of, which were there when their turn came; how many.
@@ -120,17 +159,25 @@ class Deleting:
     def _delete(self, keys: Sequence[Key]) -> int:
         connection = self._connection
         if not connection.postgres:
-            rows: list[tuple[Any, ...]] = [(moment, identity.bytes) for moment, identity in keys]
-            return connection.run_many(f"DELETE FROM {connection.logs} WHERE timestamp = ? AND id = ?", rows)  # noqa: S608 - a checked name
+            rows: list[tuple[Any, ...]] = [(moment, identity.bytes, *self._bounds) for moment, identity in keys]
+            return connection.run_many(
+                f"DELETE FROM {connection.logs} WHERE timestamp = ? AND id = ?{self._bound}",  # noqa: S608 - a checked name
+                rows,
+            )
+        source, condition, parameters = self._matching(keys)
+        return connection.run(f"DELETE FROM {connection.logs} AS log USING {source}{condition}", *parameters)  # noqa: S608 - as above
+
+    def _matching(self, keys: Sequence[Key]) -> tuple[str, str, tuple[object, ...]]:
+        """Postgres: the keys as a table, a WHERE clause that finds their rows, and the parameters of both."""
+        connection = self._connection
         moments = [str(connection.moment(moment)) for moment, _ in keys]
         ends = [connection.moment(edge(moment for moment, _ in keys)) for edge in (min, max)]
-        return connection.run(
-            f"DELETE FROM {connection.logs} AS log USING unnest(?::timestamptz[], ?::uuid[]) AS gone(moment, identity)"  # noqa: S608 - as above
+        return (
+            "unnest(?::timestamptz[], ?::uuid[]) AS gone(moment, identity)",
             # The ends are for the planner: it leaves out the other days.
-            " WHERE log.timestamp = gone.moment AND log.id = gone.identity AND log.timestamp BETWEEN ? AND ?",
-            moments,
-            [identity for _, identity in keys],
-            *ends,
+            " WHERE log.timestamp = gone.moment AND log.id = gone.identity AND log.timestamp BETWEEN ? AND ?"
+            + self._bound,
+            (moments, [identity for _, identity in keys], *ends, *self._bounds),
         )
 
 

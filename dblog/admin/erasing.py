@@ -5,32 +5,41 @@ What is left is one audit row, which says who erased how many and by which field
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dblog.admin import letters
-from dblog.admin.deleting import Deleting, audit, digest, may_delete
+from dblog.admin.deleting import Bound, Deleting, audit, digest, may_delete
+from dblog.admin.queries import fields_of, matches_everything, spare_audit, supposing
 from dblog.errors import ConfigurationError
-from dblog.query.fields import COLUMNS
-from dblog.query.tree import All, And, Field, Kind, Not, Or, Range
-from dblog.reading.values import Cursor
+from dblog.query.predicate import predicate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from uuid import UUID
 
     from dblog.admin.connection import AdminConnection
+    from dblog.admin.deleting import Key
     from dblog.query import Query
-    from dblog.query.tree import Node
     from dblog.reader import LogReader
+    from dblog.reading.values import Cursor
 
-__all__ = ["Erased", "Found", "erase", "fields_of", "survey"]
+__all__ = ["Erased", "Found", "erase", "survey"]
 
 _PAGE: Final = 1000
 _EXAMPLES: Final = 3
 _PASSES: Final = 5
-_ROUNDED: Final = 1000
-"""µs by which SQLite's default for ``ingested_at`` may be ahead: it counts milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Dead letters, as a query sees them."""
+
+    fitting: list[UUID]
+    unreadable: int
+    """They cannot be read as entries, so that nobody knows whether the query fits them."""
+    undecided: int
+    """The query asks where their writer ran, and what the writer said of itself is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +47,23 @@ class Found:
     """What an erase would delete."""
 
     count: int
-    dead_letters: int
-    unreadable: int
-    """Dead letters that cannot be read as entries, so that nobody knows whether the query fits them."""
+    letters: Letters
     examples: tuple[tuple[int, UUID], ...]
     """Time (µs) and id of the newest three; nothing of what they say."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Erased:
     """What an erase did."""
 
-    count: int
-    dead_letters: int
+    count: int = 0
+    dead_letters: int = 0
+    left: int = 0
+    """Entries that match, were there at the start, and could not be deleted."""
+    undecided: int = 0
+    """Dead letters that may match."""
+    complete: bool = False
+    """It came to its end, and no entry is left."""
     clean: bool = True
     """SQLite: the write-ahead log holds nothing of it any more. Always True on Postgres, which says nothing of its
     dead rows and its backups."""
@@ -60,17 +73,15 @@ async def survey(reader: LogReader, connection: AdminConnection, query: Query) -
     """Look at what would go.
 
     Raises:
-        ConfigurationError: the query is empty.
+        ConfigurationError: the query matches everything.
         StoreError: a privilege is missing, or the database cannot be used.
     """
-    if isinstance(query.tree, All):
-        raise ConfigurationError("erase needs a query that names what goes: to delete by age, see dblog prune")
+    query = _checked(query)
     may_delete(connection)
     count = await reader.count(query)
     page = await reader.search(query, limit=_EXAMPLES)
-    fitting, unreadable = _letters(connection, query)
     examples = tuple((entry.timestamp, entry.id) for entry in page.entries if entry.id is not None)
-    return Found(count.value, len(fitting), unreadable, examples)
+    return Found(count.value, _letters(connection, query), examples)
 
 
 async def erase(
@@ -78,94 +89,106 @@ async def erase(
 ) -> Erased:
     """Delete every entry and dead letter that fits and was there at the start, and leave an audit row.
 
+    Rows of the logger ``dblog.audit`` stay, unless the query names it.
+
     Args:
         reader: of the same database, for what the query means.
         connection: of a role that may delete.
-        query: what goes; not the empty one.
+        query: what goes; not one that matches everything.
         report: called with the number of entries gone so far.
 
     Raises:
-        ConfigurationError: the query is empty.
+        ConfigurationError: the query matches everything.
         StoreError: a privilege is missing, or the database is away; what went before is gone, and in the audit row
             where one could be written.
     """
-    if isinstance(query.tree, All):
-        raise ConfigurationError("erase needs a query that names what goes")
+    spared = _checked(query)
     may_delete(connection)
     if not connection.postgres:
         connection.rows("PRAGMA secure_delete = ON")
-    done = Erased(0, 0)
-    complete = False
+    done = Erased()
+    ended = False
     try:
-        bounded = _until(query, connection.now() + (0 if connection.postgres else _ROUNDED))
-        deleting = Deleting(connection)
-        for _ in range(_PASSES):
-            before = done.count
-            cursor = Cursor.at(0)
-            while page := await reader.search(bounded, after=cursor, limit=_PAGE):
-                cursor = Cursor.of(page.entries[0])
-                keys = [(entry.timestamp, entry.id) for entry in page.entries if entry.id is not None]
-                done = replace(done, count=done.count + deleting.delete(keys))
-                report(done.count)
-            if done.count == before:
-                break
-        fitting, _ = _letters(connection, query)
-        done = replace(done, dead_letters=letters.drop(connection, fitting))
-        complete = True
+        await _erase(reader, connection, spared, done, report)
+        done.complete = not done.left
+        ended = True
     finally:
-        if done.count or done.dead_letters or complete:
-            _audit(connection, query, done, complete=complete)
-    return done if connection.postgres else replace(done, clean=connection.checkpoint())
+        if ended or done.count or done.dead_letters:
+            _audit(connection, query, done)
+    if not connection.postgres:
+        done.clean = connection.checkpoint()
+    return done
 
 
-def fields_of(tree: Node) -> list[str]:
-    """The fields a query names, sorted; paths with ``metadata.`` before them."""
-    found: set[str] = set()
-    waiting: list[Node] = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, And | Or):
-            waiting += node.parts
-        elif isinstance(node, Not):
-            waiting.append(node.part)
-        elif not isinstance(node, All):
-            found.add(_shown(node.field))
-    return sorted(found)
+async def _erase(
+    reader: LogReader, connection: AdminConnection, query: Query, done: Erased, report: Callable[[int], None]
+) -> None:
+    deleting = Deleting(connection, Bound.now(connection))
+    for _ in range(_PASSES):
+        before = done.count
+        async for keys in _pages(reader, query):
+            done.count += deleting.delete(keys)
+            report(done.count)
+        done.left = 0
+        async for keys in _pages(reader, query):
+            done.left += deleting.left(keys)
+        if not done.left or done.count == before:
+            break
+    found = _letters(connection, query)
+    done.undecided = found.undecided
+    done.dead_letters = letters.drop(connection, found.fitting)
 
 
-def _shown(field: Field) -> str:
-    return ".".join(["metadata", *map(str, field.path)]) if field.kind is Kind.PATH else field.name
+async def _pages(reader: LogReader, query: Query) -> AsyncIterator[list[Key]]:
+    """The keys of what matches, the newest first: what writers add meanwhile lies behind us, so this ends."""
+    cursor: Cursor | None = None
+    while page := await reader.search(query, before=cursor, limit=_PAGE):
+        yield [(entry.timestamp, entry.id) for entry in page.entries if entry.id is not None]
+        if (cursor := page.older) is None:
+            return
 
 
-def _until(query: Query, moment: int) -> Query:
-    """The query, of entries that were there at that time."""
-    bound = Range(COLUMNS["ingested_at"], high=moment)
-    parts = query.tree.parts if isinstance(query.tree, And) else (query.tree,)
-    return replace(query, tree=And((*parts, bound)))
+def _checked(query: Query) -> Query:
+    """What goes: the query, of other loggers than the one that keeps account.
+
+    Raises:
+        ConfigurationError: it matches everything.
+    """
+    if matches_everything(query.tree):
+        raise ConfigurationError(
+            "erase needs a query that names what goes, and this one matches every entry: to delete by age,"
+            " see dblog prune"
+        )
+    return spare_audit(query)
 
 
-def _letters(connection: AdminConnection, query: Query) -> tuple[list[UUID], int]:
-    """The dead letters that fit, and how many cannot be read."""
-    fits = query.predicate()
+def _letters(connection: AdminConnection, query: Query) -> Letters:
+    """The dead letters that fit, and how many there are of which that cannot be said."""
     fitting: list[UUID] = []
-    unreadable = 0
+    unreadable = undecided = 0
+    restoring = letters.Restoring(connection)
     for letter in letters.letters(connection):
-        entry = letters.entry_of_letter(letter)
-        if entry is None:
+        if (restored := restoring(letter)) is None:
             unreadable += 1
-        elif fits(letters.sound(entry, letter)):
+            continue
+        surely, perhaps = (predicate(supposing(query.tree, restored.unknown, most=most)) for most in (False, True))
+        if surely(restored.entry):
             fitting.append(letter.id)
-    return fitting, unreadable
+        elif perhaps(restored.entry):
+            undecided += 1
+    return Letters(fitting, unreadable, undecided)
 
 
-def _audit(connection: AdminConnection, query: Query, done: Erased, *, complete: bool) -> None:
+def _audit(connection: AdminConnection, query: Query, done: Erased) -> None:
     audit(
         connection,
         f"erased {done.count} entries",
         action="erase",
         count=done.count,
         dead_letters=done.dead_letters,
-        complete=complete,
+        left=done.left,
+        undecided=done.undecided,
+        complete=done.complete,
         fields=fields_of(query.tree),
         query_sha256=digest(str(query)),
     )

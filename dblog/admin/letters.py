@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
     from dblog.admin.connection import AdminConnection
 
-__all__ = ["Letter", "Retried", "drop", "entry_of_letter", "letters", "named", "retry", "sound"]
+__all__ = ["Letter", "Restored", "Restoring", "Retried", "drop", "letters", "named", "retry"]
 
 _PAGE: Final = 200
+_SHORTEST: Final = 8
+"""Digits of an id, as lists show them."""
+_ORIGIN: Final = ("service", "host", "pid")
 
 
 class Letter(NamedTuple):
@@ -90,12 +93,45 @@ def named(connection: AdminConnection, ids: Sequence[str]) -> list[Letter]:
     return chosen
 
 
-_SHORTEST: Final = 8
-"""Digits of an id, as lists show them."""
+class Restored(NamedTuple):
+    """The entry of a letter, as it would be stored."""
+
+    entry: LogEntry
+    unknown: frozenset[str]
+    """Columns of which nobody knows what they would hold, for the writer's own row is gone."""
 
 
-def entry_of_letter(letter: Letter) -> LogEntry | None:
-    """The entry as it was to be stored; None where the payload is not readable as one."""
+class Restoring:
+    """Makes entries of letters; a writer's rows say where it ran, its letters do not.
+
+    Args:
+        connection: of a role that may select writers.
+    """
+
+    def __init__(self, connection: AdminConnection) -> None:
+        self._connection = connection
+        self._origins: dict[UUID, tuple[Any, ...] | None] = {}
+
+    def __call__(self, letter: Letter) -> Restored | None:
+        """The entry, repaired as capture would have it; None where the payload is not readable as one."""
+        if (entry := _entry(letter)) is None:
+            return None
+        if letter.instance_id not in self._origins:
+            found = self._connection.rows(
+                f"SELECT {', '.join(_ORIGIN)} FROM {self._connection.instances} WHERE instance_id = ?",  # noqa: S608 - our own
+                self._connection.identity(letter.instance_id),
+            )
+            self._origins[letter.instance_id] = found[0] if found else None
+        missing = [name for name in _ORIGIN if not getattr(entry, name)]
+        origin = self._origins[letter.instance_id]
+        if origin is None:
+            return Restored(_sound(entry, letter), frozenset(missing))
+        known: dict[str, Any] = {name: value for name, value in zip(_ORIGIN, origin, strict=True) if name in missing}
+        return Restored(_sound(entry._replace(**known), letter), frozenset())
+
+
+def _entry(letter: Letter) -> LogEntry | None:
+    """What the payload holds; None where it is not readable as an entry."""
     try:
         payload = json.loads(letter.payload)  # as it was written: lone surrogates are not orjson's
         given: dict[str, Any] = {name: payload[name] for name in LogEntry._fields if name in payload}
@@ -126,17 +162,12 @@ def retry(
         StoreError: the database cannot be used.
     """
     done = Retried()
-    storing = Storing(connection)
-    origins: dict[UUID, tuple[Any, ...]] = {}
+    storing, restoring = Storing(connection), Restoring(connection)
     for count, letter in enumerate(chosen, 1):
-        if (entry := entry_of_letter(letter)) is None:
+        if (restored := restoring(letter)) is None:
             done.kept.append((letter.id, "its payload is not readable as an entry"))
             continue
-        if letter.instance_id not in origins:
-            origins[letter.instance_id] = _origin(connection, letter.instance_id)
-        service, host, pid = origins[letter.instance_id]
-        entry = entry._replace(service=entry.service or service, host=entry.host or host, pid=entry.pid or pid)
-        outcome = storing.store([sound(entry, letter)])
+        outcome = storing.store([restored.entry])
         if outcome.refused:
             done.kept.append((letter.id, outcome.refused[0][1]))
         else:
@@ -159,16 +190,7 @@ def drop(connection: AdminConnection, ids: Sequence[UUID]) -> int:
     return gone
 
 
-def _origin(connection: AdminConnection, instance: UUID) -> tuple[Any, ...]:
-    """Service, host and pid of a writer, as it reported itself; the writer's rows carry them, its letters do not."""
-    found = connection.rows(
-        f"SELECT service, host, pid FROM {connection.instances} WHERE instance_id = ?",  # noqa: S608 - a checked name
-        connection.identity(instance),
-    )
-    return found[0] if found else (None, None, None)
-
-
-def sound(entry: LogEntry, letter: Letter) -> LogEntry:
+def _sound(entry: LogEntry, letter: Letter) -> LogEntry:
     """Repaired, with a time the tables have, and with the id its writer would have given it."""
     entry = repair(entry)
     if not 0 <= entry.timestamp <= LATEST:

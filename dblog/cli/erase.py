@@ -8,12 +8,14 @@ import typer
 
 from dblog.cli.admin import YesOption, confirm, connection_to, many
 from dblog.cli.common import (
+    EXIT_STORE,
     ProfileOption,
     SchemaOption,
     TableOption,
     TimeoutOption,
     UrlOption,
     chosen,
+    fail,
     reading,
     warn,
 )
@@ -63,9 +65,9 @@ def erase(
 
         found = reading(database, look)
         _show(found)
-        if not found.count and not found.dead_letters:
+        total = str(found.count + len(found.letters.fitting))
+        if total == "0":
             return
-        total = str(found.count + found.dead_letters)
         confirm(f"this cannot be undone; type {total} to erase them", total, yes=yes)
         done = reading(database, run)
         typer.echo(f"erased: {many(done.count, 'entry', 'entries')}, {many(done.dead_letters, 'dead letter')}")
@@ -77,13 +79,24 @@ def erase(
             warn("the write-ahead log still holds them: somebody reads all the time, run dblog prune --vacuum later")
         if connection.postgres:
             warn("VACUUM, replicas and backups are the database administrator's: until then the bytes may be there")
+        if not done.complete:
+            fail(f"{many(done.left, 'entry', 'entries')} could not be deleted: look for rules or triggers", EXIT_STORE)
 
 
 def _show(found: Found) -> None:
     from dblog.interchange import iso
 
-    typer.echo(f"{many(found.count, 'entry matches', 'entries match')}, {many(found.dead_letters, 'dead letter')}")
+    typer.echo(
+        f"{many(found.count, 'entry matches', 'entries match')}, {many(len(found.letters.fitting), 'dead letter')}"
+    )
     for moment, identity in found.examples:
         typer.echo(f"  {iso(moment)}  {identity}")
-    if found.unreadable:
-        warn(f"{many(found.unreadable, 'dead letter')} cannot be read as entries: look with dblog dead-letters --full")
+    if found.letters.undecided:
+        warn(
+            f"of {many(found.letters.undecided, 'dead letter')} nobody knows whether the query fits, for where their"
+            " writer ran is not known any more, and they stay: see dblog dead-letters list, and drop"
+        )
+    if found.letters.unreadable:
+        warn(
+            f"{many(found.letters.unreadable, 'dead letter')} cannot be read as entries: look with dblog dead-letters --full"
+        )

@@ -220,9 +220,7 @@ def test_integers_keep_their_digits(number: int) -> None:
     """Beyond 2**53 - 1 they become text and are flagged, as capture has them, at any depth and in a text of JSON."""
     kept, _ = plain({"n": number, "list": [{"n": number}]}, limits=Limits(), redact=())
     inner = json.dumps({"n": number, "list": [{"n": number}]})
-    for text in (
-        f'{{"timestamp": "2026-11-20T10:00:00Z", "metadata": {form}}}' for form in (inner, json.dumps(inner))
-    ):
+    for text in (f'{{"timestamp": "2026-11-20T10:00:00Z", "metadata": {form}}}' for form in (inner, json.dumps(inner))):
         attributes = from_json(text).attributes
         flags = attributes.pop("dblog", {"flags": []})["flags"]
         assert attributes == kept

@@ -21,6 +21,7 @@ from dblog.admin import deleting, erasing, pruning
 from dblog.admin.connection import AdminConnection
 from dblog.admin.partitions import partitions
 from dblog.admin.pruning import Pruned, Rule, age_of, prune, rules_of
+from dblog.admin.queries import fields_of
 from dblog.errors import ConfigurationError, StoreError
 from dblog.query import parse
 from tests.administered import DAY, SECOND, ask, entry, everything, fill, now
@@ -382,7 +383,7 @@ def test_the_command_erase_asks(database_url: str, dblog: Dblog) -> None:
 def test_fields_are_named_without_values() -> None:
     """Columns by name, paths by path, anything by a star."""
     tree = parse("user_id=a or (x.y>3 and -has(trace_id)) or word or *:z").tree
-    assert erasing.fields_of(tree) == ["*", "message", "metadata.x.y", "trace_id", "user_id"]
+    assert fields_of(tree) == ["*", "message", "metadata.x.y", "trace_id", "user_id"]
 
 
 def test_interrupted_halfway_is_audited(sqlite_url: str) -> None:
