@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-__all__ = ["AdminConnection"]
+__all__ = ["TIMEOUT", "AdminConnection"]
 
 _LOOK: Final = 1.0
 """Seconds to hear from a server why it refused."""
 _CHECKPOINT: Final = 5.0
 """Seconds to wait until nobody reads from SQLite's write-ahead log."""
+_LOCK: Final = 5.0
+"""Seconds to wait for a lock outside of a transaction of the caller's: enough for a DDL statement to pass."""
+TIMEOUT: Final = 600.0
+"""Seconds of one such statement: counts and lists over tables of any size, not what a person waits for."""
 _NO_TABLE: Final = "the table {table} is missing: run dblog upgrade"
 _NO_FILE: Final = "the file {path} does not exist: check the path, or run dblog upgrade"
 
@@ -40,6 +44,7 @@ class AdminConnection:
         schema: the Postgres schema; None is the first of the search path.
         table: the log table.
         password_file: read at the connect.
+        timeout: seconds a statement outside of ``transaction`` may take (Postgres).
 
     Raises:
         ConfigurationError: the URL or a name is wrong.
@@ -54,6 +59,7 @@ class AdminConnection:
         schema: str | None = None,
         table: str = DEFAULT_TABLE,
         password_file: str | os.PathLike[str] | None = None,
+        timeout: float = TIMEOUT,
     ) -> None:
         mapped = sync_url(url)
         require_driver(mapped)
@@ -67,6 +73,8 @@ class AdminConnection:
         self._held: Any = None
         self._cursor: Any = None
         self._url = mapped
+        self._timeout = timeout
+        self._within = False
 
     @property
     def postgres(self) -> bool:
@@ -133,6 +141,9 @@ class AdminConnection:
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """The rows of a query."""
+        if self.postgres and not self._within:
+            with self.transaction(lock_timeout=_LOCK, statement_timeout=self._timeout):
+                return self.rows(sql, *parameters)
         with self._failing():
             self._execute(sql, parameters)
             return [tuple(row) for row in self._cursor.fetchall()]
@@ -169,12 +180,15 @@ class AdminConnection:
             )
         else:
             self.run("BEGIN IMMEDIATE")
+        self._within = True
         try:
             yield
         except BaseException:  # Ctrl-C as well
             with suppress(StoreError):
                 self.run("ROLLBACK")
             raise
+        finally:
+            self._within = False
         self.run("COMMIT")
 
     def checkpoint(self) -> bool:

@@ -75,7 +75,8 @@ class Deleting:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._connection = connection
-        self._bound, self._bounds = ("", ()) if bound is None else (f" AND {bound.condition}", (bound.parameter,))
+        self._bound = "" if bound is None else f" AND {bound.condition}"
+        self._bounds: tuple[object, ...] = () if bound is None else (bound.parameter,)
         self._sleep = sleep
         self.size = _MOST if connection.postgres else _FIRST
         """Rows of the next step."""

@@ -26,14 +26,21 @@ _PATIENCE: Final = 20.0
 """Seconds one day's drop may wait for its turn."""
 
 
+_LOWEST, _HIGHEST = 1, 24
+"""Severities."""
+_TRACE: Final = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Entries that go."""
 
     before: int
     """µs since 1970 UTC: those that are older."""
-    severity: int | None = None
+    highest: int = _HIGHEST
     """Only those of this severity or a lower one."""
+    lowest: int = _LOWEST
+    """Only those of this severity or a higher one."""
 
 
 @dataclass(slots=True)
@@ -65,37 +72,69 @@ def age_of(text: str, option: str) -> int:
 
 
 def rules_of(older_than: str | None, level: str | None, keep: list[str], now: int) -> list[Rule]:
-    """The rules that the options mean.
+    """The rules that the options mean, the lowest severities first; no two are of the same severity.
+
+    An age longer than ``older_than`` holds for its level and those above, a shorter one for its level and those
+    below; levels with an age of their own keep that, and where two others meet, the longer holds.
 
     Args:
         older_than: an age.
         level: with ``older_than``: only entries up to this level.
-        keep: ``LEVEL=AGE``: entries up to this level are kept so long.
+        keep: ``LEVEL=AGE``: entries of this level are kept so long.
         now: µs since 1970 UTC.
 
     Raises:
         ConfigurationError: one cannot be read, or there is none.
     """
-    rules = []
-    if older_than is not None:
-        severity = None if level is None else _severity(level, "level")
-        rules.append(Rule(now - age_of(older_than, "older-than") * 1_000_000, severity))
-    elif level is not None:
+    base = None if older_than is None else age_of(older_than, "older-than")
+    if base is None and level is not None:
         raise ConfigurationError(f"level={level!r} needs an age: give --older-than, or --keep {level}=AGE")
+    most = _HIGHEST if level is None else _severity(level, "level")
+    own = _own(keep)
+    if base is None and not own:
+        raise ConfigurationError("nothing says what is too old: give --older-than 30d, or --keep debug=3d")
+    rules: list[Rule] = []
+    for severity in range(_LOWEST, _HIGHEST + 1):
+        age = _age(severity, base if severity <= most else None, base, own)
+        if age is None:
+            continue
+        before = now - age * 1_000_000
+        if rules and (rules[-1].before, rules[-1].highest) == (before, severity - 1):
+            rules[-1] = Rule(before, severity, rules[-1].lowest)
+        else:
+            rules.append(Rule(before, severity, severity))
+    return rules
+
+
+def _own(keep: list[str]) -> dict[int, int]:
+    """Severity → age in seconds, of ``LEVEL=AGE``."""
+    own: dict[int, int] = {}
     for each in keep:
         name, equals, age = each.partition("=")
         if not equals:
             raise ConfigurationError(f"keep={each!r} is not LEVEL=AGE: write --keep debug=3d")
-        rules.append(Rule(now - age_of(age, f"keep {name}") * 1_000_000, _severity(name, "keep")))
-    if not rules:
-        raise ConfigurationError("nothing says what is too old: give --older-than 30d, or --keep debug=3d")
-    return rules
+        severity = _severity(name, "keep")
+        if severity in own:
+            raise ConfigurationError(f"keep={each!r} gives {name} a second age: give one")
+        own[severity] = age_of(age, f"keep {name}")
+    return own
 
 
 def _severity(name: str, option: str) -> int:
     if name.strip().upper() == "TRACE":
-        return 4
+        return _TRACE
     return severity_of(parse_level(name.strip(), option))
+
+
+def _age(severity: int, otherwise: int | None, base: int | None, own: dict[int, int]) -> int | None:
+    """The age that holds for a severity, in seconds; ``otherwise`` where none of its own or its neighbours' does."""
+    if severity in own:
+        return own[severity]
+    longer = [level for level, age in own.items() if base is not None and age >= base]
+    below = [level for level in longer if level < severity or (level == _TRACE and severity < _TRACE)]
+    above = [level for level in own if level > severity and level not in longer]
+    ages = [own[near] for near in ([max(below)] if below else []) + ([min(above)] if above else [])]
+    return max(ages, default=otherwise)
 
 
 def plan(connection: AdminConnection, rules: list[Rule]) -> Pruned:
@@ -174,7 +213,11 @@ def _prune(
 
 def _before(rules: list[Rule]) -> int:
     """The time before which entries of every level go; 0 where there is none."""
-    return max((rule.before for rule in rules if rule.severity is None), default=0)
+    each = (
+        max((rule.before for rule in rules if rule.lowest <= severity <= rule.highest), default=0)
+        for severity in range(_LOWEST, _HIGHEST + 1)
+    )
+    return min(each)
 
 
 def _droppable(connection: AdminConnection, rules: list[Rule]) -> list[Partition]:
@@ -191,8 +234,16 @@ def _condition(connection: AdminConnection, rules: list[Rule]) -> tuple[str, tup
     parts: list[str] = []
     parameters: list[object] = []
     for rule in rules:
-        parts.append("timestamp < ?" if rule.severity is None else "timestamp < ? AND severity <= ?")
-        parameters += [connection.moment(rule.before), *(() if rule.severity is None else (rule.severity,))]
+        part = ["timestamp < ?"]
+        parameters.append(connection.moment(rule.before))
+        # Open at the ends: a row made by hand may have a severity that is none.
+        if rule.lowest > _LOWEST:
+            part.append("severity >= ?")
+            parameters.append(rule.lowest)
+        if rule.highest < _HIGHEST:
+            part.append("severity <= ?")
+            parameters.append(rule.highest)
+        parts.append(" AND ".join(part))
     return " OR ".join(f"({part})" for part in parts), tuple(parameters)
 
 
@@ -210,7 +261,7 @@ def _audit(connection: AdminConnection, rules: list[Rule], done: Pruned) -> None
         days=done.days,
         dead_letters=done.dead_letters,
         instances=done.instances,
-        rules=[{"before": iso(rule.before), "severity": rule.severity} for rule in rules],
+        rules=[{"before": iso(rule.before), "lowest": rule.lowest, "highest": rule.highest} for rule in rules],
     )
 
 

@@ -78,7 +78,9 @@ class Torn(PartFile):
 
 async def run(reader: Any, file: PartFile, shape: str, *, resume: bool = False, limit: int | None = None) -> int:
     with file:
-        state = file.resume() if resume else file.begin({})
+        state = file.resume() if resume else {}
+        if not resume:
+            file.begin({})
         since = Progress.of(state) if state else None
         return await export(reader, ALL, format_of(shape), file, asked={}, since=since, limit=limit)
 

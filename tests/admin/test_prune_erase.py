@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Dblog = Callable[..., Done]
 
-SEVERITIES = {"DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17}
+SEVERITIES = {"DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17, "CRITICAL": 21}
 
 
 def audits(url: str) -> list[dict[str, Any]]:
@@ -60,27 +60,45 @@ def erase(url: str, query: str) -> erasing.Erased:
 # -- prune ----------------------------------------------------------------------------------------------------
 
 
-def test_prune_against_a_model(database_url: str) -> None:
-    """Of any ages and levels, what goes is what one of the rules names; all else stays. Chunks of any size."""
-    batches = st.lists(st.tuples(st.floats(0.01, 9.9), st.sampled_from(sorted(SEVERITIES))), max_size=25)
-    rules = st.lists(st.tuples(st.floats(0.01, 9.9), st.sampled_from([None, 5, 9, 13])), min_size=1, max_size=3)
+AGES = [f"{hours}h" for hours in (1, 7, 30, 49, 70, 100, 200)]
 
-    @examples(7)
-    @given(batches, rules, st.integers(1, 30))
-    def holds(batch: list[tuple[float, str]], given_rules: list[tuple[float, int | None]], size: int) -> None:
+
+def model(severity: int, older: int | None, keep: dict[int, int]) -> int | None:
+    """Hours after which an entry goes, as the documents say it."""
+    if severity in keep:
+        return keep[severity]
+    longer = {level: age for level, age in keep.items() if older is not None and age >= older and level < severity}
+    shorter = {level: age for level, age in keep.items() if (older is None or age < older) and level > severity}
+    found = [longer[max(longer)]] if longer else []
+    found += [shorter[min(shorter)]] if shorter else []
+    return max(found) if found else older
+
+
+def test_prune_against_a_model(database_url: str) -> None:
+    """Of any ages and levels, what goes is what the age in force for its level names; all else stays."""
+    batches = st.lists(st.tuples(st.floats(0.01, 9.9), st.sampled_from(sorted(SEVERITIES))), max_size=25)
+    keeps = st.dictionaries(st.sampled_from(sorted(SEVERITIES)), st.sampled_from(AGES), max_size=3)
+    options = st.tuples(st.none() | st.sampled_from(AGES), keeps).filter(any)
+
+    @examples(10)
+    @given(batches, options, st.integers(1, 30))
+    def holds(batch: list[tuple[float, str]], given: tuple[str | None, dict[str, str]], size: int) -> None:
         execute(database_url, "DELETE FROM logs")
         made = [aged(number, age, level) for number, (age, level) in enumerate(batch)]
         fill(database_url, made)
+        older, keep = given
+        start = now()
+        chosen = rules_of(older, None, [f"{level}={age}" for level, age in keep.items()], start)
+        hours = {SEVERITIES[level]: int(age[:-1]) for level, age in keep.items()}
+        ages = {each: model(each, older and int(older[:-1]), hours) for each in SEVERITIES.values()}
+        goes = {
+            each.lineno
+            for each in made
+            if (age := ages[each.severity]) is not None and each.timestamp < start - age * 3600 * SECOND
+        }
         with AdminConnection(database_url) as connection, pytest.MonkeyPatch.context() as patch:
             patch.setattr(deleting, "_MOST", size)
             patch.setattr(deleting, "_FIRST", size)
-            start = now()
-            chosen = [Rule(start - int(age * DAY), severity) for age, severity in given_rules]
-            goes = {
-                each.lineno
-                for each in made
-                if any(each.timestamp < rule.before and each.severity <= (rule.severity or 24) for rule in chosen)
-            }
             planned = pruning.plan(connection, chosen)
             done = prune(connection, chosen)
         assert (planned.rows, planned.days) == (done.rows, done.days)
@@ -89,6 +107,34 @@ def test_prune_against_a_model(database_url: str) -> None:
         assert [each["count"] for each in audits(database_url)] == ([done.rows] if goes else [])
 
     holds()
+
+
+@given(
+    st.none() | st.sampled_from(AGES),
+    st.dictionaries(st.sampled_from(["debug", "info", "warning", "error", "critical"]), st.sampled_from(AGES)),
+)
+def test_the_age_of_every_severity(older: str | None, keep: dict[str, str]) -> None:
+    """Each of the 24 goes after the age the model gives it, by one rule, or by none."""
+    levels = {"debug": 5, "info": 9, "warning": 13, "error": 17, "critical": 21}
+    options = [f"{level}={age}" for level, age in keep.items()]
+    rules = rules_of(older, None, options, 0) if older or keep else []
+    hours = {levels[level]: int(age[:-1]) for level, age in keep.items()}
+    for severity in range(1, 25):
+        found = [-rule.before // (3600 * SECOND) for rule in rules if rule.lowest <= severity <= rule.highest]
+        expected = model(severity, older and int(older[:-1]), hours)
+        assert found == ([] if expected is None else [expected])
+
+
+def test_what_is_kept_longer_is_kept(database_url: str, dblog: Dblog) -> None:
+    """``--keep error=365d`` keeps errors and what is above; no whole day goes before the longest age is over."""
+    fill(
+        database_url,
+        [aged(1, 40, "ERROR"), aged(2, 40), aged(3, 40, "CRITICAL"), aged(4, 400, "ERROR"), aged(5, 4, "DEBUG")],
+    )
+    ages = ("--older-than", "30d", "--keep", "error=365d", "--keep", "debug=3d")
+    done = dblog("prune", "--url", database_url, *ages, "--yes")
+    assert (done.code, left(database_url)) == (0, {1, 3})
+    assert ("1 whole day" in done.out) == database_url.startswith("postgres")
 
 
 def test_whole_days_go_as_partitions(postgres_url: str) -> None:
@@ -116,7 +162,7 @@ def test_a_reader_in_the_way_is_not_fought_with(postgres_url: str) -> None:
     fill(postgres_url, [aged(1, 5), aged(2, 0.5), aged(3, 2.5)])
     with psycopg.connect(postgres_url) as reader, AdminConnection(postgres_url) as connection:
         reader.execute("SELECT count(*) FROM logs")
-        done = prune(connection, [Rule(now() - 4 * DAY), Rule(now() - DAY, 24)], patience=0.0)
+        done = prune(connection, [Rule(now() - DAY, 9), Rule(now() - 4 * DAY, 24, 10)], patience=0.0)
         assert len(done.waiting) == 1
         assert (done.days, done.rows) == ([], 1)
         reader.rollback()
@@ -154,6 +200,27 @@ def test_a_live_writer_does_not_notice(database_url: str) -> None:
     assert done.rows == 2000
     assert (stats.dropped, stats.failed, stats.stored) == (0, 0, stats.emitted)
     assert sorted(waits)[len(waits) // 2] < 0.5, waits
+
+
+def test_a_lock_is_not_waited_for_without_limit(
+    postgres_url: str, dblog: Dblog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting gives up after a moment when somebody holds the table, and says so; nothing is deleted."""
+    monkeypatch.setattr(connections, "_LOCK", 0.05)
+    fill(postgres_url, [aged(1, 2)])
+    with psycopg.connect(postgres_url) as other:
+        other.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+        done = dblog("prune", "--url", postgres_url, "--older-than", "1d", "--dry-run")
+    assert (done.code, "a lock was not granted in time" in done.err) == (3, True)
+    assert left(postgres_url) == {1}
+
+
+def test_a_count_takes_no_longer_than_it_may(postgres_url: str) -> None:
+    """Outside of a transaction of its own, too, a statement ends after the connection's ``timeout``."""
+    with AdminConnection(postgres_url, timeout=0.05) as connection:
+        with pytest.raises(StoreError, match="took too long"):
+            connection.value("SELECT pg_sleep(20)")
+        assert connection.value("SELECT 1") == 1
 
 
 def test_side_tables_grow_old_too(database_url: str) -> None:
@@ -217,6 +284,7 @@ def test_a_file_becomes_smaller(sqlite_url: str, dblog: Dblog) -> None:
         ((None, "debug", []), "needs an age"),
         ((None, None, ["debug"]), "LEVEL=AGE"),
         ((None, None, ["odd=3d"]), "is not a logging level"),
+        ((None, None, ["warn=3d", "warning=4d"]), "a second age"),
     ],
 )
 def test_rules_that_are_none(arguments: tuple[Any, Any, Any], says: str) -> None:
@@ -229,7 +297,9 @@ def test_rules() -> None:
     """Ages in every unit; levels up to the one named."""
     assert [age_of(text, "x") for text in ("90s", "5m", "2h", "3D", "1w")] == [90, 300, 7200, 259_200, 604_800]
     found = rules_of("1d", None, ["trace=1h", "info=2d"], now=10 * DAY)
-    assert found == [Rule(9 * DAY), Rule(10 * DAY - 3600 * SECOND, 4), Rule(8 * DAY, 9)]
+    assert found == [Rule(10 * DAY - 3600 * SECOND, 4), Rule(9 * DAY, 8, 5), Rule(8 * DAY, 24, 9)]
+    assert rules_of("1d", "info", [], now=10 * DAY) == [Rule(9 * DAY, 9)]
+    assert rules_of("1d", None, ["trace=2d"], now=10 * DAY) == [Rule(8 * DAY)]
 
 
 def test_who_may_not_is_told_what_to_grant(reader_postgres_url: str, dblog: Dblog) -> None:
