@@ -2,30 +2,67 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
-from dblog.cli.common import EXIT_USAGE, fail
+from dblog.cli.common import EXIT_USAGE, ProfileOption, SchemaOption, TableOption, UrlOption, chosen, fail
 from dblog.cli.output import Colour, output_for
+from dblog.cli.profiles import Database
 
 if TYPE_CHECKING:
     from dblog.admin.connection import AdminConnection
-    from dblog.cli.profiles import Database
 
-__all__ = ["YesOption", "confirm", "connection_to", "many", "print_json"]
+__all__ = ["Choose", "YesOption", "administers", "confirm", "connection_to", "many", "print_json"]
+
+Choose: TypeAlias = Callable[[], Database]
+Command = TypeVar("Command", bound=Callable[..., None])
 
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
 
 
-def connection_to(database: Database) -> AdminConnection:
-    """An administrator's connection, not yet opened."""
-    from dblog.admin.connection import AdminConnection
+def connection_to(database: Database, timeout: float | None = None) -> AdminConnection:
+    """An administrator's connection, not yet opened; ``timeout`` is in seconds, of one statement."""
+    from dblog.admin.connection import TIMEOUT, AdminConnection
 
     return AdminConnection(
-        database.url, schema=database.schema, table=database.table, password_file=database.password_file
+        database.url,
+        schema=database.schema,
+        table=database.table,
+        password_file=database.password_file,
+        timeout=timeout or TIMEOUT,
     )
+
+
+def administers(command: Command) -> Callable[..., None]:
+    """Give a command the options that name a database.
+
+    The command's own parameters come first; ``choose`` gives the database that the options mean, or raises
+    ``ConfigurationError``. A command with a ``timeout`` of its own has what that says in it.
+    """
+
+    def options(
+        *, url: UrlOption = None, profile: ProfileOption = None, schema: SchemaOption = None, table: TableOption = None
+    ) -> None:
+        pass
+
+    shared = inspect.signature(options, eval_str=True).parameters
+    own = inspect.signature(command, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        database = {name: given.pop(name) for name in shared}
+        command(**given, choose=functools.partial(chosen, **database, timeout=given.get("timeout")))
+
+    kept = [each.replace(kind=each.KEYWORD_ONLY) for name, each in own.items() if name not in ("choose", "timeout")]
+    last = [each for name, each in own.items() if name == "timeout"]
+    run.__signature__ = inspect.Signature([*kept, *shared.values(), *last])  # type: ignore[attr-defined]  # what typer looks at
+    run.__annotations__ = {}
+    return run
 
 
 def confirm(question: str, answer: str, *, yes: bool) -> None:

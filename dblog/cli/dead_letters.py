@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dblog.cli.admin import YesOption, confirm, connection_to, many, print_json
+from dblog.cli.admin import Choose, YesOption, administers, confirm, connection_to, many, print_json
 from dblog.cli.common import (
     EXIT_NOTHING,
     EXIT_USAGE,
-    ProfileOption,
-    SchemaOption,
-    TableOption,
-    UrlOption,
-    chosen,
     fail,
     warn,
 )
@@ -44,6 +39,7 @@ class Action(enum.StrEnum):
     DROP = "drop"
 
 
+@administers
 def dead_letters(
     action: Annotated[Action, typer.Argument(help="What to do.")] = Action.LIST,
     ids: Annotated[
@@ -56,16 +52,17 @@ def dead_letters(
     json: Annotated[bool, typer.Option("--json", help="JSON, one line for each.")] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="list: so many at most.")] = 200,
     yes: YesOption = False,
-    url: UrlOption = None,
-    profile: ProfileOption = None,
-    schema: SchemaOption = None,
-    table: TableOption = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", min=0.001, show_default=False, help="Of one statement (600)."),
+    ] = None,
+    choose: Choose,
 ) -> None:
     """Rows that the database refused for their content: list them, store them again, or drop them."""
     action = Action(action)  # typer hands a default over as it is written
     if action is not Action.LIST and bool(ids) == everything:
         fail(f"{action.value} which? give ids, or --all", EXIT_USAGE)
-    with connection_to(chosen(url, profile, schema, table)) as connection:
+    with connection_to(choose(), timeout) as connection:
         if action is Action.LIST:
             _list(connection, ids or [], full=full, json=json, limit=limit)
         elif action is Action.RETRY:

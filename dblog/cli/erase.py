@@ -6,15 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dblog.cli.admin import YesOption, confirm, connection_to, many
+from dblog.cli.admin import Choose, YesOption, administers, confirm, connection_to, many
 from dblog.cli.common import (
     EXIT_STORE,
-    ProfileOption,
-    SchemaOption,
-    TableOption,
     TimeoutOption,
-    UrlOption,
-    chosen,
     fail,
     reading,
     warn,
@@ -34,6 +29,7 @@ EPILOG = examples(
 )
 
 
+@administers
 def erase(
     query: QueryArgument = None,
     *,
@@ -43,16 +39,13 @@ def erase(
         bool, typer.Option("--vacuum", help="SQLite: write the file anew afterwards; writers wait meanwhile.")
     ] = False,
     yes: YesOption = False,
-    url: UrlOption = None,
-    profile: ProfileOption = None,
-    schema: SchemaOption = None,
-    table: TableOption = None,
-    timeout: TimeoutOption = None,
+    timeout: TimeoutOption = None,  # noqa: ARG001 - in what `choose` gives
+    choose: Choose,
 ) -> None:
     """Delete every entry and dead letter that matches, and leave one row that says who did, without their values."""
     from dblog.admin import erasing, pruning
 
-    database = chosen(url, profile, schema, table, timeout)
+    database = choose()
     wanted = query_of(query, since, until)
     with connection_to(database) as connection:
 
@@ -97,6 +90,5 @@ def _show(found: Found) -> None:
             " writer ran is not known any more, and they stay: see dblog dead-letters list, and drop"
         )
     if found.letters.unreadable:
-        warn(
-            f"{many(found.letters.unreadable, 'dead letter')} cannot be read as entries: look with dblog dead-letters --full"
-        )
+        unreadable = many(found.letters.unreadable, "dead letter")
+        warn(f"{unreadable} cannot be read as entries: look with dblog dead-letters --full")

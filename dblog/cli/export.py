@@ -9,15 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dblog.cli.admin import many
+from dblog.cli.admin import Choose, administers, many
 from dblog.cli.common import (
     EXIT_USAGE,
-    ProfileOption,
-    SchemaOption,
-    TableOption,
     TimeoutOption,
-    UrlOption,
-    chosen,
     fail,
     reading,
     warn,
@@ -50,6 +45,7 @@ class Shape(enum.StrEnum):
     CSV = "csv"
 
 
+@administers
 def export(
     query: QueryArgument = None,
     *,
@@ -71,17 +67,14 @@ def export(
         bool, typer.Option("--raw", help="CSV: leave cells that a spreadsheet would take for a formula.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted export of the same.")] = False,
-    url: UrlOption = None,
-    profile: ProfileOption = None,
-    schema: SchemaOption = None,
-    table: TableOption = None,
-    timeout: TimeoutOption = None,
+    timeout: TimeoutOption = None,  # noqa: ARG001 - in what `choose` gives
+    choose: Choose,
 ) -> None:
     """Write everything that matches, the oldest first, whole or not at all: FILE appears when it is complete."""
     from dblog.admin.formats import columns_of
     from dblog.url import safe_url
 
-    database = chosen(url, profile, schema, table, timeout)
+    database = choose()
     names = columns_of(columns)
     shape = Shape(shape) if shape else _by_ending(output)  # typer gives the value
     asked = {

@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from dblog.cli.admin import connection_to, many
+from dblog.cli.admin import Choose, administers, connection_to, many
 from dblog.cli.common import (
     EXIT_USAGE,
-    ProfileOption,
-    SchemaOption,
-    TableOption,
-    UrlOption,
-    chosen,
     fail,
     warn,
 )
@@ -41,6 +36,7 @@ EPILOG = examples(
 )
 
 
+@administers
 def import_(
     file: Annotated[str, typer.Argument(metavar="FILE", help="NDJSON, compressed if it ends in .gz; - is stdin.")],
     *,
@@ -48,15 +44,12 @@ def import_(
     rejects: Annotated[
         Path | None, typer.Option(metavar="FILE", show_default=False, help="Write the refused lines there.")
     ] = None,
-    url: UrlOption = None,
-    profile: ProfileOption = None,
-    schema: SchemaOption = None,
-    table: TableOption = None,
+    choose: Choose,
 ) -> None:
     """Store the entries of a file, each once, however often it is imported. Exits 2 when lines were refused."""
     from dblog.admin.importing import Import, lines_of
 
-    database = None if dry_run else chosen(url, profile, schema, table)
+    database = None if dry_run else choose()
     with contextlib.ExitStack() as stack:
         lines = lines_of(stack.enter_context(_opened(file)))
         bad = None if rejects is None else stack.enter_context(_created(rejects))

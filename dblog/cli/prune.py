@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dblog.cli.admin import YesOption, confirm, connection_to, many
-from dblog.cli.common import EXIT_USAGE, ProfileOption, SchemaOption, TableOption, UrlOption, chosen, fail, warn
+from dblog.cli.admin import Choose, YesOption, administers, confirm, connection_to, many
+from dblog.cli.common import EXIT_USAGE, fail, warn
 from dblog.cli.options import examples
 from dblog.cli.progress import Progress
 
@@ -22,6 +22,7 @@ EPILOG = examples(
 )
 
 
+@administers
 def prune(
     *,
     older_than: Annotated[
@@ -33,22 +34,27 @@ def prune(
     ] = None,
     keep: Annotated[
         list[str] | None,
-        typer.Option(metavar="LEVEL=AGE", show_default=False, help="Entries up to a level go after this age."),
+        typer.Option(
+            metavar="LEVEL=AGE",
+            show_default=False,
+            help="A level's own age: a longer one for those above as well, a shorter one for those below.",
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and stop.")] = False,
     vacuum: Annotated[
         bool, typer.Option("--vacuum", help="SQLite: make the file smaller afterwards; writers wait meanwhile.")
     ] = False,
     yes: YesOption = False,
-    url: UrlOption = None,
-    profile: ProfileOption = None,
-    schema: SchemaOption = None,
-    table: TableOption = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", metavar="SECONDS", min=0.001, show_default=False, help="Of one statement (600)."),
+    ] = None,
+    choose: Choose,
 ) -> None:
     """Delete old entries in small steps, and whole days as partitions on Postgres; no writer waits for it."""
     from dblog.admin import pruning
 
-    with connection_to(chosen(url, profile, schema, table)) as connection:
+    with connection_to(choose(), timeout) as connection:
         if vacuum and connection.postgres:
             fail("--vacuum is for SQLite: autovacuum does it on Postgres", EXIT_USAGE)
         rules = pruning.rules_of(older_than, level, keep or [], connection.now())
