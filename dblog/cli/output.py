@@ -66,6 +66,13 @@ class Output:
 
         self.write(json_visible(to_json(entry)).decode() for entry in entries)
 
+    def show(self, entries: Iterable[LogEntry], text: Iterable[str]) -> None:
+        """Print entries as JSON, or as the lines that ``text`` makes of them."""
+        if self.json:
+            self.entries(entries)
+        else:
+            self.write(text)
+
     def objects(self, objects: Iterable[dict[str, Any]]) -> None:
         """Print other values as JSON, one object per line."""
         import orjson

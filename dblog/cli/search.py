@@ -14,8 +14,10 @@ from dblog.cli.output import Output
 from dblog.cli.profiles import Database
 
 if TYPE_CHECKING:
-    from dblog.reader import LogReader
-    from dblog.reading.values import Page
+    from collections.abc import Iterator, Sequence
+
+    from dblog.entry import LogEntry
+    from dblog.reading.values import Count, Page
 
 __all__ = ["EPILOG", "search"]
 
@@ -64,27 +66,28 @@ def search(
     """
     asked = query_of(query, since, until)
     if count or estimate:
-        found = reading(database, lambda reader: reader.count(asked, exact=not estimate))
-        if output.json:
-            output.objects([found._asdict()])
-        else:
-            output.write([str(found.value)])
-        if not found.exact:
-            output.note("an estimate of the database; --count is exact")
+        _print_count(reading(database, lambda reader: reader.count(asked, exact=not estimate)), output)
         return
-
-    async def run(reader: LogReader) -> Page:
-        return await reader.search(asked, before=before, after=after, limit=limit)
-
-    page = reading(database, run)
+    page = reading(database, lambda reader: reader.search(asked, before=before, after=after, limit=limit))
     entries = page.entries if newest_first else page.entries[::-1]
-    if output.json:
-        output.entries(entries)
-    else:
-        lines = Lines(dataclasses.replace(output.look, dates=date, ids=ids, full=full, wrap=wrap))
-        lines.fit(entries)
-        output.write(line for entry in entries for line in lines.of(entry))
+    lines = Lines(dataclasses.replace(output.look, dates=date, ids=ids, full=full, wrap=wrap))
+    output.show(entries, _text(lines, entries))
     _say_what_is_left(page, output, limit=limit, forwards=after is not None and before is None)
+
+
+def _print_count(found: Count, output: Output) -> None:
+    if output.json:
+        output.objects([found._asdict()])
+    else:
+        output.write([str(found.value)])
+    if not found.exact:
+        output.note("an estimate of the database; --count is exact")
+
+
+def _text(lines: Lines, entries: Sequence[LogEntry]) -> Iterator[str]:
+    lines.fit(entries)
+    for entry in entries:
+        yield from lines.of(entry)
 
 
 def _say_what_is_left(page: Page, output: Output, *, limit: int, forwards: bool) -> None:

@@ -66,10 +66,7 @@ def show(
         fail(f"no entry has the id {entry_id}")
     if len(wanted) < _SURE:
         output.note(f"the newest entry whose id ends in {wanted}; {_SURE} digits name one")
-    if output.json:
-        output.entries((*found.before, found.entry, *found.after))
-    else:
-        output.write(_text(found, output))
+    output.show((*found.before, found.entry, *found.after), _text(found, output))
 
 
 def _id(text: str) -> str:

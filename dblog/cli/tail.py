@@ -67,15 +67,11 @@ def tail(
     """
     asked = query_of(query)
     printer = _Printer(output, Lines(dataclasses.replace(output.look, dates=date, ids=ids, full=full, wrap=wrap)))
+    every = not output.terminal if lossless is None else lossless
 
     async def run(reader: LogReader) -> None:
-        every = not output.terminal if lossless is None else lossless
         live = reader.tail(asked, after=after, poll_interval=poll, lossless=every, follow=follow)
-        batches = followed(reader, asked, live, history=0 if after else lines)
-        with _ended_with_the_pipe():
-            async with aclosing(batches):
-                async for batch in batches:
-                    printer.show(batch)
+        await printer.show_all(followed(reader, asked, live, history=0 if after else lines))
 
     try:
         reading(database, run)
@@ -119,21 +115,24 @@ class _Printer:
         self._output, self._lines = output, lines
         self.token: str | None = None
 
+    async def show_all(self, batches: AsyncGenerator[TailBatch]) -> None:
+        with _ended_with_the_pipe():
+            async with aclosing(batches):
+                async for batch in batches:
+                    self.show(batch)
+
     def show(self, batch: TailBatch) -> None:
         if batch.notice:
             self._output.note(f"── {batch.notice} ──")
         if batch.skipped:
             self._output.note(f"… {batch.skipped:,} skipped")
-        if self._output.json:
-            self._output.entries(batch)
-        else:
-            if self._output.terminal:
-                self._lines.resize(terminal_width())
-            self._lines.fit(batch)
-            self._output.write(self._text(batch))
+        self._output.show(batch, self._text(batch))
         self.token = batch.token
 
     def _text(self, batch: TailBatch) -> Iterator[str]:
+        if self._output.terminal:
+            self._lines.resize(terminal_width())
+        self._lines.fit(batch)
         for entry in batch:
             yield from self._lines.of(entry, late=entry.id in batch.late)
 

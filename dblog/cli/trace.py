@@ -63,10 +63,7 @@ def trace(
         _fail_for(trace_id, found)
     if not found.entries:
         fail(f"no entry has the trace id {visible(trace_id)}")
-    if output.json:
-        output.entries(found)
-    else:
-        output.write(trace_lines(found, output.look, flat=flat))
+    output.show(found, trace_lines(found, output.look, flat=flat))
     if found.truncated:
         output.note(f"{len(found.entries):,} shown, there are more: --limit")
 
