@@ -64,16 +64,20 @@ def erase(
         confirm(f"this cannot be undone; type {total} to erase them", total, yes=yes)
         done = reading(database, run)
         typer.echo(f"erased: {many(done.count, 'entry', 'entries')}, {many(done.dead_letters, 'dead letter')}")
-        clean = done.clean
         if vacuum and not connection.postgres:
             pruning.vacuum(connection)
-            clean = connection.checkpoint()
-        if not clean:
-            warn("the write-ahead log still holds them: somebody reads all the time, run dblog prune --vacuum later")
-        if connection.postgres:
-            warn("VACUUM, replicas and backups are the database administrator's: until then the bytes may be there")
-        if not done.complete:
-            fail(f"{many(done.left, 'entry', 'entries')} could not be deleted: look for rules or triggers", EXIT_STORE)
+            done.clean = connection.checkpoint()
+        _conclude(done, postgres=connection.postgres)
+
+
+def _conclude(done: Erased, *, postgres: bool) -> None:
+    """Say what there still is of it; ends the command where entries are left."""
+    if not done.clean:
+        warn("the write-ahead log still holds them: somebody reads all the time, run dblog prune --vacuum later")
+    if postgres:
+        warn("VACUUM, replicas and backups are the database administrator's: until then the bytes may be there")
+    if not done.complete:
+        fail(f"{many(done.left, 'entry', 'entries')} could not be deleted: look for rules or triggers", EXIT_STORE)
 
 
 def _show(found: Found) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from dblog.admin.queries import matches_everything, supposing
 from dblog.query import parse
 from dblog.query.predicate import predicate
-from tests.admin.test_letters import WRITER, bury, letter, remaining
 from tests.administered import DAY, entry, everything, fill, now
+from tests.buried import WRITER, bury, letter, remaining
 from tests.oracle import execute
 
 if TYPE_CHECKING:

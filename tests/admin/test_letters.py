@@ -5,48 +5,24 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 
 from dblog.admin import letters
 from dblog.admin.connection import AdminConnection
-from dblog.options import Options
-from dblog.sink import DeadLetter, Origin
-from dblog.store import opener
 from dblog.store.rows import id_words, origin_bits
 from tests.administered import entry, everything, now
+from tests.buried import WRITER, bury, letter, remaining
 from tests.oracle import execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dblog.admin.letters import Letter
     from tests.admin.conftest import Done
 
     Dblog = Callable[..., Done]
-
-WRITER = Origin(UUID(int=77), "shop", None, None, host="h1", pid=42, started_at=1)
-
-
-def bury(url: str, *found: DeadLetter) -> None:
-    """As a writer does."""
-    sink = opener(url, Options())(WRITER)
-    sink.dead_letter(found)
-    sink.close()
-
-
-def letter(number: int, **payload: Any) -> DeadLetter:
-    """A letter as ``dblog.delivery`` writes them."""
-    row = entry(number, id=None, service=None, host=None, pid=None, instance_id=None, seq=None)._asdict() | payload
-    text = json.dumps(row, default=str)
-    return DeadLetter(UUID(int=number + 1), now(), WRITER.instance_id, number + 1, "poison", "22P05", 3, text)
-
-
-def remaining(url: str) -> list[Letter]:
-    with AdminConnection(url) as connection:
-        return list(letters.letters(connection))
 
 
 def test_a_letter_stored_again_is_the_writer_s_row(database_url: str, dblog: Dblog) -> None:

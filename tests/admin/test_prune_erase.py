@@ -90,7 +90,7 @@ def test_prune_against_a_model(database_url: str) -> None:
         start = now()
         chosen = rules_of(older, None, [f"{level}={age}" for level, age in keep.items()], start)
         hours = {SEVERITIES[level]: int(age[:-1]) for level, age in keep.items()}
-        ages = {each: model(each, older and int(older[:-1]), hours) for each in SEVERITIES.values()}
+        ages = {each: model(each, int(older[:-1]) if older else None, hours) for each in SEVERITIES.values()}
         goes = {
             each.lineno
             for each in made
@@ -121,7 +121,7 @@ def test_the_age_of_every_severity(older: str | None, keep: dict[str, str]) -> N
     hours = {levels[level]: int(age[:-1]) for level, age in keep.items()}
     for severity in range(1, 25):
         found = [-rule.before // (3600 * SECOND) for rule in rules if rule.lowest <= severity <= rule.highest]
-        expected = model(severity, older and int(older[:-1]), hours)
+        expected = model(severity, int(older[:-1]) if older else None, hours)
         assert found == ([] if expected is None else [expected])
 
 
