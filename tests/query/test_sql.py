@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import sys
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ from tests.querystores import COMPILERS, DIALECTS, TABLES, select
 from tests.querytrees import START
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from dblog.query.tree import Field, Node
     from tests.querystores import Stores
@@ -175,6 +176,26 @@ def test_a_condition_can_stand_anywhere(stores: Stores, dialect: str) -> None:
             counted = sa.select(sa.func.count().filter(found), sa.func.sum(sa.case((found, 1), else_=0)))
             row = stores.connections[dialect].execute(counted.select_from(source)).one()
             assert tuple(row) == (2, 2)
+
+
+@pytest.mark.parametrize("field", [COLUMNS["service"], COLUMNS["user_id"], path("a"), path("a", "b")], ids=str)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda field: t.Range(field, low="b"),
+        lambda field: t.Range(field, high="b", high_open=True),
+        lambda field: t.Range(field, "a", "b"),
+        lambda field: t.Like(field, (Wild.ANY, "k")),
+        lambda field: t.Search(field, regex.parse("k", ignore_case=True)),
+    ],
+    ids=["low", "high", "both", "like", "regex"],
+)
+def test_texts_go_by_code_point_whatever_the_database_s_collation(field: Field, make: Callable[[Field], Node]) -> None:
+    """PostgreSQL is told so at every comparison; the tests' server has no collation that orders otherwise."""
+    statement = str(select(make(field), "postgresql").compile(dialect=COMPILERS["psycopg"]))
+    compared = re.findall(r"(\S+)\s+(?:[<>]=?|ILIKE|~) %\(param_\d+\)s::VARCHAR", statement)
+    assert compared, statement
+    assert all(before.startswith('"C"') for before in compared), statement
 
 
 # -- values as text --------------------------------------------------------------------------------------------
