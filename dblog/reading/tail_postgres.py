@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresTail"]
 
-_PLACE: Final = re.compile(r"(\d{1,20})((?:-\d{1,20})*)_(\d{1,18})(?:_(\d{1,20})_(\d{1,18})_([0-9a-f]{32}))?")
+_PLACE: Final = re.compile(r"(\d{1,20})((?:-\d{1,20})*)_(\d{1,18})(?:_(\d{1,20})_(-?\d{1,18})_([0-9a-f]{32}))?")
 _DAY: Final = 86_400_000_000
 _LEAST_STRIDE, _WIDER, _WIDEST = 64, 4, 2**40
 _OLDER: Final = (
@@ -47,10 +47,14 @@ _OLDER: Final = (
 )
 
 # The statement's snapshot is older than the positions it reads: all that is over in it was written before them.
+# After a crash of a backend the server recovers under the same postmaster. From 15 on it then throws its statistics
+# away. Asking for them is dear in 14; there it is the last checkpoint, which each recovery ends with.
 _LOOK: Final = Prepared(
     sa.text(
         "SELECT pg_current_snapshot()::text AS snapshot, pg_is_in_recovery() AS standby,"
-        " pg_postmaster_start_time()::text AS started,"
+        " concat(pg_postmaster_start_time(), ' ', CASE WHEN current_setting('server_version_num')::int >= 150000"
+        " THEN pg_stat_get_bgwriter_stat_reset_time()::text"
+        " ELSE (SELECT checkpoint_lsn::text FROM pg_control_checkpoint()) END) AS life,"
         " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_insert_lsn() - '0/0'::pg_lsn END AS written,"
         " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_flush_lsn() - '0/0'::pg_lsn END AS flushed,"
         " (extract(epoch FROM now()) * 1000000)::bigint AS now"
@@ -65,7 +69,8 @@ class _Look(NamedTuple):
 
     snapshot: str
     standby: bool
-    started: str
+    life: str
+    """Changes with each start of the server and each recovery from a crash; seldom without."""
     written: int
     """Bytes of its log; 0 on a standby."""
     flushed: int
@@ -143,8 +148,8 @@ class PostgresTail:
         self._durable = _Durable(self._place)
         self._stride = _LEAST_STRIDE
         """Transactions to look at for one page of a lossless tail."""
-        self._server = ""
-        """When the server was started, as it says; "" where it may have crashed since it said so."""
+        self._life = ""
+        """The server's, as it was; "" where it may have crashed since it said so."""
 
     def place(self) -> str:
         """See ``TailSource``."""
@@ -157,7 +162,7 @@ class PostgresTail:
 
     def lost(self) -> None:
         """See ``TailSource``."""
-        self._server = ""
+        self._life = ""
 
     async def aclose(self) -> None:
         """See ``TailSource``."""
@@ -167,21 +172,21 @@ class PostgresTail:
         look = _Look(*(await self._sessions.run(_LOOK))[0])
         now = Snapshot.parse(look.snapshot, standby=look.standby)
         if not self._begun:
-            self._begun, self._server = look.now, look.started
+            self._begun, self._life = look.now, look.life
             self._place, self._durable = _Place(now), _Durable(_Place(now))
             return Found()
         place, notice = self._known(look, now)
-        restarted = look.started != self._server
-        if restarted and (entries := await self._given_again(place, limit, lossless=lossless)):
-            found = Found(entries, more=True)
+        recovered = look.life != self._life
+        if recovered and (again := await self._given_again(place, limit, lossless=lossless)).entries:
+            found = again
         elif now.since(place.snapshot).empty:
             found, place = Found(), place._replace(snapshot=place.snapshot.joined(now))
         elif lossless:
             found, place = await self._oldest(place, now, limit)
         else:
             found, place = await self._newest(place, now, limit)
-        if restarted:
-            self._server = look.started
+        if recovered:
+            self._life = look.life
             self._durable.crashed(place)
         self._move(place, look, found)
         return found._replace(notice=notice)
@@ -204,27 +209,35 @@ class PostgresTail:
 
     # -- reading ----------------------------------------------------------------------------------------------
 
-    async def _given_again(self, place: _Place, limit: int, *, lossless: bool) -> tuple[LogEntry, ...]:
-        """After a restart: the rows of transactions whose numbers others had, which seemed to be over."""
+    async def _given_again(self, place: _Place, limit: int, *, lossless: bool) -> Found:
+        """After a crash: the rows of transactions whose numbers others had, which seemed to be over."""
         durable = self._durable.place
         suspects = place.snapshot.since(durable.snapshot)
         if suspects.empty:
-            return ()
+            return Found()
         unknown = self._logs.c.id != sa.all_(array(self._durable.yielded, sa.Uuid()))
-        statement = self._newest_of(suspects, (unknown, *self._behind(durable)))
-        return entries_of(await self._run(statement if lossless else statement.limit(limit)), "postgresql")
+        found = await self._newest_of(suspects, (unknown, *self._behind(durable)), None if lossless else limit)
+        return found._replace(more=True)
 
     async def _newest(self, place: _Place, now: Snapshot, limit: int) -> tuple[Found, _Place]:
         """The newest that are new at ``now``."""
-        new, conditions = now.since(place.snapshot), self._behind(place)
-        behind = _Place(place.snapshot.joined(now))
-        rows = await self._run(self._newest_of(new, conditions).limit(limit + 1))
-        if len(rows) <= limit:
-            return Found(entries_of(rows, "postgresql")), behind
-        counted = new_rows(self._logs, new, [self._logs.c.xid], self._conditions(conditions))
+        found = await self._newest_of(now.since(place.snapshot), self._behind(place), limit)
+        return found, _Place(place.snapshot.joined(now))
+
+    async def _newest_of(self, transactions: Difference, conditions: _Conditions, limit: int | None) -> Found:
+        """The newest of their rows, and the number of the others; all of them where the limit is None."""
+        conditions = self._conditions(conditions)
+        new = new_rows(self._logs, transactions, columns(self._logs), conditions)
+        # No index has this expression. With the one on (timestamp, id) the planner would hope for an early end, and
+        # read the whole table backwards for a handful of rows.
+        statement = sa.select(new).order_by((new.c.timestamp + sa.text("interval '0'")).desc(), new.c.id.desc())
+        rows = await self._run(statement if limit is None else statement.limit(limit + 1))
+        if limit is None or len(rows) <= limit:
+            return Found(entries_of(rows, "postgresql"))
+        counted = new_rows(self._logs, transactions, [self._logs.c.xid], conditions)
         ((matching,),) = await self._run(sa.select(sa.func.count()).select_from(counted))
         # Retention may have deleted some in between.
-        return Found(entries_of(rows[:limit], "postgresql"), max(0, matching - limit)), behind
+        return Found(entries_of(rows[:limit], "postgresql"), max(0, matching - limit))
 
     async def _oldest(self, place: _Place, now: Snapshot, limit: int) -> tuple[Found, _Place]:
         """The first that are new at ``now``, in order of their transactions' numbers, of which a stride is looked at.
@@ -252,12 +265,6 @@ class PostgresTail:
 
     async def _run(self, statement: sa.Select[Any]) -> list[sa.Row[Any]]:
         return await self._sessions.run(statement, regex=self._regex)
-
-    def _newest_of(self, transactions: Difference, conditions: _Conditions) -> sa.Select[Any]:
-        new = new_rows(self._logs, transactions, columns(self._logs), self._conditions(conditions))
-        # No index has this expression. With the one on (timestamp, id) the planner would hope for an early end, and
-        # read the whole table backwards for a handful of rows.
-        return sa.select(new).order_by((new.c.timestamp + sa.text("interval '0'")).desc(), new.c.id.desc())
 
     def _conditions(self, others: _Conditions) -> _Conditions:
         """What a row has to be besides new: of the query, and not so old that it was restored from a dump."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
@@ -303,6 +304,72 @@ def _next_number(url: str) -> int:
     return int(row[0])
 
 
+@contextlib.asynccontextmanager
+async def through_a_crash_of_a_backend(server: Private, rolled_back: int, **options: Any) -> AsyncIterator[Tailer]:
+    """A tail that has come behind so many transactions whose numbers are given again; the server is back."""
+    url = server.database_url
+    async with tailing_(url, **options) as tailer:
+        with psycopg.connect(url, autocommit=True) as backend:
+            backend.execute("CHECKPOINT")
+            row = backend.execute("SELECT pg_postmaster_start_time()").fetchone()
+            for _ in range(rolled_back):
+                with backend.transaction(force_rollback=True):
+                    backend.execute("SELECT pg_current_xact_id()")
+            given = _next_number(url)
+            assert await tailer.poll() is None
+            os.kill(backend.info.backend_pid, signal.SIGKILL)
+            await until(lambda: _gone(backend))
+        await until(lambda: _answers(url))
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT pg_postmaster_start_time()").fetchone() == row
+        assert _next_number(url) < given, "no number was given again: the test proves nothing"
+        yield tailer
+
+
+async def _gone(connection: psycopg.Connection[Any]) -> bool:
+    with contextlib.suppress(psycopg.OperationalError):
+        connection.execute("SELECT")
+        return False
+    return True
+
+
+async def _answers(url: str) -> bool:
+    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url) as connection:
+        connection.execute("SELECT")
+        return True
+    return False
+
+
+async def test_numbers_given_again_after_a_crash_of_a_backend_are_new(private_postgres: Private) -> None:
+    """The server recovers within a moment, is not started anew, and the next poll simply has another connection.
+
+    Those beyond the limit are counted, though they seemed to be over already.
+    """
+    url = private_postgres.database_url
+    async with through_a_crash_of_a_backend(private_postgres, 10) as tailer:
+        written = {id_ for _ in range(15) for id_ in wrote(url, now())}
+        assert (await drained(tailer)).ids == written
+    async with through_a_crash_of_a_backend(private_postgres, 10, limit=4) as tailer:
+        for _ in range(15):
+            wrote(url, now())
+        followed = await drained(tailer)
+        assert len(followed.ids) + followed.skipped == 15
+        assert followed.skipped >= 7
+
+
+async def test_a_checkpoint_is_no_crash(private_postgres: Private) -> None:
+    """What was skipped before it does not come after it."""
+    url = private_postgres.database_url
+    async with tailing_(url, limit=1) as tailer:
+        wrote(url, now(), now())
+        followed = await drained(tailer)
+        execute(url, "CHECKPOINT")
+        await drained(tailer, followed)
+        wrote(url, now())
+        await drained(tailer, followed)
+        assert (len(followed.ids), followed.skipped) == (2, 1)
+
+
 async def test_a_place_ahead_of_the_server_is_said(postgres_url: str) -> None:
     """A token of another server, or of this one before it was restored: a notice, and what is new from now on."""
     async with tailing_(postgres_url, begin=False, after=f"postgresql1.{10**12}-5_{now()}.") as tailer:
@@ -368,6 +435,14 @@ async def test_a_token_of_a_newer_file_begins_the_older_one_anew(sqlite_url: str
         followed = await drained(tailer)
     assert followed.ids == there
     assert "older copy" in followed.notices[0]
+
+
+async def test_a_backlog_is_read_to_its_end(sqlite_url: str) -> None:
+    """Page by page, with no commit in between that would be another reason to look."""
+    async with tailing_(sqlite_url, lossless=True, limit=2) as tailer:
+        written = wrote(sqlite_url, *[now()] * 7)
+        followed = await drained(tailer)
+    assert (followed.ids, followed.batches) == (written, 4)
 
 
 async def test_retention_is_no_replacement(sqlite_url: str) -> None:
