@@ -8,14 +8,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
 __all__ = ["finished", "see_end"]
 
 _T = TypeVar("_T")
 
 
-async def finished(work: Coroutine[Any, Any, _T]) -> _T:
+async def finished(work: Awaitable[_T]) -> _T:
     """Await something that has to come to its end; a cancellation is raised when it has."""
     task = asyncio.ensure_future(work)
     try:

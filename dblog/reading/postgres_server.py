@@ -42,6 +42,9 @@ class PostgresServer:
         password_file: read at each connect.
     """
 
+    epoch: Final = 0
+    """Forks that closed connections: none does."""
+
     def __init__(
         self,
         url: sa.URL,

@@ -4,14 +4,15 @@ PostgreSQL: ``BEGIN READ ONLY`` and ``SET LOCAL`` in one round trip, the stateme
 statement is its own transaction. Nothing is set on a session and nothing left open, so a pooler may stand in between.
 
 What a database or its driver raises leaves as ``StoreUnavailable`` or ``QueryTimeout``. A read that finds its
-connection gone is tried once more on a new one, so a server's restart between two calls goes unnoticed.
+connection gone is tried once more on a new one, so a server's restart between two calls goes unnoticed; so is one that
+lost a deadlock. What a fork of this process ended is tried until its time is over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -22,12 +23,13 @@ from dblog.names import names_for
 from dblog.reading.dialects import DRIVERS
 from dblog.reading.ending import finished
 from dblog.reading.failures import driver_error, failure
+from dblog.reading.held import Dedicated, Session
 from dblog.schema import metadata_for
 from dblog.store.connect import keep_for_ever
 from dblog.url import async_url, dialect_of, require_driver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     import sqlalchemy as sa
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Session", "Sessions", "Tables"]
 
 _CONNECTIONS: Final = 4
+_DEADLOCK: Final = "40P01"
+"""Somebody drops partitions."""
 
 
 class Tables(NamedTuple):
@@ -89,6 +93,7 @@ class Sessions:
         self._url = async_url(url)
         self._password, self._password_file = password, password_file
         self._open: _Open | None = None
+        self._dedicated: set[Session] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
 
@@ -114,54 +119,80 @@ class Sessions:
             MissingExtraError: a driver, or for ``regex`` google-re2, is not installed.
             ConfigurationError: the reader is in use in another event loop.
         """
-        async with self._session() as session:
+        clock = asyncio.get_running_loop().time
+        until = clock() + (self.statement_timeout if timeout is None else timeout)
+        again = True
+        while True:
+            store, pooled, _ = await self._ready()
+            epoch = store.epoch
             try:
-                return await session.run(statement, parameters, regex=regex, timeout=timeout)
+                async with self._pooled(store, pooled) as session:
+                    return await session.run(statement, parameters, regex=regex, timeout=timeout)
             except StoreUnavailable as error:
-                if error.kind is not ErrorClass.RECONNECT:
-                    raise
-        await self._renew()
-        async with self._session() as session:
-            return await session.run(statement, parameters, regex=regex, timeout=timeout)
+                lost = error.kind is ErrorClass.RECONNECT
+                forked = lost and epoch != store.epoch and clock() < until
+                if not forked:
+                    if not (again and (lost or error.code.startswith(_DEADLOCK))):
+                        raise
+                    again = False
+            if lost and not forked:  # after a fork they are renewed anyway
+                await self._renew(pooled)
 
-    @asynccontextmanager
-    async def dedicated(self) -> AsyncIterator[Session]:
-        """A connection of its own, closed in the end; its statements are not tried again."""
-        async with self._session(own=True) as session:
-            yield session
+    def dedicated(self) -> AbstractAsyncContextManager[Session]:
+        """A connection of its own, closed in the end, or by ``aclose``; its statements are not tried again."""
+        return Dedicated(self._connect_alone, self._dedicated.discard)
 
     async def aclose(self) -> None:
-        """Close the idle connections; the next call opens new ones, in whichever event loop it runs."""
+        """Close the connections that are idle or dedicated; those in use are closed when they come back.
+
+        The next call opens new ones, in whichever event loop it runs.
+        """
         was, self._open, self._loop = self._open, None, None
-        if was is None:
-            return
+        dedicated = list(self._dedicated)
+        self._dedicated.clear()
         if self._pid != os.getpid():
-            keep_for_ever(was)
+            keep_for_ever(was, *dedicated)
         else:
-            await finished(was.pooled.dispose())
+            await finished(_all_closed(was, dedicated))
 
     # -- connecting -------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _session(self, *, own: bool = False) -> AsyncIterator[Session]:
-        store, pooled, alone = await self._ready()
-        connection = (alone if own else pooled).connect()
+    async def _pooled(self, store: PostgresServer | SQLiteFile, engine: AsyncEngine) -> AsyncIterator[Session]:
+        connection = await self._connect(store, engine)
+        try:
+            yield Session(store, connection, self.statement_timeout)
+        finally:
+            await finished(self._check_in(connection, engine))
+
+    async def _check_in(self, connection: AsyncConnection, engine: AsyncEngine) -> None:
+        if (self._open is None or self._open.pooled is not engine) and not connection.invalidated:
+            # Its pool was disposed of meanwhile: nobody would close it there.
+            await connection.invalidate()
+        await connection.close()
+
+    async def _connect_alone(self) -> Session:
+        store, _, alone = await self._ready()
+        session = Session(store, await self._connect(store, alone), self.statement_timeout)
+        self._dedicated.add(session)
+        return session
+
+    async def _connect(self, store: PostgresServer | SQLiteFile, engine: AsyncEngine) -> AsyncConnection:
+        connection = engine.connect()
         try:
             await connection.start()
         except Exception as error:
             if (cause := driver_error(error)) is None:
                 raise
             raise failure(cause, self.dialect, store.place, connecting=True) from None
-        try:
-            yield Session(store, connection, self.statement_timeout)
-        finally:
-            await finished(connection.close())
+        return connection
 
     async def _ready(self) -> _Open:
         if self._open is not None and self._pid != os.getpid():
             # Forked: the connections are the parent's, who goes on using them.
-            keep_for_ever(self._open)
+            keep_for_ever(self._open, *self._dedicated)
             self._open = None
+            self._dedicated.clear()
         loop = asyncio.get_running_loop()
         if self._open is None:
             store = self._make_store()
@@ -171,13 +202,15 @@ class Sessions:
             msg = "this reader is in use in another event loop: make a reader for each, or call aclose() there first"
             raise ConfigurationError(msg)
         if self._open.store.changed():
-            await self._renew()
+            await self._renew(self._open.pooled)
+            return await self._ready()  # somebody may have closed it meanwhile
         return self._open
 
-    async def _renew(self) -> None:
-        """Close the idle connections; those in use are closed when they come back."""
-        if self._open is not None:
-            await finished(self._open.pooled.dispose())
+    async def _renew(self, stale: AsyncEngine) -> None:
+        """Close its idle connections, unless somebody else has; those in use are closed when they come back."""
+        if self._open is not None and self._open.pooled is stale:
+            self._open = self._open._replace(pooled=self._make_engine(self._open.store, pooled=True))
+            await finished(stale.dispose())
 
     def _make_store(self) -> PostgresServer | SQLiteFile:
         require_driver(self._url)
@@ -217,31 +250,8 @@ class _Open(NamedTuple):
     """For ``dedicated``: a connection that is detached from its pool would not be closed where it is invalidated."""
 
 
-class Session:
-    """One connection, while somebody has it."""
-
-    def __init__(self, store: PostgresServer | SQLiteFile, connection: AsyncConnection, timeout: float) -> None:
-        self._store = store
-        self._connection = connection
-        self._timeout = timeout
-
-    async def run(
-        self,
-        statement: sa.Executable | Prepared,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        regex: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109 - the database's, which ends the statement there
-    ) -> list[Any]:
-        """See ``Sessions.run``; not tried again."""
-        seconds = self._timeout if timeout is None else timeout
-        return await self._store.run(self._connection, statement, parameters, regex=regex, seconds=seconds)
-
-    @property
-    def place(self) -> str:
-        """The file's path, or the URL without its password."""
-        return self._store.place
-
-    async def scalar_outside(self, sql: str) -> Any:
-        """The first value of a statement without parameters, outside of any transaction: ``PRAGMA data_version``."""
-        return await self._store.scalar(self._connection, sql)
+async def _all_closed(was: _Open | None, dedicated: Iterable[Session]) -> None:
+    for session in dedicated:
+        await session.close()
+    if was is not None:
+        await was.pooled.dispose()

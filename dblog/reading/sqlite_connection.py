@@ -27,6 +27,8 @@ class Connection(sqlite3.Connection):
         """The file's state where it is taken to be written to by nobody."""
         self.regex = False
         """REGEXP is there."""
+        self.epoch = 0
+        """Forks that had closed connections when it was opened."""
 
     def interrupt(self) -> None:
         """End the statement under way, if there is one."""

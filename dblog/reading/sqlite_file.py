@@ -64,7 +64,7 @@ class SQLiteFile:
         """Held while a connection is opened, and from ``rest`` to ``wake_up``."""
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._inode: tuple[int, int] | None = None
-        self._epoch = 0
+        self.epoch = 0
         """Counts the forks that closed connections."""
         self._seen = 0
         lifecycle.around_fork(self)
@@ -81,8 +81,8 @@ class SQLiteFile:
             StoreUnavailable: there is no file.
         """
         was, self._inode = self._inode, self._identify()
-        seen, self._seen = self._seen, self._epoch
-        return seen != self._epoch or was not in (None, self._inode)
+        seen, self._seen = self._seen, self.epoch
+        return seen != self.epoch or was not in (None, self._inode)
 
     async def run(
         self,
@@ -95,11 +95,10 @@ class SQLiteFile:
     ) -> list[Any]:
         """One statement, which is a transaction of its own."""
         raw = _raw(connection)
-        if regex and not raw.regex:
-            install_functions(raw, regex=True)
-            raw.regex = True
-        epoch = self._epoch
         try:
+            if regex and not raw.regex:
+                install_functions(raw, regex=True)
+                raw.regex = True
             try:
                 rows = await _finish(raw, _rows(connection, statement, parameters), seconds)
             except (sa.exc.OperationalError, sqlite3.OperationalError) as error:
@@ -109,14 +108,9 @@ class SQLiteFile:
                 rows = await _finish(raw, _rows(connection, statement, parameters), seconds)
         except TimeoutError:
             raise timed_out(seconds, "SQLITE_INTERRUPT") from None
-        except Exception as error:
-            if (cause := driver_error(error)) is None:
-                raise
-            self._see_rest(raw)
-            if epoch != self._epoch:
-                raise StoreUnavailable(ErrorClass.RECONNECT, "SQLITE_INTERRUPT", "the process forked") from None
-            found = failure(cause, "sqlite", self.place)
-            raise (await self._lacking(connection) or found if found.code == "SQLITE_ERROR" else found) from None
+        except Exception as error:  # noqa: BLE001 - classified
+            found = self._failure(raw, error)
+            raise (await self._lacking(connection, found) or found) from None
         self._see_rest(raw)
         return rows
 
@@ -127,13 +121,23 @@ class SQLiteFile:
             value = (await _finish(raw, connection.exec_driver_sql(sql), self._timeout)).scalar()
         except TimeoutError:
             raise unanswered(self.place) from None
-        except sa.exc.DBAPIError as error:
-            raise failure(driver_error(error) or error, "sqlite", self.place) from None
+        except Exception as error:  # noqa: BLE001 - classified
+            raise self._failure(raw, error) from None
         self._see_rest(raw)
         return value
 
-    async def _lacking(self, connection: Held) -> StoreUnavailable | None:
+    def _failure(self, raw: Connection, error: Exception) -> Exception:
+        if (cause := driver_error(error)) is None:
+            return error
+        self._see_rest(raw)
+        if raw.epoch != self.epoch:  # interrupted, or closed already
+            return StoreUnavailable(ErrorClass.RECONNECT, "SQLITE_INTERRUPT", "the process forked")
+        return failure(cause, "sqlite", self.place)
+
+    async def _lacking(self, connection: Held, found: Exception) -> StoreUnavailable | None:
         """What is missing: "no such table" has no code of its own."""
+        if getattr(found, "code", None) != "SQLITE_ERROR":
+            return None
         for table in self._tables:
             described = await connection.exec_driver_sql(f'PRAGMA table_info("{table.name}")')
             missing = set(table.columns.keys()) - {row.name for row in described}
@@ -165,7 +169,7 @@ class SQLiteFile:
         until = time.monotonic() + _REST
         if not self._gate.acquire(timeout=_REST):
             return False
-        self._epoch += 1
+        self.epoch += 1
         for connection in list(self._connections):
             while not (idle := connection.using.acquire(timeout=_INTERRUPT)) and time.monotonic() < until:
                 connection.interrupt()
@@ -194,6 +198,8 @@ class SQLiteFile:
             try:
                 return self._connect_as(mode="ro")
             except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
+                    raise  # it has been waited for
                 if (state := self._state_at_rest(error)) is None:
                     # A journal that has to be rolled back, or a write-ahead log in a place that takes no new file.
                     return self._connect_as(mode="rw")
@@ -243,6 +249,7 @@ class SQLiteFile:
         except BaseException:
             connection.close()
             raise
+        connection.epoch = self.epoch
         self._connections.add(connection)
         return connection
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -184,6 +185,43 @@ async def test_a_connection_of_its_own(sessions: Sessions) -> None:
         with pytest.raises(QueryTimeout):
             await one.run(ENDLESS, timeout=0.1)
         assert await one.run(ONE) == [(1,)]
+
+
+@pytest.mark.parametrize("way", ["left", "raised", "kept"])
+def test_a_tail_that_is_left_ends_in_silence(reading_url: str, caplog: pytest.LogCaptureFixture, way: str) -> None:
+    """By ``break``, by an exception, or kept until the loop has ended: nothing is logged, no connection stays."""
+    kept, threads = [], threading.active_count()
+
+    async def follow() -> None:
+        async with LogReader(reading_url) as reader:
+            live = reader.tail(poll_interval=0.01)
+            if way == "kept":
+                kept.append(live)
+                await anext(live)
+                return
+            del live
+            async for _ in reader.tail(poll_interval=0.01):
+                if way == "raised":
+                    raise LookupError
+                break
+
+    with pytest.raises(LookupError) if way == "raised" else contextlib.nullcontext():
+        asyncio.run(follow())
+    gc.collect()
+    assert caplog.records == []
+    assert threading.active_count() == threads
+
+
+async def test_a_tail_goes_on_after_its_reader_was_closed(database_url: str, reading_url: str) -> None:
+    """As every other call does: on a new connection, missing nothing."""
+    reader = LogReader(reading_url)
+    live = reader.tail(poll_interval=0.01)
+    await anext(live)
+    await reader.aclose()
+    fill(database_url, [entry(1)])
+    assert [each.lineno for each in await anext(live)] == [1]
+    await live.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
+    await reader.aclose()
 
 
 async def test_a_second_event_loop_is_told(reading_url: str) -> None:
