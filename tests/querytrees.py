@@ -259,11 +259,18 @@ def _ranges(field: Field) -> st.SearchStrategy[t.Node]:
     bound = values(field, order=True)
     opened = st.booleans()
     return st.one_of(
-        st.builds(lambda low, high, low_open, high_open: t.Range(field, low, high, low_open, high_open),
-                  bound, bound, opened, opened),
+        st.builds(partial(_between, field), bound, bound, opened, opened),
         st.builds(lambda low, low_open: t.Range(field, low, None, low_open), bound, opened),
         st.builds(lambda high, high_open: t.Range(field, None, high, high_open=high_open), bound, opened),
     )  # fmt: skip
+
+
+def _between(field: Field, one: t.Value, other: t.Value, low_open: bool, high_open: bool) -> t.Range:
+    """The lower bound first, as the parser wants it; and one value is within bounds."""
+    if isinstance(one, str) is not isinstance(other, str):
+        return t.Range(field, one, other, low_open, high_open)
+    low, high = sorted((one, other))
+    return t.Range(field, low, high, low_open and low != high, high_open and low != high)
 
 
 def leaves() -> st.SearchStrategy[t.Node]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from lark import Token, Tree
@@ -10,7 +11,7 @@ from lark.visitors import Interpreter
 from dblog.query import fields, literals, regex, spelling
 from dblog.query.literals import Literal
 from dblog.query.mistakes import BadValue, Mistake
-from dblog.query.tree import And, Field, Has, Like, Node, Not, Or, Range, Search
+from dblog.query.tree import And, Field, Has, Kind, Like, Node, Not, Or, Range, Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,7 +66,27 @@ class Builder(Interpreter[Token, Node]):
 
     def both(self, tree: _Parsed) -> Node:
         """``a b``."""
-        return both(map(self._node, tree.children))
+        parts = [self._node(child) for child in tree.children]
+        lows: dict[Field, int] = {}
+        for part in parts:
+            if isinstance(part, Range) and part.field.kind is Kind.TIME and isinstance(part.low, int):
+                lows[part.field] = max(part.low, lows.get(part.field, part.low))
+        return both(self._behind(child, part, lows) for child, part in zip(tree.children, parts, strict=True))
+
+    def _behind(self, child: Token | _Parsed, part: Node, lows: dict[Field, int]) -> Node:
+        """An upper clock time is that of the same day as the lower bound beside it, or of the next."""
+        if not isinstance(part, Range) or part.low is not None or not isinstance(part.high, int):
+            return part
+        low = lows.get(part.field)
+        while isinstance(child, Tree) and child.data == "group":
+            child = child.children[-1]
+        return part if low is None else replace(part, high=self._later(_tokens(child)[-1], part.high, low))
+
+    def _later(self, value: Token, high: int, low: int) -> int:
+        if high > low:
+            return high
+        after = self._clock.after(_literal(value).text, low)
+        return high if after is None else after
 
     def negation(self, tree: _Parsed) -> Node:
         """``-a``, as often as it is said."""
@@ -125,9 +146,25 @@ class Builder(Interpreter[Token, Node]):
             return Has(field)
         if None not in (least, most) and isinstance(least, str) is not isinstance(most, str):
             self._refuse_mixed(low if isinstance(least, str) else high)
+        if field.kind is Kind.TIME and isinstance(least, int) and isinstance(most, int):
+            most = self._later(high, most, least)
         # An open side has nothing to leave out.
         low_open, high_open = lower == "{" and least is not None, upper == "}" and most is not None
+        self._refuse_empty(least, most, (lower, low, high, upper))
         return Range(field, least, most, low_open, high_open)
+
+    def _refuse_empty(self, least: Value | None, most: Value | None, tokens: tuple[Token, ...]) -> None:
+        lower, low, high, upper = tokens
+        if least is None or most is None or isinstance(least, str) is not isinstance(most, str):
+            return
+        if least == most and (lower, upper) != ("[", "]"):
+            reason, instead = "nothing lies within: a bound of { } is outside", f"[{low} TO {high}]"
+        elif least > most:  # type: ignore[operator]  # two texts or two numbers
+            reason, instead = "nothing lies within: the lower bound stands first", f"{lower}{high} TO {low}{upper}"
+        else:
+            return
+        start, end = lower.start_pos or 0, upper.end_pos or 0
+        raise Mistake(low.start_pos or 0, reason, repairs=(f"{self._text[:start]}{instead}{self._text[end:]}",))
 
     def compare(self, tree: _Parsed) -> Node:
         """``field>value``."""

@@ -205,7 +205,9 @@ def _message_text(node: Like) -> str | None:
         return None
     if len(pattern) == 1:
         return "*"
-    return _pattern(fields.MESSAGE, pattern[1:-1]) or None
+    inner = _pattern(fields.MESSAGE, pattern[1:-1])
+    # Behind a time it would be taken for a part of it.
+    return (spelling.quoted(inner) if times.continues(inner) else inner) or None
 
 
 def _pattern(field: Field, pattern: tuple[str | Wild, ...]) -> str:

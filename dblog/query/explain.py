@@ -129,7 +129,7 @@ def _no_value(place: Place) -> Mistake | None:
 
 def _begins_term(place: Place) -> bool:
     """A keyword, or another field with its operator: the value was left out."""
-    return bool(_KEYWORD.match(place.rest) or re.match(r"@?[A-Za-z_][A-Za-z0-9_.-]*+[:<>=~]", place.rest))
+    return bool(_KEYWORD.match(place.rest) or re.match(r"[-!]?@?[A-Za-z_][A-Za-z0-9_.-]*+[:<>=~]", place.rest))
 
 
 def _list(place: Place) -> Mistake | None:

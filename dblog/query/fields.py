@@ -9,8 +9,8 @@ from dblog.query.mistakes import BadValue
 from dblog.query.tree import MOST_STEPS, Field, Kind
 
 __all__ = [
-    "ALIASES", "ANYWHERE", "COLUMNS", "MESSAGE", "TIME_KEYS", "bytes_of", "column", "distance", "named", "names",
-    "nearest", "path", "spelled", "unit_of",
+    "ALIASES", "ANYWHERE", "COLUMNS", "MESSAGE", "TIME_KEYS", "bytes_of", "column", "distance", "is_name", "named",
+    "names", "nearest", "path", "spelled", "unit_of",
 ]  # fmt: skip
 
 _TEXT: Final = (
@@ -106,6 +106,11 @@ def path(*steps: str | int) -> Field:
     return Field("metadata", Kind.PATH, steps)
 
 
+def is_name(text: str) -> bool:
+    """Whether a text can name a field."""
+    return _NAME.fullmatch(text) is not None
+
+
 def names() -> tuple[str, ...]:
     """Every name of a column, aliases included."""
     return (*COLUMNS, *ALIASES)
@@ -117,7 +122,7 @@ def named(text: str) -> Field:
     Raises:
         BadValue: no name, or one that is likely a mistyped column.
     """
-    if not _NAME.fullmatch(text):
+    if not is_name(text):
         raise BadValue(
             f"{text!r} is not the name of a field: letters, digits, _ and -, steps with dots between, [0] for an"
             " element, and `backquotes` around what has other characters"
@@ -184,11 +189,15 @@ def spelled(field: Field) -> str:
     if not field.path:
         return field.name
     steps = [
-        f"[{step}]" if isinstance(step, int) else f".{step if _REST.fullmatch(step) else f'`{step}`'}"
-        for step in field.path
+        f"[{step}]" if isinstance(step, int) else f".{step if _is_bare(step) else f'`{step}`'}" for step in field.path
     ]
     joined = "".join(steps)
     return f"metadata{joined}" if _needs_forcing(field.path) else joined.removeprefix(".")
+
+
+def _is_bare(step: str) -> bool:
+    """No backquotes are needed; at the end of a step, a dash could be that of ``->``."""
+    return _REST.fullmatch(step) is not None and not step.endswith("-")
 
 
 def _needs_forcing(steps: tuple[str | int, ...]) -> bool:

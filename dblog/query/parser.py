@@ -12,7 +12,7 @@ from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from dblog.errors import QuerySyntaxError
-from dblog.query import fields, foreign
+from dblog.query import fields, foreign, habits
 from dblog.query.build import Builder
 from dblog.query.canonical import canonical
 from dblog.query.exact import where_tree
@@ -47,7 +47,10 @@ def _tree(text: str, clock: Clock) -> Node:
         return All()
     if (mistake := foreign.sql(text)) is not None:
         raise mistake
-    tree = Builder(text, clock).visit(_parsed(text))
+    parsed, tokens = _parsed(text)
+    tree = Builder(text, clock).visit(parsed)
+    if (mistake := habits.mistaken(text, tokens, clock)) is not None:
+        raise mistake
     _check_size(tree)
     # Whoever keeps a query keeps its canonical text, so that has to be a query as well.
     if (length := len(canonical(tree))) > MOST_LENGTH:
@@ -61,7 +64,8 @@ def _lark() -> Lark:
     return Lark(grammar, parser="lalr", lexer="contextual", maybe_placeholders=False)
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str) -> tuple[Any, list[Token]]:
+    """Lark's tree, and all tokens, those included that the tree leaves out."""
     parsing = _lark().parse_interactive(text)
     tokens: list[Token] = []
     depth = terms = 0
@@ -74,7 +78,7 @@ def _parsed(text: str) -> Any:
             depth += (token.type == "LPAR") - (token.type == "_RPAR")
             if depth > MOST_DEPTH:
                 raise Mistake(token.start_pos or 0, f"parentheses are at most {MOST_DEPTH} inside each other")
-        return parsing.feed_eof(tokens[-1])  # type: ignore[no-untyped-call]  # lark types most of itself, not this
+        return parsing.feed_eof(tokens[-1]), tokens  # type: ignore[no-untyped-call]  # lark types most of itself, not this
     except (UnexpectedCharacters, UnexpectedToken) as error:
         raise explain(_place(text, tokens, error)) from None
 

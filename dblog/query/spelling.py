@@ -33,7 +33,7 @@ _SQL_WILDCARDS: Final = {"%": Wild.ANY, "_": Wild.ONE}
 # first digit a colon ends no name of a field; a path of two steps is no regex, unless the second is its flag.
 _PLAIN: Final = re.compile(r"\w[\w.@#%+$/-]*|[0-9][\w.@#%+$/:-]*|/[\w.@#%+$-]+/(?!i?\Z)[\w.@#%+$-][\w.@#%+$/-]*")
 _KEYWORDS: Final = frozenset({
-    "and", "or", "not", "in", "like", "contains", "is", "to", "has", "null", "select", "where",
+    "and", "or", "not", "in", "like", "ilike", "contains", "is", "to", "has", "null", "select", "where",
 })  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from dblog.query.mistakes import BadValue
 
-__all__ = ["EPOCH", "UNITS", "Clock", "Moment", "duration", "shown", "within"]
+__all__ = ["EPOCH", "UNITS", "Clock", "Moment", "continues", "duration", "shown", "within"]
 
 UNITS: Final = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0,
@@ -24,6 +24,7 @@ _CLOCK: Final = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{
 _ZONE: Final = r"(?P<zone>[Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 _ISO: Final = re.compile(rf"{_DATE}(?:[Tt ]{_CLOCK} ?{_ZONE})?")
 _OF_DAY: Final = re.compile(_CLOCK)
+_CONTINUING: Final = re.compile(rf"ago|{_CLOCK}{_ZONE}", re.IGNORECASE)
 _AROUND: Final = re.compile(r"(.*?)(?:±|\+-|\+/-)(.*)", re.DOTALL)
 
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -59,6 +60,11 @@ def duration(text: str) -> int | None:
     return total if text else None
 
 
+def continues(text: str) -> bool:
+    """Behind a time, this is more likely a part of it than a word: ``10:00``, ``5m``, ``±5m``, ``ago``."""
+    return _CONTINUING.fullmatch(text) is not None or duration(text.lstrip("±+-/")) is not None
+
+
 def shown(at: int) -> str:
     """A time in UTC as a query can name it, with as many decimals as it has."""
     text = (EPOCH + at * _MICROSECOND).isoformat().removesuffix("+00:00")
@@ -89,6 +95,33 @@ class Clock:
             raise BadValue(f"{text!r} is not a time", expected=_FORMS)
         return Moment(within(found.at, text), within(found.end, text), found.is_date)
 
+    def day(self, text: str) -> dt.date | None:
+        """The day a text names; None where it names another time.
+
+        Raises:
+            BadValue: as ``moment``.
+        """
+        moment = self.moment(text)
+        return self._date(moment.at) if moment.is_date else None
+
+    def _date(self, at: int) -> dt.date:
+        return (EPOCH + at * _MICROSECOND).astimezone(self.zone).date()
+
+    def after(self, text: str, low: int) -> int | None:
+        """The first time after ``low`` that a clock time names; None of a text that is none."""
+        if not (match := _OF_DAY.fullmatch(text)):
+            return None
+        try:
+            for later in range(3):
+                day = self._date(low) + dt.timedelta(later)
+                for fold in (0, 1):
+                    at = self._stamp(dt.datetime.combine(day, _time(match, fold)), self.zone)
+                    if at > low:
+                        return at
+        except (ValueError, OverflowError, OSError):  # the ends of the calendar
+            return None
+        return None
+
     def around(self, text: str) -> tuple[int, int]:
         """The bounds of ``around:``: five minutes to each side, or as ``10:42±30s`` says.
 
@@ -110,7 +143,7 @@ class Clock:
         if name == "now":
             return Moment(self.now, self.now)
         if name in ("today", "yesterday"):
-            return self._day(self._local().date() - dt.timedelta(days=name == "yesterday"))
+            return self._day(self._today() - dt.timedelta(days=name == "yesterday"))
         ago = duration(text.removeprefix("now-"))
         if ago is not None:
             return Moment(self.now - ago, self.now - ago)
@@ -121,9 +154,8 @@ class Clock:
             return self._latest(match)
         return None
 
-    def _local(self) -> dt.datetime:
-        utc = EPOCH + self.now * _MICROSECOND
-        return utc.astimezone(self.zone)
+    def _today(self) -> dt.date:
+        return self._date(self.now)
 
     def _day(self, day: dt.date) -> Moment:
         midnight = dt.time()
@@ -139,12 +171,12 @@ class Clock:
 
     def _latest(self, match: re.Match[str]) -> Moment:
         """The most recent such time of day; of an hour that a clock change repeats, the later one first."""
-        today = self._local().date()
+        today = self._today()
         width = 0 if match["fraction"] else 10**6 if match["second"] else 60 * 10**6
         at = 0
         for day in (today, today - dt.timedelta(1)):
             for fold in (1, 0):
-                at = self._stamp(dt.datetime.combine(day, _time(match).replace(fold=fold)), self.zone)
+                at = self._stamp(dt.datetime.combine(day, _time(match, fold)), self.zone)
                 if at <= self.now:
                     return Moment(at, at + width)
         return Moment(at, at + width)
@@ -154,9 +186,9 @@ class Clock:
         return (aware - EPOCH) // _MICROSECOND
 
 
-def _time(match: re.Match[str]) -> dt.time:
+def _time(match: re.Match[str], fold: int = 0) -> dt.time:
     fraction = int((match["fraction"] or "0")[:6].ljust(6, "0"))
-    return dt.time(int(match["hour"]), int(match["minute"]), int(match["second"] or 0), fraction)
+    return dt.time(int(match["hour"]), int(match["minute"]), int(match["second"] or 0), fraction, fold=fold)
 
 
 def _zone(text: str | None) -> dt.tzinfo | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 
 import pytest
@@ -19,6 +20,9 @@ LOGQL = "this is LogQL; here a label is a field (service:api), a line filter is 
 SQL = "this is SQL; a query is what would follow WHERE, and no more"
 NO_LEVEL = "level has no order with 'eror': only TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL and Python's numbers have"
 WHOLE = "metadata is an object: name a key of it (metadata.user), search all of it (*:value), or ask has(metadata)"
+BLANK = 'a blank ends a time: write it without one or in quotes; to search for "{0}", quote that'
+IS_NULL = '"{0}" are words where no column is named: write {1}, or quote it to search for it'
+BEYOND = "the name of a field with letters beyond ASCII is in backquotes; to search for the text, quote it"
 
 MISTAKES: list[tuple[str, int, str, str | None]] = [
     # names
@@ -128,7 +132,40 @@ MISTAKES: list[tuple[str, int, str, str | None]] = [
     ('"\\u0000"', 0, "U+0000 cannot be in a text: neither database keeps it", None),
     ("a\0", 1, "U+0000 is in no stored text", None),
     ("a\udc00", 1, "half of a surrogate pair is no character", None),
+    # times with a blank in them
+    ("since:2026-11-20 10:00", 17, BLANK.format("10:00"), 'since:"2026-11-20 10:00"'),
+    ("a until:yesterday 10:00:30 b", 18, BLANK.format("10:00:30"), 'a until:"2026-11-19 10:00:30" b'),
+    ("ts>=2026-11-20 10:00Z", 15, BLANK.format("10:00Z"), 'ts>="2026-11-20 10:00Z"'),
+    ("ts:>2026-11-20 10:00", 15, BLANK.format("10:00"), 'ts:>"2026-11-20 10:00"'),
+    ("since:10:00 11:00", 12, BLANK.format("11:00"), "since:10:00 until:11:00"),
+    ("until:10:00 11:00", 12, BLANK.format("11:00"), 'until:10:00 "11:00"'),
+    ("around:10:42 5m", 13, BLANK.format("5m"), "around:10:42±5m"),
+    ("around:10:42 ±5m", 13, BLANK.format("±5m"), "around:10:42±5m"),
+    ("since:1h ago", 9, BLANK.format("ago"), "since:1h"),
+    ("last:1h 30m", 8, BLANK.format("30m"), "last:1h30m"),
+    ("since:today 5m", 12, BLANK.format("5m"), 'since:today "5m"'),
+    ("since:10:00 OR b since:1h ago", 26, BLANK.format("ago"), "since:10:00 OR b since:1h"),
+    ("since:0001-01-01 10:00", 17, BLANK.format("10:00"), 'since:"0001-01-01 10:00"'),
+    # ranges of nothing
+    ("ts:[9999-12-31T11:00 TO 10:00]", 4, "nothing lies within: the lower bound stands first",
+     "ts:[10:00 TO 9999-12-31T11:00]"),
+    ("n:[5 TO 1]", 3, "nothing lies within: the lower bound stands first", "n:[1 TO 5]"),
+    ("n:{5.5 TO 1}", 3, "nothing lies within: the lower bound stands first", "n:{1 TO 5.5}"),
+    ("n:[b TO a]", 3, "nothing lies within: the lower bound stands first", "n:[a TO b]"),
+    ("n:[5 TO 5}", 3, "nothing lies within: a bound of { } is outside", "n:[5 TO 5]"),
+    ("dur_ms:[1s TO 5ms]", 8, "nothing lies within: the lower bound stands first", "dur_ms:[5ms TO 1s]"),
+    ("level:[error TO info]", 7, "nothing lies within: the lower bound stands first", "level:[info TO error]"),
+    ("ts:[now TO 1h]", 4, "nothing lies within: the lower bound stands first", "ts:[1h TO now]"),
     # other languages
+    ("n is null", 0, IS_NULL.format("n is null", "-has(n)"), "-has(n)"),
+    ("a (b IS NOT NULL or d)", 3, IS_NULL.format("b IS NOT NULL", "has(b)"), "a (has(b) or d)"),
+    ('n ilike "a%"', 2, "ilike is spelled like here: no case, in either", 'n like "a%"'),
+    ("service not ilike 'a%'", 12, "ilike is spelled like here: no case, in either", "service not like 'a%'"),
+    ("exists(a)", 0, "whether a field is there is asked by has()", "has(a)"),
+    ("b NOT exists(a.b) c", 6, "whether a field is there is asked by has()", "b NOT has(a.b) c"),
+    ("_exists_:user", 0, "whether a field is there is asked by has()", "has(user)"),
+    ("größe:5", 0, BEYOND, "`größe`:5"),
+    ("-größe.ä>=5", 1, BEYOND, "-`größe`.`ä`>=5"),
     ('{service="api"} |= "timeout" | json | dur_ms > 250', 0, LOGQL, "service:api timeout dur_ms>250"),
     ('{a=~"x|y",b!="z",c!~"p.*"} |~ "1/2" != "not me"', 0, LOGQL, 'a:(x OR y) -b:z -c:/^(?:p.*)$/ /1\\/2/ -"not me"'),
     ('sum(rate({a="b"}[5m]))', 9, LOGQL, None),
@@ -144,7 +181,7 @@ def test_what_people_mistype(text: str, column: int, reason: str, repaired: str 
     assert (error.reason, error.column, error.repaired) == (reason, column, repaired)
     assert error.text == text
     if repaired is not None:
-        parse_tree(repaired, now=NOW)
+        parse_tree(repaired, now=NOW, timezone=dt.UTC)
         assert error.suggestion
 
 
@@ -169,7 +206,7 @@ def test_what_could_stand_there_is_said() -> None:
 
 def error_of(text: str) -> QuerySyntaxError:
     with pytest.raises(QuerySyntaxError) as caught:
-        parse_tree(text, now=NOW)
+        parse_tree(text, now=NOW, timezone=dt.UTC)
     return caught.value
 
 
@@ -222,7 +259,7 @@ def survives(text: str) -> bool:
         first, *_ = str(error).splitlines()
         repaired = error.repaired
         if repaired is not None:
-            parse_tree(repaired, now=NOW)
+            parse_tree(repaired, now=NOW, timezone=dt.UTC)
         return 0 <= error.column <= len(text) and error.reason in first
     written = canonical(tree)
     return len(written) <= MOST_LENGTH and parse_tree(written, now=0) == tree

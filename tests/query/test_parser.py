@@ -99,7 +99,7 @@ BARE: list[tuple[str, Node]] = [
         (word, Like(MESSAGE, (ANY, word, ANY)))
         for word in (
             "user@example.com", "10.0.0.1:8080", "a/b", "/api/v1/users", "http://x/y=1&b=2", "std::sort", "::1", "#7",
-            "a,b", "items[0]", "50%", "x.y.", "日本", "größe:5", "10:42:00", "/etc", "+1",
+            "a,b", "items[0]", "50%", "x.y.", "日本", "größer", "10:42:00", "/etc", "+1", "ago", "30m", "a->b",
         )
     ],
     ("page contains errors", And(tuple(Like(MESSAGE, (ANY, w, ANY)) for w in ("page", "contains", "errors")))),
@@ -331,6 +331,44 @@ def test_time_keys_are_ranges_of_timestamp() -> None:
     assert read("around:1h±1m") == read("around:1h+-1m") == Range(TIMESTAMP, now - 3660 * SECOND, now - 3540 * SECOND)
     # Its surroundings have begun, so this 10:47 is today's.
     assert read("around:10:47") == Range(TIMESTAMP, now - 180 * SECOND, now + 420 * SECOND)
+
+
+CLOCKS = [
+    ("since:10:00 until:11:00", "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"),
+    ("until:11:00 a since:10:00", "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"),
+    ("(since:10:00) until:11:00", "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"),
+    ("ts>10:00 time<=11:00", "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"),
+    ("timestamp:[10:00 TO 11:00]", "2026-11-20T10:00:00Z", "2026-11-20T11:00:00Z"),
+    ("ts:{10:00 TO 10:00}", "2026-11-20T10:00:00Z", "2026-11-21T10:00:00Z"),
+    ("since:10:00 until:10:30", "2026-11-20T10:00:00Z", "2026-11-20T10:30:00Z"),
+    ("since:11:00 until:12:00", "2026-11-19T11:00:00Z", "2026-11-19T12:00:00Z"),
+    ("since:23:00 until:1:00", "2026-11-19T23:00:00Z", "2026-11-20T01:00:00Z"),
+    ("since:1h until:11:00", "2026-11-20T09:45:00Z", "2026-11-20T11:00:00Z"),
+    ("since:1d until:11:00", "2026-11-19T10:45:00Z", "2026-11-19T11:00:00Z"),
+    ("since:10:00 until:2h", "2026-11-20T10:00:00Z", "2026-11-20T08:45:00Z"),
+    ("since:10:00 OR until:11:00", "2026-11-20T10:00:00Z", "2026-11-19T11:00:00Z"),
+    ("ingested_at>10:00 until:11:00", "2026-11-20T10:00:00Z", "2026-11-19T11:00:00Z"),
+]
+
+
+@pytest.mark.parametrize(("text", "low", "high"), CLOCKS)
+def test_clock_times_of_one_and_belong_together(text: str, low: str, high: str) -> None:
+    """At 10:45 ``until:11:00`` is yesterday's; behind a lower bound it is the first 11:00 after that."""
+    ranges = [node for node in _leaves(read(text)) if isinstance(node, Range)]
+    assert [shown(node.low) for node in ranges if isinstance(node.low, int)] == [low]
+    assert [shown(node.high) for node in ranges if isinstance(node.high, int)] == [high]
+
+
+def test_a_clock_time_after_another_is_found_where_the_clock_changes() -> None:
+    """The night of 29 March in Berlin has no 2:30; 1:30 to 3:30 is one hour."""
+    now = dt.datetime(2026, 3, 29, 3, 10, tzinfo=BERLIN).timestamp()
+    tree = read("ts:[1:30 TO 3:30]", now=now, zone=BERLIN)
+    assert isinstance(tree, Range)
+    assert (shown(int(str(tree.low))), shown(int(str(tree.high)))) == ("2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z")
+
+
+def _leaves(tree: Node) -> list[Node]:
+    return [leaf for part in tree.parts for leaf in _leaves(part)] if isinstance(tree, (And, Or)) else [tree]
 
 
 def test_a_time_after_a_colon_is_as_long_as_it_is_written() -> None:
