@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
+from dblog.errors import ConfigurationError
 from dblog.reader import LogReader
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class SyncLogReader:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._pid = 0
+        self._closed = 0
+        """How often: what was begun before has ended."""
         self._begun: set[asyncio.Task[Any]] = set()
         """What runs in the loop for a caller."""
 
@@ -113,7 +116,11 @@ class SyncLogReader:
         lossless: bool = False,
         follow: bool = True,
     ) -> Iterator[TailBatch]:
-        """See ``LogReader.tail``; leave the loop over it to end it."""
+        """See ``LogReader.tail``; leave the loop over it, or close the reader, to end it.
+
+        Raises:
+            ConfigurationError: the reader was closed since the tail began.
+        """
         live: Any = self._reader.tail(
             query,
             where=where,
@@ -128,12 +135,17 @@ class SyncLogReader:
             batch: TailBatch | None = await anext(live, None)
             return batch
 
+        closed = self._closed
         try:
             while (batch := self._wait(following())) is not None:
                 yield batch
+                if closed != self._closed:
+                    msg = "the reader was closed: begin a new tail, after the token of this one's last batch"
+                    raise ConfigurationError(msg)
         finally:
             with self._lock:
-                ending = self._begin(live.aclose()) if self._loop is not None else None
+                ended = self._loop is None or closed != self._closed
+                ending = None if ended else self._begin(live.aclose())
             if ending is not None:
                 ending.result()
 
@@ -147,6 +159,7 @@ class SyncLogReader:
                 return
             loop, thread, ending = self._loop, self._thread, self._begin(self._end())
             self._loop = self._thread = None
+            self._closed += 1
         ending.result()
         loop.call_soon_threadsafe(loop.stop)
         if thread is not None:

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 import dblog
-from dblog import LogReader, QuerySyntaxError, SyncLogReader
+from dblog import ConfigurationError, LogReader, QuerySyntaxError, SyncLogReader
 from tests.administered import entry, fill
 
 if TYPE_CHECKING:
@@ -155,3 +155,21 @@ def test_closing_while_others_wait_frees_them(reading_url: str) -> None:
     reader.close()
     assert freed.wait(10)
     thread.join(10)
+
+
+def test_a_tail_of_a_closed_reader_says_so(reading_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An idle tail ends in silence with its reader; asked for more it is an error, and starts no thread."""
+    before = threading.active_count()
+    reader = SyncLogReader(reading_url)
+    closed, left = reader.tail(), reader.tail()
+    next(closed)
+    next(left)
+    reader.close()
+    with pytest.raises(ConfigurationError, match=r"reader was closed.*begin a new tail"):
+        next(closed)
+    left.close()  # type: ignore[attr-defined]  # a generator's
+    assert threading.active_count() == before
+    assert caplog.records == []
+    again = reader.tail(follow=False)
+    assert len([*again]) == 2
+    reader.close()
