@@ -11,8 +11,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from dblog.errors import ErrorClass, QueryTimeout, StoreError, StoreUnavailable
 from dblog.store.errors import asyncpg_error, connect_error, sqlite_error
 
-__all__ = ["driver_error", "failure", "missing_file", "timed_out", "unanswered", "undecodable"]
+__all__ = ["FORKED", "driver_error", "failure", "forked", "missing_file", "timed_out", "unanswered", "undecodable"]
 
+FORKED: Final = "fork"
+"""The code of ``forked``."""
 _HINTS: Final = {
     "28000": "check the user, the password and pg_hba.conf",
     "28P01": "check the user and the password",
@@ -85,6 +87,11 @@ def unanswered(place: str) -> StoreUnavailable:
     """The database says nothing any more; asking again at once would only take as long again."""
     sentence = f"the database does not answer ({place}): is it overloaded, or the network cut?"
     return StoreUnavailable(ErrorClass.WAIT, TimeoutError.__name__, sentence)
+
+
+def forked(place: str) -> StoreUnavailable:
+    """A fork of this process closed the connection, or interrupted its statement: ask again."""
+    return StoreUnavailable(ErrorClass.RECONNECT, FORKED, f"the process forked while it was reading ({place})")
 
 
 def missing_file(path: str) -> StoreUnavailable:

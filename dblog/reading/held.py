@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dblog.errors import ErrorClass, StoreUnavailable
 from dblog.reading.ending import finished
+from dblog.reading.failures import forked
 from dblog.store.connect import keep_for_ever
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ class Session:
             await finished(self._closing)
 
     def _check(self) -> None:
-        if self._closing is not None or self._pid != os.getpid():
+        if self._pid != os.getpid():
+            raise forked(self.place)
+        if self._closing is not None:
             raise StoreUnavailable(ErrorClass.RECONNECT, "closed", f"the connection was closed ({self.place})")
 
 

@@ -42,9 +42,6 @@ class PostgresServer:
         password_file: read at each connect.
     """
 
-    epoch: Final = 0
-    """Forks that closed connections: none does."""
-
     def __init__(
         self,
         url: sa.URL,

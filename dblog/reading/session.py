@@ -22,7 +22,7 @@ from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
 from dblog.names import names_for
 from dblog.reading.dialects import DRIVERS
 from dblog.reading.ending import finished
-from dblog.reading.failures import driver_error, failure
+from dblog.reading.failures import FORKED, driver_error, failure
 from dblog.reading.held import Dedicated, Session
 from dblog.schema import metadata_for
 from dblog.store.connect import keep_for_ever
@@ -124,18 +124,17 @@ class Sessions:
         again = True
         while True:
             store, pooled, _ = await self._ready()
-            epoch = store.epoch
             try:
                 async with self._pooled(store, pooled) as session:
                     return await session.run(statement, parameters, regex=regex, timeout=timeout)
             except StoreUnavailable as error:
+                if error.code == FORKED and clock() < until:
+                    continue
                 lost = error.kind is ErrorClass.RECONNECT
-                forked = lost and epoch != store.epoch and clock() < until
-                if not forked:
-                    if not (again and (lost or error.code.startswith(_DEADLOCK))):
-                        raise
-                    again = False
-            if lost and not forked:  # after a fork they are renewed anyway
+                if not (again and (lost or error.code.startswith(_DEADLOCK))):
+                    raise
+            again = False
+            if lost:
                 await self._renew(pooled)
 
     def dedicated(self) -> AbstractAsyncContextManager[Session]:

@@ -18,7 +18,7 @@ from dblog import lifecycle
 from dblog.errors import ErrorClass, StoreUnavailable
 from dblog.query.sql import install_functions
 from dblog.reading.ending import finished, see_end
-from dblog.reading.failures import driver_error, failure, missing_file, timed_out, unanswered, undecodable
+from dblog.reading.failures import driver_error, failure, forked, missing_file, timed_out, unanswered, undecodable
 from dblog.reading.prepared import Prepared
 from dblog.reading.sqlite_connection import AsyncConnection, Connection
 from dblog.store.connect import milliseconds
@@ -131,7 +131,7 @@ class SQLiteFile:
             return error
         self._see_rest(raw)
         if raw.epoch != self.epoch:  # interrupted, or closed already
-            return StoreUnavailable(ErrorClass.RECONNECT, "SQLITE_INTERRUPT", "the process forked")
+            return forked(self.place)
         return failure(cause, "sqlite", self.place)
 
     async def _lacking(self, connection: Held, found: Exception) -> StoreUnavailable | None:

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
 from dblog.query.sql import condition
 from dblog.query.tree import All, has_regex
-from dblog.reading.failures import missing_file
 from dblog.reading.rows import columns, entries_of
+from dblog.reading.failures import FORKED, missing_file
 from dblog.reading.tail_source import Found
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ class SQLiteTail:
 
     async def poll(self, limit: int, *, lossless: bool) -> Found:
         """See ``TailSource``."""
-        for first in (True, False):
+        first = True
+        while True:
             had = self._session is not None
             try:
                 return await self._poll(await self._connected(), limit, lossless=lossless)
@@ -88,9 +89,11 @@ class SQLiteTail:
                     raise  # still connected, so that a new file cannot get the old one's inode
                 await self.aclose()
                 # A fork of this process closes connections: not worth a word.
+                if error.code == FORKED:
+                    continue
                 if not (first and had and error.kind is ErrorClass.RECONNECT):
                     raise
-        raise AssertionError
+            first = False
 
     # -- the file ---------------------------------------------------------------------------------------------
 

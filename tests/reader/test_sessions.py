@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -224,6 +225,66 @@ async def test_a_tail_goes_on_after_its_reader_was_closed(database_url: str, rea
     await reader.aclose()
 
 
+def open_for(url: str) -> int:
+    """Connections of readers to a database: the server's, or, where it can be known, descriptors of the file."""
+    if url.startswith("sqlite"):
+        descriptors, path = Path("/proc/self/fd"), url.removeprefix("sqlite:///")
+        return sum(os.path.realpath(each).startswith(path) for each in descriptors.glob("*"))
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dblog reader' AND datname = %s"
+    with psycopg.connect(url) as owner:
+        row = owner.execute(count, (owner.info.dbname,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+async def test_what_is_in_use_when_its_pool_goes_is_closed(
+    database_url: str, reading_url: str, *, renewed: bool
+) -> None:
+    """By ``aclose``, or because another call found its connection lost: no connection waits for the collector."""
+    sessions, threads = Sessions(reading_url), threading.active_count()
+    long = sa.text("""
+        WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < 100000)
+        SELECT count(*) FROM counted
+    """)
+    gc.disable()
+    try:
+        tasks = [asyncio.create_task(sessions.run(long)) for _ in range(4)]
+        await until(lambda: sessions._open is not None)
+        assert sessions._open is not None
+        pooled = sessions._open.pooled
+        await until(lambda: pooled.sync_engine.pool.checkedout() == 4)  # type: ignore[attr-defined]  # a QueuePool's
+        if renewed:
+            await sessions._renew(pooled)
+            assert await sessions.run(ONE) == [(1,)]
+        await sessions.aclose()
+        assert await asyncio.gather(*tasks) == [[(100_000,)]] * 4
+        await until(lambda: open_for(database_url) == 0 and threading.active_count() == threads, 3)
+    finally:
+        gc.enable()
+
+
+async def test_a_reads_deadlock_goes_unnoticed(postgres_url: str) -> None:
+    """Its victim is tried once more; the second time it is an error."""
+    deadlocks = """
+        CREATE FUNCTION dies(times bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+        DECLARE died bigint := count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid();
+        BEGIN
+            IF died < times THEN
+                PERFORM pg_advisory_lock(died);
+                RAISE 'dead' USING ERRCODE = '40P01';
+            END IF;
+            RETURN died;
+        END $$
+    """
+    async with await psycopg.AsyncConnection.connect(postgres_url) as owner:
+        await owner.execute(deadlocks)
+    sessions = Sessions(postgres_url)
+    assert await sessions.run(sa.text("SELECT dies(1)")) == [(1,)]
+    with pytest.raises(StoreUnavailable, match="deadlock"):
+        await sessions.run(sa.text("SELECT dies(3)"))
+    await sessions.aclose()
+
+
 async def test_a_second_event_loop_is_told(reading_url: str) -> None:
     """A reader belongs to the loop that uses it, until ``aclose``."""
     reader = LogReader(reading_url)
@@ -311,6 +372,41 @@ async def test_a_statement_under_way_survives_a_fork(sqlite_url: str) -> None:
     assert await asyncio.to_thread(_in_a_child, lambda: None) == 0
     assert await task == [(3_000_000,)]
     await sessions.aclose()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_forks_go_unnoticed_by_those_who_read_meanwhile(sqlite_url: str) -> None:
+    """Four threads read, one follows, and the process forks again and again: every answer comes, and is right."""
+    fill(sqlite_url, [entry(number) for number in range(500)])
+    answers: list[object] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                answers.append(reader.count("*:order").value)
+            except Exception as error:
+                answers.append(repr(error))
+
+    def follow() -> None:
+        try:
+            for batch in reader.tail(poll_interval=0.001):
+                answers.extend(filter(None, (batch.notice,)))
+        except asyncio.CancelledError:
+            pass
+
+    with SyncLogReader(sqlite_url) as reader:
+        right = reader.count("*:order").value
+        threads = [threading.Thread(target=each) for each in (read, read, read, read, follow)]
+        for thread in threads:
+            thread.start()
+        for _ in range(25):
+            assert _in_a_child(lambda: None) == 0
+        stop.set()
+        for thread in threads[:4]:
+            thread.join()
+    threads[4].join()
+    assert set(answers) == {right}
 
 
 async def test_a_replaced_file_is_read_anew(sqlite_url: str, sqlite_template: Path, tmp_path: Path) -> None:
