@@ -213,8 +213,11 @@ def _message_text(node: Like) -> str | None:
 def _pattern(field: Field, pattern: tuple[str | Wild, ...]) -> str:
     """A pattern as it stands after ``:``; empty where only LIKE can say it."""
     literal = "".join(piece for piece in pattern if isinstance(piece, str)) if Wild not in map(type, pattern) else None
-    if field.kind is Kind.LEVEL and literal is not None and _is_level(literal):
-        return ""
+    if field.kind is Kind.LEVEL and literal is not None:
+        if _is_level(literal):
+            return ""
+        if literals.near_level(literal) is not None:
+            return spelling.quoted(literal)
     if field.kind is Kind.INT and literal is not None:
         return ""
     if literal is not None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from dblog.errors import ConfigurationError
-from dblog.query import fields, literals, spelling, times
+from dblog.query import fields, literals, numerals, spelling, times
 from dblog.query.build import both, either
 from dblog.query.mistakes import BadValue
 from dblog.query.tree import MOST_TERMS, All, Equal, Field, Has, Kind, Node, Not
@@ -84,7 +84,7 @@ def _is_number(field: Field, value: int) -> bool:
 
 def _number(value: float) -> int | float:
     exact = Decimal(repr(value)) if math.isfinite(value) else None
-    number = None if exact is None else literals.rounded(exact)
+    number = None if exact is None else numerals.rounded(exact)
     if number != value:
         raise BadValue("a float to be equal is finite and has at most 15 digits; compare it with < and > in a query")
     return number

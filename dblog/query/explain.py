@@ -257,6 +257,20 @@ def _loose_sign(place: Place) -> Mistake | None:
     )
 
 
+def _bracketed_list(place: Place) -> Mistake | None:
+    """``tags in [1, 2]``."""
+    match = re.match(r"\[([^\[\]]*)\]", place.rest)
+    words = [token for token in place.tokens[-3:] if token.type in ("WORD", "NEGATION")]
+    if match is None or not words or words[-1].lower() != "in" or place.last() != "WORD":
+        return None
+    name = words[-3:-2] if words[-2:-1] and words[-2].type == "NEGATION" else words[-2:-1]
+    if not name:
+        return None
+    asked = place.text[name[0].start_pos : place.at].rstrip()
+    reason = f"{words[-1]} takes values in parentheses: {asked} (a, b)"
+    return Mistake(place.at, reason, repairs=place.with_(place.at, place.at + match.end(), f"({match[1]})"))
+
+
 def _bracket(place: Place) -> Mistake | None:
     if place.rest[:1] not in ("[", "]", "{", "}") or "WORD" not in place.allowed:
         return None
@@ -305,5 +319,5 @@ def _has(place: Place) -> Mistake | None:
 
 _RULES: Final[tuple[Callable[[Place], Mistake | None], ...]] = (
     _logql, _open_quote, _pipe, _list, _no_value, _keyword, _has, _parenthesis, _range, _two_operators, _no_field,
-    _regex, _one_value, _loose_sign, _bracket, _ampersand, _backquote, _quote_inside,
+    _regex, _one_value, _loose_sign, _bracketed_list, _bracket, _ampersand, _backquote, _quote_inside,
 )  # fmt: skip

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from dblog.query import fields, spelling, times
+from dblog.query.literals import LEVELS
 from dblog.query.mistakes import BadValue, Mistake
 from dblog.query.tree import Kind
 
@@ -121,6 +122,21 @@ def _exists(text: str, run: list[Token], _: times.Clock) -> Mistake | None:
     return Mistake(run[0].start_pos or 0, _HAS, repairs=_replaced(text, run[0], last, f"has({name})"))
 
 
+def _comma(text: str, run: list[Token], _: times.Clock) -> Mistake | None:
+    """``level:error,warning``."""
+    match [token.type for token in run]:
+        case ["FIELD", "_COLON" | "EQUAL" | "UNEQUAL" as operator, "VALUE", *_] if "," in run[2]:
+            column = fields.column(run[0].removeprefix("@"))
+        case _:
+            return None
+    names = [name for name in run[2].split(",") if name]
+    if column is None or column.kind is not Kind.LEVEL or not any(name.lower() in LEVELS for name in names):
+        return None
+    listed = f"({' OR '.join(names)})" if len(names) > 1 else names[0]
+    repairs = () if operator == "UNEQUAL" else _replaced(text, run[1], run[2], f":{listed}")
+    return Mistake(run[2].start_pos or 0, "a comma does not stand between levels", repairs=repairs)
+
+
 def _beyond_ascii(text: str, run: list[Token], _: times.Clock) -> Mistake | None:
     """``größe:5``."""
     word = run[0]
@@ -133,5 +149,5 @@ def _beyond_ascii(text: str, run: list[Token], _: times.Clock) -> Mistake | None
 
 
 _HABITS: Final[tuple[Callable[[str, list[Token], times.Clock], Mistake | None], ...]] = (
-    _blank_in_time, _null, _ilike, _exists, _beyond_ascii,
+    _blank_in_time, _null, _ilike, _exists, _comma, _beyond_ascii,
 )  # fmt: skip

@@ -6,18 +6,20 @@ import math
 import re
 import uuid
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dblog.levels import severity_of
-from dblog.query import fields, spelling
+from dblog.query import fields, numerals, spelling
 from dblog.query.mistakes import BadValue
-from dblog.query.times import UNITS, Clock
 from dblog.query.tree import And, Equal, Field, Has, Kind, Like, Node, Not, Pattern, Range, Value, Wild
-from dblog.query.values import MOST_INT, number_of
+from dblog.query.values import number_of
+
+if TYPE_CHECKING:
+    from dblog.query.times import Clock
 
 __all__ = [
-    "LEVELS", "Literal", "anywhere", "bound", "containing", "equal", "fits", "is_special", "level_name", "rounded",
-    "searchable",
+    "LEVELS", "Literal", "anywhere", "bound", "containing", "equal", "fits", "is_special", "level_name",
+    "near_level", "searchable",
 ]  # fmt: skip
 
 _NAMED: Final = (("TRACE", 1), ("DEBUG", 5), ("INFO", 9), ("WARNING", 13), ("ERROR", 17), ("CRITICAL", 21))
@@ -35,15 +37,10 @@ LEVELS: Final[dict[str, int]] = {
 }
 """Name of a level in lower case → its severity."""
 
-_UNIT: Final = re.compile(r"(-?[0-9]{1,15}(?:\.[0-9]{1,14})?)(ns|us|µs|ms|s|m|h|d|B|kB|KB|MB|GB|KiB|MiB|GiB)")
-_SIZES: Final = {
-    "B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3,
-}  # fmt: skip
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32}")
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _DIGITS: Final = re.compile(r"-?[0-9]{1,15}")
 _BOOLS: Final = {"true": True, "false": False}
-_MOST_DECIMALS, _MOST_DIGITS = 14, 15
 
 
 class Literal(NamedTuple):
@@ -132,10 +129,16 @@ def bound(field: Field, literal: Literal, clock: Clock) -> Value:
         )
     if field.kind in (Kind.TEXT, Kind.KEY):
         is_number = not literal.quoted and number_of(literal.source) is not None
-        return rounded(Decimal(literal.source)) if is_number else literal.text
-    value = _value(field, literal, ordered=True)
+        value: Value | None = numerals.rounded(Decimal(literal.source)) if is_number else literal.text
+    else:
+        value = _value(field, literal, ordered=True)
     if value is None:
         raise _unknown_level(field, literal)
+    if isinstance(value, str) and not literal.quoted and numerals.begins_like_one(literal.source):
+        raise BadValue(
+            f"{literal.source} begins like a number and is none; in quotes it is compared as a text",
+            instead=(*numerals.meant(literal.source), spelling.quoted(value)),
+        )
     return value
 
 
@@ -178,7 +181,7 @@ def _value(field: Field, literal: Literal, *, ordered: bool = False) -> Value | 
         case Kind.TEXT | Kind.KEY:
             return literal.text
         case Kind.LEVEL:
-            return _severity(literal)
+            return _severity(literal, ordered=ordered)
         case Kind.INT:
             return _integer(field, literal)
         case Kind.UUID:
@@ -189,10 +192,14 @@ def _value(field: Field, literal: Literal, *, ordered: bool = False) -> Value | 
             raise _whole_metadata()
 
 
-def _severity(literal: Literal) -> int | None:
+def _severity(literal: Literal, *, ordered: bool) -> int | None:
     text = literal.text.strip()
     if _DIGITS.fullmatch(text):
         return severity_of(int(text))
+    if not (literal.quoted or ordered or "," in text) and (near := near_level(text)) is not None:
+        raise BadValue(
+            f"there is no level {text!r}; in quotes it is the name of one of your own", instead=(near.upper(),)
+        )
     return LEVELS.get(text.lower())
 
 
@@ -206,7 +213,7 @@ def _unknown_level(field: Field, literal: Literal) -> BadValue:
     )
 
 
-_NEAR = 2
+_SHORT, _LONG, _NEAR = 3, 4, 2
 
 
 def _integer(field: Field, literal: Literal) -> int | float:
@@ -214,7 +221,8 @@ def _integer(field: Field, literal: Literal) -> int | float:
     if field.name == "severity" and text.lower() in LEVELS:
         return LEVELS[text.lower()]
     if not _NUMBER.fullmatch(text) or math.isinf(number := float(text)):
-        raise BadValue(f"{field.name} is a number, and {literal.text!r} is not")
+        instead = () if literal.quoted else numerals.meant(literal.source)
+        raise BadValue(f"{field.name} is a number, and {literal.text!r} is not", instead=instead)
     return number if "." in text else int(text)
 
 
@@ -227,61 +235,27 @@ def _uuid(field: Field, literal: Literal) -> uuid.UUID:
 
 
 def _of_path(field: Field, literal: Literal, *, ordered: bool) -> Value:
-    source = literal.source
     if literal.name in _BOOLS:
         return _BOOLS[literal.name]
-    if number_of(source) is not None:
-        return rounded(Decimal(source))
-    if match := _UNIT.fullmatch(source):
-        factor = _factor(field, match[2], source, ordered=ordered)
-        if factor is not None:
-            return rounded(Decimal(match[1]) * factor)
-    return literal.text
-
-
-def _factor(field: Field, unit: str, source: str, *, ordered: bool) -> Decimal | None:
-    """What one of the unit is in the field's own; None where the word is to be taken as a text."""
-    size = fields.bytes_of(field)
-    if unit in _SIZES:
-        return Decimal(_SIZES[unit]) / (size or 1) if size or ordered else None
-    seconds = fields.unit_of(field)
-    if seconds is not None:
-        return Decimal(str(UNITS[unit])) / Decimal(str(seconds))
-    if not ordered:
-        return None
-    number = source.removesuffix(unit)
-    name = fields.spelled(field)
-    raise BadValue(
-        f"the name {name} does not say its unit, as {name}_ms would, so {source} cannot be converted",
-        instead=(number,),
-        suggestion=f'write the number alone, in the unit {name} is logged in; as a text it is "{source}"',
-    )
-
-
-def rounded(value: Decimal) -> int | float:
-    """A number as trees hold it: an int where it is one, otherwise at most 15 digits.
-
-    Raises:
-        BadValue: it is beyond ±(2**53 - 1).
-    """
-    if abs(value) > MOST_INT:
-        raise BadValue(f"numbers are compared within ±{MOST_INT}; a longer one is a text, in quotes")
-    if value == value.to_integral_value():
-        return int(value)
-    before = len(str(abs(int(value))))
-    return _whole(round(value, min(_MOST_DECIMALS, _MOST_DIGITS - before)))
-
-
-def _whole(value: Decimal) -> int | float:
-    return int(value) if value == value.to_integral_value() else float(value)
+    number = numerals.number(field, literal.source, ordered=ordered)
+    return literal.text if number is None else number
 
 
 def is_special(field: Field, text: str, *, ordered: bool = False) -> bool:
     """A bare word of these letters would be no text: a number, with a unit maybe, or the name of a value."""
     if text.lower() in ("null", *_BOOLS) or number_of(text) is not None:
         return True
-    match = _UNIT.fullmatch(text)
-    return match is not None and (ordered or _factor(field, match[2], text, ordered=False) is not None)
+    return numerals.begins_like_one(text) if ordered else numerals.number(field, text, ordered=False) is not None
+
+
+def near_level(text: str) -> str | None:
+    """The name of a level that another is likely a typing error of; None of a known name, and of one of its own."""
+    lower = text.lower()
+    if lower in LEVELS or len(lower) < _SHORT:
+        return None
+    near = min(LEVELS, key=lambda name: fields.distance(lower[:20], name))
+    most = _NEAR if len(lower) > _LONG else 1
+    return near if fields.distance(lower[:20], near) <= most else None
 
 
 def level_name(severity: int) -> str:

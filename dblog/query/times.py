@@ -9,22 +9,35 @@ from typing import Final, NamedTuple
 
 from dblog.query.mistakes import BadValue
 
-__all__ = ["EPOCH", "UNITS", "Clock", "Moment", "continues", "duration", "shown", "within"]
+__all__ = ["EPOCH", "UNITS", "Clock", "Moment", "continues", "duration", "respelled", "shown", "within"]
 
 UNITS: Final = {
-    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0,
+    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0,
 }  # fmt: skip
 """Seconds of a unit of time."""
 
 _MICROSECONDS: Final = {"us": 1, "µs": 1, "ms": 1000, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6,
                         "d": 86_400 * 10**6, "w": 7 * 86_400 * 10**6}  # fmt: skip
 _PART: Final = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,6}))?(us|µs|ms|s|m|h|d|w)")
+_WORDY_PART: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)([A-Za-zµ]+)")
+_WORDY: Final = re.compile(rf"(?:{_WORDY_PART.pattern})+")
+_WORDS: Final = {
+    **{unit: unit for unit in ("us", "µs", "ms", "s", "m", "h", "d", "w")},
+    **dict.fromkeys(("usec", "usecs"), "us"),
+    **dict.fromkeys(("msec", "msecs"), "ms"),
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), "m"),
+    **dict.fromkeys(("hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("day", "days"), "d"),
+    **dict.fromkeys(("wk", "wks", "week", "weeks"), "w"),
+}
 _DATE: Final = r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
 _CLOCK: Final = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
 _ZONE: Final = r"(?P<zone>[Zz]|[+-][0-9]{2}:?[0-9]{2})?"
 _ISO: Final = re.compile(rf"{_DATE}(?:[Tt ]{_CLOCK} ?{_ZONE})?")
 _OF_DAY: Final = re.compile(_CLOCK)
 _CONTINUING: Final = re.compile(rf"ago|{_CLOCK}{_ZONE}", re.IGNORECASE)
+_OF_DAY_IN_ZONE: Final = re.compile(_CLOCK + _ZONE.removesuffix("?"))
 _AROUND: Final = re.compile(r"(.*?)(?:±|\+-|\+/-)(.*)", re.DOTALL)
 
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -60,6 +73,14 @@ def duration(text: str) -> int | None:
     return total if text else None
 
 
+def respelled(text: str) -> str | None:
+    """``2hours30mins`` as ``duration`` reads it, ``2h30m``; None of anything else."""
+    if not _WORDY.fullmatch(text):
+        return None
+    parts = [(number, _WORDS.get(unit.lower())) for number, unit in _WORDY_PART.findall(text)]
+    return None if any(unit is None for _, unit in parts) else "".join(f"{number}{unit}" for number, unit in parts)
+
+
 def continues(text: str) -> bool:
     """Behind a time, this is more likely a part of it than a word: ``10:00``, ``5m``, ``±5m``, ``ago``."""
     return _CONTINUING.fullmatch(text) is not None or duration(text.lstrip("±+-/")) is not None
@@ -92,7 +113,7 @@ class Clock:
             reason = "is outside of the years 1 to 9999" if _is_far(error) else "is not a time that exists"
             raise BadValue(f"{text!r} {reason}") from None
         if found is None:
-            raise BadValue(f"{text!r} is not a time", expected=_FORMS)
+            raise BadValue(f"{text!r} is not a time", expected=_FORMS, instead=self._meant(text))
         return Moment(within(found.at, text), within(found.end, text), found.is_date)
 
     def day(self, text: str) -> dt.date | None:
@@ -137,6 +158,18 @@ class Clock:
         # A clock time a little ahead is today's: its surroundings have begun.
         at = Clock(self.now + aside, self.zone).moment(text).at if _OF_DAY.fullmatch(text) else self.moment(text).at
         return within(at - aside, text), within(at + aside, text)
+
+    def _meant(self, text: str) -> tuple[str, ...]:
+        """``15m`` for ``15min`` and ``-15m``; the latest ``10:45Z`` with its date."""
+        if (match := _OF_DAY_IN_ZONE.fullmatch(text)) is None:
+            ago = respelled(text.removeprefix("-"))
+            return () if ago is None else (ago,)
+        today = (EPOCH + self.now * _MICROSECOND).astimezone(_zone(match["zone"])).date()
+        dated = [f"{day.isoformat()}T{text}" for day in (today, today - dt.timedelta(1))]
+        try:
+            return tuple(one for one in dated if self.moment(one).at <= self.now)
+        except BadValue:
+            return ()
 
     def _moment(self, text: str) -> Moment | None:
         name = text.lower()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dblog.errors import QuerySyntaxError
-from dblog.query import literals
+from dblog.query import numerals
 from dblog.query.canonical import canonical
 from dblog.query.fields import COLUMNS, path
 from dblog.query.parser import parse_tree
@@ -39,7 +39,7 @@ def writable(node: Node) -> bool:
 
 
 def _writable(kind: Kind, value: Any) -> bool:
-    return not isinstance(value, float) or kind is Kind.INT or literals.rounded(Decimal(repr(value))) == value
+    return not isinstance(value, float) or kind is Kind.INT or numerals.rounded(Decimal(repr(value))) == value
 
 
 def kinds(node: Node) -> list[type]:

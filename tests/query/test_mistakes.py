@@ -20,6 +20,9 @@ LOGQL = "this is LogQL; here a label is a field (service:api), a line filter is 
 SQL = "this is SQL; a query is what would follow WHERE, and no more"
 NO_LEVEL = "level has no order with 'eror': only TRACE, DEBUG, INFO, WARNING, ERROR, CRITICAL and Python's numbers have"
 WHOLE = "metadata is an object: name a key of it (metadata.user), search all of it (*:value), or ask has(metadata)"
+NO_NUMBER = "{} begins like a number and is none; in quotes it is compared as a text"
+NEAR_LEVEL = "there is no level {!r}; in quotes it is the name of one of your own"
+COMMA = "a comma does not stand between levels"
 BLANK = 'a blank ends a time: write it without one or in quotes; to search for "{0}", quote that'
 IS_NULL = '"{0}" are words where no column is named: write {1}, or quote it to search for it'
 BEYOND = "the name of a field with letters beyond ASCII is in backquotes; to search for the text, quote it"
@@ -43,6 +46,7 @@ MISTAKES: list[tuple[str, int, str, str | None]] = [
     ("x>", 2, "x> needs a value", None),
     ("x=", 2, "x= needs a value", None),
     ("key=~", 5, "key=~ needs a value", None),
+    ("service: -level:error", 9, "service: needs a value", "service:* -level:error"),
     # keywords
     ("a AND", 5, "AND needs something after it", "a"),
     ("a or not", 8, "not needs something after it", "a"),
@@ -76,6 +80,8 @@ MISTAKES: list[tuple[str, int, str, str | None]] = [
     ("x:(a AND b)", 5, "AND does not stand between values: each needs its x", "(x:a AND x:b)"),
     ("x:(NOT a)", 3, "NOT does not stand among values: write -x:value beside the list", None),
     ("x:(-a OR b)", 3, "NOT does not stand among values: write -x:value beside the list", None),
+    ("tags in [1, 2]", 8, "in takes values in parentheses: tags in (a, b)", "tags in (1, 2)"),
+    ("a tags NOT IN [1,2] b", 14, "IN takes values in parentheses: tags NOT IN (a, b)", "a tags NOT IN (1,2) b"),
     ("x=(a, b)", 2, "= takes one value; lists and ranges stand after a colon", "x:(a, b)"),
     (", a", 0, 'unexpected ","', '"," a'),
     # operators
@@ -132,6 +138,51 @@ MISTAKES: list[tuple[str, int, str, str | None]] = [
     ('"\\u0000"', 0, "U+0000 cannot be in a text: neither database keeps it", None),
     ("a\0", 1, "U+0000 is in no stored text", None),
     ("a\udc00", 1, "half of a surrogate pair is no character", None),
+    # numbers in an order that are none
+    ("took>1h30m", 5, "the name took does not say its unit, as took_ms would, so 1h30m cannot be converted", None),
+    ("size>5k", 5, NO_NUMBER.format("5k"), "size>5000"),
+    ("size>5kb", 5, NO_NUMBER.format("5kb"), "size>5kB"),
+    ("rss_mb<=2gb", 8, NO_NUMBER.format("2gb"), "rss_mb<=2GB"),
+    ("dur_ms>15min", 7, NO_NUMBER.format("15min"), "dur_ms>15m"),
+    ("price>1,000", 6, NO_NUMBER.format("1,000"), "price>1000"),
+    ("price>1,000,000.50", 6, NO_NUMBER.format("1,000,000.50"), "price>1000000.50"),
+    ("price:>$5", 7, NO_NUMBER.format("$5"), "price:>5"),
+    ("price>5€", 6, NO_NUMBER.format("5€"), "price>5"),
+    ("price>-$1,000", 6, NO_NUMBER.format("-$1,000"), "price>-1000"),
+    ("pct>5%", 4, NO_NUMBER.format("5%"), "pct>5"),
+    ("n>1e3", 2, NO_NUMBER.format("1e3"), "n>1000"),
+    ("n>2.5E-1", 2, NO_NUMBER.format("2.5E-1"), "n>0.25"),
+    ("n>007", 2, NO_NUMBER.format("007"), "n>7"),
+    ("n>+5", 2, NO_NUMBER.format("+5"), "n>5"),
+    ("n>.5", 2, NO_NUMBER.format(".5"), "n>0.5"),
+    ("n>5.", 2, NO_NUMBER.format("5."), "n>5"),
+    ("n>1_000", 2, NO_NUMBER.format("1_000"), "n>1000"),
+    ("n>9007199254740993", 2, NO_NUMBER.format("9007199254740993"), 'n>"9007199254740993"'),
+    ("n>1e99999999999", 2, NO_NUMBER.format("1e99999999999"), 'n>"1e99999999999"'),
+    ("n:[1k TO 5k]", 3, NO_NUMBER.format("1k"), None),
+    ("version>=1.2.3", 9, NO_NUMBER.format("1.2.3"), 'version>="1.2.3"'),
+    ("created>2026-11-20", 8, NO_NUMBER.format("2026-11-20"), 'created>"2026-11-20"'),
+    ("n>-x", 2, NO_NUMBER.format("-x"), 'n>"-x"'),
+    ("user>0x1f", 5, NO_NUMBER.format("0x1f"), 'user>"0x1f"'),
+    ("pid>5k", 4, "pid is a number, and '5k' is not", "pid>5000"),
+    # levels
+    ("level:erorr", 6, NEAR_LEVEL.format("erorr"), "level:ERROR"),
+    ("level:errors", 6, NEAR_LEVEL.format("errors"), "level:ERROR"),
+    ("-lvl=wrn", 5, NEAR_LEVEL.format("wrn"), "-lvl=WARN"),
+    ("level!=EROR", 7, NEAR_LEVEL.format("EROR"), "level!=ERROR"),
+    ("level in (error, waning)", 17, NEAR_LEVEL.format("waning"), "level in (error, WARNING)"),
+    ("level:error,warning", 6, COMMA, "level:(error OR warning)"),
+    ("level:error,", 6, COMMA, "level:error"),
+    ("level:warn,notice,", 6, COMMA, "level:(warn OR notice)"),
+    ("level=error,warning", 6, COMMA, "level:(error OR warning)"),
+    ("level!=error,warning", 7, COMMA, None),
+    # times nearly right
+    ("since:15min", 6, "'15min' is not a time", "since:15m"),
+    ("last:2hours30mins", 5, "'2hours30mins' is not a time", "last:2h30m"),
+    ("since:-15m", 6, "'-15m' is not a time", "since:15m"),
+    ("since:10:45Z", 6, "'10:45Z' is not a time", "since:2026-11-20T10:45Z"),
+    ("since:10:50+00:00", 6, "'10:50+00:00' is not a time", "since:2026-11-19T10:50+00:00"),
+    ("since:25:45Z", 6, "'25:45Z' is not a time", None),
     # times with a blank in them
     ("since:2026-11-20 10:00", 17, BLANK.format("10:00"), 'since:"2026-11-20 10:00"'),
     ("a until:yesterday 10:00:30 b", 18, BLANK.format("10:00:30"), 'a until:"2026-11-19 10:00:30" b'),
@@ -254,7 +305,7 @@ def _fuzzed(seed: int) -> str:
 def survives(text: str) -> bool:
     """A tree whose canonical text parses back; or a QuerySyntaxError with a place, and a repair that parses."""
     try:
-        tree = parse_tree(text, now=NOW)
+        tree = parse_tree(text, now=NOW, timezone=dt.UTC)
     except QuerySyntaxError as error:
         first, *_ = str(error).splitlines()
         repaired = error.repaired
