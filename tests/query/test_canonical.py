@@ -146,3 +146,28 @@ def test_any_text_can_be_looked_for(text: str) -> None:
     for leaf in leaves:
         for tree in (leaf, Not(leaf), And((leaf, leaf)), Or((leaf, Not(leaf), leaf)), Or((leaf, leaf))):
             assert parse_tree(canonical(tree)) == tree
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'since:2026-11-20T10:30:00Z "10:00"',
+        'since:2026-11-20T10:30:00Z "ago"',
+        'since:2026-11-20T10:30:00Z -"5m"',
+        'level:"erorr"',
+        'has(level) -level:"errors"',
+        'level:("erorr" OR notice)',
+        'version>="1.2.3"',
+        'n:["1k" TO "5k"]',
+        "`a-`>5",
+        "x.`a-`<=5",
+        'n "is" "null"',
+        'n "ilike" "a b"',
+        "exists (a OR b)",
+        '"größe:5"',
+        "wait_ms:[5 TO 5]",
+    ],
+)
+def test_what_would_be_taken_for_a_mistake_is_quoted(text: str) -> None:
+    """It stays as it is, so it parses, as often as it is written."""
+    assert canonical(parse_tree(text)) == text
