@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError
 from dblog.levels import BANDS
-from dblog.reading.rows import bound_time, micros
+from dblog.reading.rows import bound_time, micros, sound
 from dblog.reading.values import Bucket, Histogram
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["bounds", "histogram"]
 
 _S: Final = 1_000_000
+_US: Final = dt.timedelta(microseconds=1)
 _WEEK: Final = 7 * 86_400 * _S
 _WIDTHS: Final = tuple(
     count * unit * _S
@@ -34,6 +35,8 @@ _WIDTHS: Final = tuple(
 _ABOUT: Final = 60
 """Buckets where nobody asked for a width."""
 _MOST: Final = 10_000
+_WIDEST: Final = 36_525 * 86_400 * _S
+"""A century."""
 _MONDAY: Final = 4 * 86_400 * _S
 """1970-01-05: weeks begin on a Monday."""
 
@@ -74,7 +77,11 @@ async def bounds(sessions: Sessions, selection: Selection) -> tuple[int | None, 
     """The times of the first and the last matching entry; two lookups in the index where every entry matches."""
     logs = sessions.tables.logs
     ends = [
-        selection.of(sa.select(logs.c.timestamp)).order_by(order).limit(1).scalar_subquery()
+        selection.of(sa.select(logs.c.timestamp))
+        .where(*sound(logs.c.timestamp))
+        .order_by(order)
+        .limit(1)
+        .scalar_subquery()
         for order in (logs.c.timestamp.asc(), logs.c.timestamp.desc())
     ]
     rows = await sessions.run(sa.select(*ends).limit(1), regex=selection.regex)
@@ -97,22 +104,26 @@ async def _grouped(sessions: Sessions, selection: Selection, width: int, origin:
     )
     grouped = selection.of(sa.select(start.label("start"), band.label("band"), sa.func.count().label("number")))
     return await sessions.run(
-        grouped.group_by(sa.text("1"), sa.text("2")).limit((_MOST + 1) * BANDS), regex=selection.regex
+        grouped.where(*sound(moment)).group_by(sa.text("1"), sa.text("2")).limit((_MOST + 1) * BANDS),
+        regex=selection.regex,
     )
 
 
-def _width_of(bucket: float | dt.timedelta | None) -> int | None:
+def _width_of(bucket: Any) -> int | None:
     """In µs.
 
     Raises:
-        ConfigurationError: less than one.
+        ConfigurationError: less than one, more than a century, or no number.
     """
     if bucket is None:
         return None
-    seconds = bucket if isinstance(bucket, dt.timedelta) else dt.timedelta(seconds=bucket)
-    width = seconds // dt.timedelta(microseconds=1)
-    if width < 1:
-        msg = f"bucket={bucket!r}: give a positive number of seconds"
+    width = 0
+    if isinstance(bucket, dt.timedelta):
+        width = bucket // _US
+    elif isinstance(bucket, (int, float)) and not isinstance(bucket, bool) and 0 < bucket * _S <= _WIDEST:
+        width = dt.timedelta(seconds=bucket) // _US
+    if not 1 <= width <= _WIDEST:
+        msg = f"bucket={repr(bucket)[:80]}: give a positive number of seconds, a century at most"
         raise ConfigurationError(msg)
     return width
 

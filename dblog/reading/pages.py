@@ -26,6 +26,8 @@ _LAST: Final = (1 << 128) - 1
 _MS: Final = 1000
 _COUNT: Final = sa.bindparam("count", type_=sa.Integer())
 _DIGITS: Final = re.compile(r"[0-9a-f]{8,31}")
+_UNSTORED: Final = re.compile("[\0\ud800-\udfff]")
+"""In no text of either database."""
 
 
 async def search(
@@ -44,16 +46,21 @@ async def search(
     return Page(entries, older, Cursor.of(entries[0]))
 
 
-async def trace(sessions: Sessions, trace_id: str, *, limit: int) -> Trace:
+async def trace(sessions: Sessions, trace_id: Any, *, limit: int) -> Trace:
     """See ``LogReader.trace``."""
     checked(limit)
+    if not isinstance(trace_id, str):
+        msg = f"trace_id={repr(trace_id)[:80]}: give a text"
+        raise ConfigurationError(msg)
+    if _UNSTORED.search(trace_id):
+        return Trace(trace_id, (), truncated=False)
     spelled = {"typed": trace_id, "lower": trace_id.lower(), "upper": trace_id.upper()}
     statement = _one_trace(sessions.tables.logs, sessions.dialect)
     entries = entries_of(await sessions.run(statement, {**spelled, "count": limit + 1}), sessions.dialect)
     return Trace(trace_id, entries[:limit], len(entries) > limit)
 
 
-async def get(sessions: Sessions, entry_id: UUID | str) -> LogEntry | None:
+async def get(sessions: Sessions, entry_id: Any) -> LogEntry | None:
     """See ``LogReader.get``."""
     logs = sessions.tables.logs
     if isinstance(entry_id, str):
@@ -61,6 +68,9 @@ async def get(sessions: Sessions, entry_id: UUID | str) -> LogEntry | None:
         if _DIGITS.fullmatch(text):
             return await _one(sessions, _ends_in(text, logs.c.id, sessions.dialect))
         entry_id = _whole(text)
+    if not isinstance(entry_id, UUID):
+        msg = f"entry_id={repr(entry_id)[:80]}: give a UUID, or a text"
+        raise ConfigurationError(msg)
     same = logs.c.id == bound_uuid(entry_id, sessions.dialect)
     # A UUIDv7 begins with its ms: one index lookup in one partition. Ids made elsewhere may say another time.
     start = (entry_id.int >> 80) * _MS
@@ -154,7 +164,7 @@ def _ahead(cursor: Cursor | None) -> Cursor | None:
     """The place before: ``after`` it come ``cursor`` itself and what is newer."""
     if cursor is None or cursor.id.int:
         return cursor and Cursor(cursor.timestamp, UUID(int=cursor.id.int - 1))
-    return Cursor(max(0, cursor.timestamp - 1), UUID(int=_LAST))
+    return Cursor(cursor.timestamp - 1, UUID(int=_LAST))
 
 
 def _ends_in(digits: str, key: sa.ColumnElement[Any], dialect: str) -> sa.ColumnElement[bool]:

@@ -14,11 +14,22 @@ from dblog.entry import LogEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["bound_time", "bound_uuid", "columns", "entries_from", "entries_of", "entry_of", "micros", "uuid_of"]
+__all__ = [
+    "bound_time",
+    "bound_uuid",
+    "columns",
+    "entries_from",
+    "entries_of",
+    "entry_of",
+    "micros",
+    "sound",
+    "uuid_of",
+]
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _US: Final = 1_000_000
 _DAY: Final = 86_400
+_UUID: Final = 16
 _FIRST: Final = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1)
 _LAST: Final = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1)
 _WIDTH: Final = len(LogEntry._fields)
@@ -34,8 +45,23 @@ def columns(table: sa.FromClause) -> list[sa.ColumnElement[Any]]:
 
 @lru_cache(maxsize=8)
 def entries_from(table: sa.Table) -> sa.Select[Any]:
-    """``SELECT columns FROM table``, made once."""
-    return sa.select(*columns(table))
+    """``SELECT columns FROM table``, made once, of the rows that have a place in the order of all."""
+    return sa.select(*columns(table)).where(*sound(table.c.timestamp, table.c.id))
+
+
+def sound(*places: sa.ColumnElement[Any]) -> list[sa.ColumnElement[bool]]:
+    """That times are numbers and ids are UUIDs: an SQLite file may have had anything put in by hand.
+
+    A row without has no place in the order of all, and is left out. PostgreSQL needs no condition.
+    """
+    conditions: list[sa.ColumnElement[bool]] = []
+    for column in places:
+        kind = sa.func.typeof(column)
+        if isinstance(column.type, sa.Integer):
+            conditions.append(kind == sa.literal_column("'integer'"))
+        elif isinstance(column.type, sa.LargeBinary):
+            conditions += [kind == sa.literal_column("'blob'"), sa.func.length(column) == sa.literal_column("16")]
+    return conditions
 
 
 def entries_of(rows: Iterable[Sequence[Any]], dialect: str) -> tuple[LogEntry, ...]:
@@ -54,9 +80,17 @@ def entry_of(row: Sequence[Any], dialect: str) -> LogEntry:
 def _from_sqlite(row: Sequence[Any], writers: dict[bytes, UUID]) -> LogEntry:
     fields = list(row[:_WIDTH])
     writer = fields[_WRITER]
-    fields[_WRITER] = writers.get(writer) or (writer and writers.setdefault(writer, UUID(bytes=writer)))
+    if writer is not None:
+        fields[_WRITER] = writers.get(writer) or _writer(writer, writers)
     fields[_ID] = UUID(int=int.from_bytes(fields[_ID], "big"))
     return LogEntry._make(fields)
+
+
+def _writer(value: Any, writers: dict[bytes, UUID]) -> UUID | None:
+    """None for what is no UUID, put in by hand."""
+    if not (isinstance(value, bytes) and len(value) == _UUID):
+        return None
+    return writers.setdefault(value, UUID(bytes=value))
 
 
 def _from_postgres(row: Sequence[Any]) -> LogEntry:

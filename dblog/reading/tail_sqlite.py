@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
 from dblog.query.sql import condition
 from dblog.query.tree import All, has_regex
-from dblog.reading.rows import columns, entries_of
 from dblog.reading.failures import FORKED, missing_file
+from dblog.reading.rows import columns, entries_of, sound
 from dblog.reading.tail_source import Found
 
 if TYPE_CHECKING:
@@ -164,6 +164,7 @@ class SQLiteTail:
         seq = self._logs.c.ingest_seq
         # By no index but the table's own order: any other is as long as the table.
         statement: sa.Select[Any] = sa.select(*wanted).select_from(self._logs).where(seq > last, seq <= top)
+        statement = statement.where(*sound(self._logs.c.timestamp, self._logs.c.id))
         statement = statement.with_hint(self._logs, "NOT INDEXED", "sqlite")
         return statement if self._condition is None else statement.where(self._condition)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tailer", "paced", "tail"]
 
-_TOKEN: Final = re.compile(r"(postgresql|sqlite)([0-9]{1,3})\.([^.]+)\.(\d{1,19}-[0-9a-f]{32})?")
+_TOKEN: Final = re.compile(r"(postgresql|sqlite)([0-9]{1,3})\.([^.]+)\.(-?\d{1,19}-[0-9a-f]{32})?")
 _VERSION: Final = "1"
 _MOST: Final = 100_000
 

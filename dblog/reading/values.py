@@ -19,14 +19,14 @@ __all__ = [
     "Statistics", "TailBatch", "Trace",
 ]  # fmt: skip
 
-_CURSOR = re.compile(r"(\d{1,19})-([0-9a-f]{32})")
+_CURSOR = re.compile(r"(-?\d{1,19})-([0-9a-f]{32})")
 
 
 class Cursor(NamedTuple):
     """A place in the order of all entries, which is ``(timestamp, id)``; the entry itself need not exist any more."""
 
     timestamp: int
-    """µs since 1970 UTC."""
+    """µs since 1970 UTC; negative before."""
     id: UUID
 
     @classmethod
