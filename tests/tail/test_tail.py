@@ -358,11 +358,14 @@ async def test_numbers_given_again_after_a_crash_of_a_backend_are_new(private_po
 
 
 async def test_a_checkpoint_is_no_crash(private_postgres: Private) -> None:
-    """What was skipped before it does not come after it."""
+    """What was skipped before it does not come after it, though the server's log was not on disk to its end."""
     url = private_postgres.database_url
     async with tailing_(url, limit=1) as tailer:
         wrote(url, now(), now())
-        followed = await drained(tailer)
+        with Writing(url) as slow:
+            slow.begin()
+            slow.insert(now())
+            followed = await drained(tailer)
         execute(url, "CHECKPOINT")
         await drained(tailer, followed)
         wrote(url, now())
