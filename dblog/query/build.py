@@ -11,36 +11,19 @@ from lark.visitors import Interpreter
 from dblog.query import fields, literals, regex, spelling
 from dblog.query.literals import Literal
 from dblog.query.mistakes import BadValue, Mistake
-from dblog.query.tree import And, Field, Has, Kind, Like, Node, Not, Or, Range, Search
+from dblog.query.tree import And, Field, Has, Kind, Like, Node, Not, Range, Search, both, either, negated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from dblog.query.times import Clock
     from dblog.query.tree import Value
 
-__all__ = ["Builder", "both", "either", "negated"]
+__all__ = ["Builder"]
 
 _Parsed = Tree[Token]
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def both(parts: Iterable[Node]) -> Node:
-    """The parts ANDed; those of an And among them are its parts."""
-    flat = tuple(inner for part in parts for inner in (part.parts if isinstance(part, And) else (part,)))
-    return flat[0] if len(flat) == 1 else And(flat)
-
-
-def either(parts: Iterable[Node]) -> Node:
-    """The parts ORed, likewise."""
-    flat = tuple(inner for part in parts for inner in (part.parts if isinstance(part, Or) else (part,)))
-    return flat[0] if len(flat) == 1 else Or(flat)
-
-
-def negated(part: Node) -> Node:
-    """The opposite of a part."""
-    return part.part if isinstance(part, Not) else Not(part)
 
 
 class Builder(Interpreter[Token, Node]):

@@ -11,9 +11,8 @@ from uuid import UUID
 
 from dblog.errors import ConfigurationError
 from dblog.query import fields, literals, numerals, spelling, times
-from dblog.query.build import both, either
 from dblog.query.mistakes import BadValue
-from dblog.query.tree import MOST_TERMS, All, Equal, Field, Has, Kind, Node, Not
+from dblog.query.tree import MOST_TERMS, All, Equal, Field, Has, Kind, Node, Not, both, either
 from dblog.query.values import MOST_INT
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from dblog.query import explain_lists as lists
 from dblog.query import foreign, spelling
 from dblog.query.mistakes import Mistake, Place
 
@@ -26,10 +27,6 @@ _MEANT: Final = {
     "=>": ">=", "=<": "<=", "===": "=", "!==": "!=", ":=": "=", ":==": "=", ":!=": "!=", ":~": "~", ":=~": "=~",
     "=!": "!=", "==~": "=~", ":<>": "!=",
 }  # fmt: skip
-_RANGE: Final = re.compile(
-    r"\s*+((?:[^\s,;.\]}]|\.(?!\.))++)(?:\s*+(?:\.\.++|[,;])\s*+|\s++(?:(?:-|and)\s++)?+)([^\s,;\]}]++)\s*+[\]}]?",
-    re.IGNORECASE,
-)
 _EXPECTED: Final = (
     ("WORD", "a word"), ("FIELD", "field:value"), ("VALUE", "a value"), ("ITEM", "a value"), ("BOUND", "a value"),
     ("NAME", "the name of a field"), ("STRING", "a text in quotes"), ("LPAR", '"("'), ("_TO", "TO"), ("UPPER", '"]"'),
@@ -132,34 +129,6 @@ def _begins_term(place: Place) -> bool:
     return bool(_KEYWORD.match(place.rest) or re.match(r"[-!]?@?[A-Za-z_][A-Za-z0-9_.-]*+[:<>=~]", place.rest))
 
 
-def _list(place: Place) -> Mistake | None:
-    if not place.in_list or place.ended or place.rest[0] in ")'\"":
-        return None
-    opening = place.open[-1]
-    name, is_in = place.tokens[opening - 2], place.tokens[opening - 1].type != "_COLON"
-    if re.match(r"(?i:and)(?=[\s()])|&&", place.rest):
-        reason = f"AND does not stand between values: each needs its {name}"
-        return Mistake(place.at, reason, repairs=_spread(place, opening))
-    if re.match(r"(?i:not)(?=[\s()]|\Z)|[-!]", place.rest):
-        reason = f"NOT does not stand among values: write -{name}:value beside the list"
-        return Mistake(place.at, reason)
-    if place.last() in ("ITEM", "STRING", "LISTED_REGEX"):
-        between = ", " if is_in else " OR "
-        reason = f"between values stands {'a comma' if is_in else 'OR'}"
-        start = place.tokens[-1].end_pos or 0
-        return Mistake(place.at, reason, repairs=place.with_(start, place.at, between))
-    return None
-
-
-def _spread(place: Place, opening: int) -> tuple[str, ...]:
-    """``f:(a AND b)`` → ``(f:a AND f:b)``."""
-    name, start = place.tokens[opening - 2], place.tokens[opening].end_pos or 0
-    inside, closed, after = place.text[start:].partition(")")
-    values = re.split(r"\s+(?:and|&&)\s+", inside.strip(), flags=re.IGNORECASE)
-    spread = " AND ".join(f"{name}:{value}" for value in values)
-    return (f"{place.text[: name.start_pos]}({spread}){after}",) if closed else ()
-
-
 def _keyword(place: Place) -> Mistake | None:
     if place.ended or place.rest[0] == ")":
         if place.last() not in _KEYWORDS:
@@ -194,28 +163,6 @@ def _parenthesis(place: Place) -> Mistake | None:
         at = place.tokens[place.open[-1]].start_pos or 0
         return Mistake(at, reason, repairs=(f"{place.text.rstrip()}{place.closing}",))
     return None
-
-
-def _range(place: Place) -> Mistake | None:
-    if not place.open or place.tokens[place.open[-1]].type != "LOWER":
-        return None
-    lower = place.tokens[place.open[-1]]
-    start = lower.end_pos or 0
-    bounds = len(place.tokens) - place.open[-1]
-    if place.ended and bounds > _BOTH:
-        closed = f"{place.text.rstrip()}{place.closing}"
-        return Mistake(lower.start_pos or 0, "this bracket is never closed", repairs=(closed,))
-    match = _RANGE.match(place.text, start)
-    inside = f"{match[1]} TO {match[2]}]" if match else f"{place.text[start:].strip().rstrip(']}').strip()} TO *]"
-    end = match.end() if match else len(place.text)
-    repairs = place.with_(start, end, inside)
-    return Mistake(
-        place.at, "a range is [low TO high]; * leaves a side open, and { } leave a bound out", repairs=repairs
-    )
-
-
-_BOTH = 3
-"""A bracket, a bound, TO: from here on a bound has been read."""
 
 
 def _two_operators(place: Place) -> Mistake | None:
@@ -255,27 +202,6 @@ def _loose_sign(place: Place) -> Mistake | None:
     return Mistake(
         place.at, f'"{place.rest[0]}" stands right before what it excludes, without a blank', repairs=repairs
     )
-
-
-def _bracketed_list(place: Place) -> Mistake | None:
-    """``tags in [1, 2]``."""
-    match = re.match(r"\[([^\[\]]*)\]", place.rest)
-    words = [token for token in place.tokens[-3:] if token.type in ("WORD", "NEGATION")]
-    if match is None or not words or words[-1].lower() != "in" or place.last() != "WORD":
-        return None
-    name = words[-3:-2] if words[-2:-1] and words[-2].type == "NEGATION" else words[-2:-1]
-    if not name:
-        return None
-    asked = place.text[name[0].start_pos : place.at].rstrip()
-    reason = f"{words[-1]} takes values in parentheses: {asked} (a, b)"
-    return Mistake(place.at, reason, repairs=place.with_(place.at, place.at + match.end(), f"({match[1]})"))
-
-
-def _bracket(place: Place) -> Mistake | None:
-    if place.rest[:1] not in ("[", "]", "{", "}") or "WORD" not in place.allowed:
-        return None
-    reason = "a bracket begins a range, after a field: dur_ms:[100 TO 500]; to search for it, quote it"
-    return Mistake(place.at, reason, repairs=place.quoting())
 
 
 def _one_value(place: Place) -> Mistake | None:
@@ -318,6 +244,6 @@ def _has(place: Place) -> Mistake | None:
 
 
 _RULES: Final[tuple[Callable[[Place], Mistake | None], ...]] = (
-    _logql, _open_quote, _pipe, _list, _no_value, _keyword, _has, _parenthesis, _range, _two_operators, _no_field,
-    _regex, _one_value, _loose_sign, _bracketed_list, _bracket, _ampersand, _backquote, _quote_inside,
+    _logql, _open_quote, _pipe, lists.one_of, _no_value, _keyword, _has, _parenthesis, lists.between, _two_operators,
+    _no_field, _regex, _one_value, _loose_sign, lists.in_brackets, lists.bracket, _ampersand, _backquote, _quote_inside,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from dblog.query import regex_tree
+from dblog.query import regex_refused, regex_tree
 from dblog.query.regex_tree import Assertion, Chars, Choice, Part, Ranges, Repeat, Series
 
 __all__ = ["MOST_LOOSE", "MOST_NESTING", "MOST_REPEATS", "MOST_SIZE", "Regex", "RegexSyntaxError", "parse"]
@@ -69,15 +69,6 @@ _IGNORE_CASE: Final = "(?i)"
 _CONTROLS: Final = {"n": "\n", "t": "\t", "r": "\r", "f": "\f", "v": "\v"}
 _HEX: Final = {"x": 2, "u": 4}
 _DIGITS: Final = "0123456789"
-_REFUSED: Final = {
-    **dict.fromkeys("AzZ", "write ^ for the start of the text and $ for its end"),
-    **dict.fromkeys("pP", "classes of Unicode are not supported: write the characters, or a range [à-ÿ]"),
-    **dict.fromkeys("123456789kg", "references to groups are not supported: no engine can bound their time"),
-    "B": r"\B is not supported: engines differ beyond ASCII",
-    "U": r"write the character itself: \u takes four digits, and there is no \U",
-    "Q": "quoting with \\Q is not supported: put \\ before each special character",
-    "0": r"U+0000 is never stored",
-}
 
 
 class _Parser:
@@ -202,7 +193,7 @@ class _Parser:
         if self.depth > MOST_NESTING:
             raise self.error(f"groups are nested {MOST_NESTING} deep at most", start)
         if self.peek() == "?" and not self.take("?:"):
-            raise self.error(_refused_group(self.source[self.at : self.at + 3]), start)
+            raise self.error(regex_refused.group(self.source[self.at : self.at + 3]), start)
         part = self.choice()
         if not self.take(")"):
             raise self.error("there is no ) for this (; write \\( for the character", start)
@@ -234,8 +225,8 @@ class _Parser:
                 raise self.error(f"\\{char} needs {_HEX[char]} hexadecimal digits", start)
             self.at += len(digits)
             return chr(int(digits, 16))
-        if char in _REFUSED:
-            raise self.error(_REFUSED[char], start)
+        if char in regex_refused.ESCAPES:
+            raise self.error(regex_refused.ESCAPES[char], start)
         if not char or (char.isascii() and char.isalnum()):
             reason = f"\\{char} is not supported" if char else "the pattern ends in a backslash; write \\\\ for one"
             raise self.error(reason, start)
@@ -301,11 +292,3 @@ class _Parser:
 
 def _is_number(text: str) -> bool:
     return bool(text) and not text.strip(_DIGITS)
-
-
-def _refused_group(opening: str) -> str:
-    if opening.startswith(("?=", "?!", "?<=", "?<!")):
-        return "looking ahead or behind is not supported: no engine can bound its time"
-    if opening.startswith(("?P", "?<")):
-        return "groups have no names here: write (…)"
-    return "(?i) is supported at the start of the pattern only, other flags not at all"

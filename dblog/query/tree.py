@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from uuid import UUID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dblog.query.regex import Regex
 
 __all__ = [
@@ -37,7 +39,10 @@ __all__ = [
     "Search",
     "Value",
     "Wild",
+    "both",
+    "either",
     "has_regex",
+    "negated",
 ]  # fmt: skip
 
 
@@ -47,7 +52,8 @@ class Kind(enum.Enum):
     TEXT = "text"
     """A column of text."""
     KEY = "key"
-    """An identifier (``trace_id``, ``user_id`` …): ``:`` finds it as typed, in lower and in upper case, by index."""
+    """An identifier (``trace_id``, ``user_id`` …): ``:`` finds it as typed, in lower and in upper case, which
+    an index can answer; ``trace_id`` has one."""
     LEVEL = "level"
     """``level``: compared by rank, which is the column ``severity``; patterns look at the name."""
     INT = "int"
@@ -202,6 +208,23 @@ class Search:
 
 
 Node: TypeAlias = All | And | Or | Not | Has | Equal | Range | Like | Search
+
+
+def both(parts: Iterable[Node]) -> Node:
+    """The parts ANDed; those of an And among them are its parts."""
+    flat = tuple(inner for part in parts for inner in (part.parts if isinstance(part, And) else (part,)))
+    return flat[0] if len(flat) == 1 else And(flat)
+
+
+def either(parts: Iterable[Node]) -> Node:
+    """The parts ORed, likewise."""
+    flat = tuple(inner for part in parts for inner in (part.parts if isinstance(part, Or) else (part,)))
+    return flat[0] if len(flat) == 1 else Or(flat)
+
+
+def negated(part: Node) -> Node:
+    """The opposite of a part."""
+    return part.part if isinstance(part, Not) else Not(part)
 
 
 def has_regex(tree: Node) -> bool:

@@ -280,7 +280,7 @@ TOKENS = (
     ">", "~", ",", " ", "  ", "AND", "OR", "NOT", "TO", "in", "like", "contains", "has(", "since:", "around:",
     "level", "dur_ms", "5", "1s", "null", "true", "@", ".", "[0]", "\n", "é", "\0", "\ud800", "日", "is null", '"x"',
     "/x/", "|=", "json", "WHERE", "SELECT", "from", "±", "now", "10:42", "2026-11-20", "9" * 30, "\\u0041",
-    "\\ud83d", "%", "_", "#",
+    "\\ud83d", "%", "_", "#", "ago", "5m", "is", "ilike", "exists(", "größe:5", "1,000", "erorr", "a->5", "]",
 )  # fmt: skip
 
 
