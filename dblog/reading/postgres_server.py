@@ -28,6 +28,8 @@ __all__ = ["PostgresServer"]
 
 _CANCELLED: Final = "57014"
 """query_canceled: by statement_timeout, unless somebody else did."""
+_LEAST: Final = 0.01
+"""Seconds to connect in, however long the password took."""
 _CLOSING: Final = 2.0
 """Seconds SQLAlchemy gives a connection to close."""
 
@@ -150,18 +152,37 @@ class PostgresServer:
         await _drop(connection)
 
     async def _open(self, **arguments: Any) -> Any:
+        clock = asyncio.get_running_loop().time
+        until = clock() + self._patience
         if self._password is not None or self._password_file is not None:
             arguments["password"] = await self._secret()
+        left = max(_LEAST, until - clock())
         # Without a cache of statements: a pooler's server processes do not share them.
-        return await asyncpg.connect(
-            **arguments, timeout=self._patience, statement_cache_size=0, server_settings=self._settings
-        )
+        connecting = asyncpg.connect(**arguments, timeout=left, statement_cache_size=0, server_settings=self._settings)
+        task = asyncio.ensure_future(connecting)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # Disturbed in this, asyncpg forgets a future, which asyncio complains of.
+            await see_end(task, at_most=_CLOSING)
+            if not task.done():
+                task.cancel()
+                await see_end(task)
+            if not task.cancelled() and task.exception() is None:
+                await see_end(asyncio.ensure_future(task.result().close(timeout=_CLOSING)))
+            raise
 
     async def _secret(self) -> str:
+        limit = asyncio.timeout(self._patience)
         try:
-            return await asyncio.to_thread(self._ask)
+            async with limit:
+                return await asyncio.to_thread(self._ask)
         except Exception as error:  # noqa: BLE001 - the user's code, or a file that is not there
-            raise StoreError(ErrorClass.CONFIGURATION, type(error).__name__, "the password cannot be had") from None
+            kind, sentence = ErrorClass.CONFIGURATION, "the password cannot be had"
+            if limit.expired():
+                kind = ErrorClass.WAIT
+                sentence = f"the password did not come within {self._patience:g} s: look at what is asked for it"
+            raise StoreError(kind, type(error).__name__, sentence) from None
 
     def _ask(self) -> str:
         if callable(self._password):

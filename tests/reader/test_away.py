@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sqlite3
+import threading
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ import sqlalchemy as sa
 from dblog import LogReader, StoreUnavailable
 from dblog.errors import ErrorClass
 from dblog.reading.session import Sessions
+from dblog.reading.sqlite_file import SQLiteFile
 from tests.postgres import database
 
 if TYPE_CHECKING:
@@ -45,8 +48,6 @@ async def refused(url: str, sentence: str, **options: Any) -> StoreUnavailable:
 async def test_the_tables_are_missing(empty_database_url: str) -> None:
     """An empty database, or an SQLite file of something else: run dblog upgrade."""
     if empty_database_url.startswith("sqlite"):
-        import sqlite3
-
         with closing(sqlite3.connect(empty_database_url.removeprefix("sqlite:///"))) as made:
             made.execute("CREATE TABLE other (a)")
     assert (await refused(empty_database_url, "missing.*run dblog upgrade")).kind is ErrorClass.CONFIGURATION
@@ -182,3 +183,39 @@ async def test_no_value_is_in_an_error(reading_url: str) -> None:
     assert CANARY not in f"{error!s} {error!r} {error.__cause__!r}"
     assert error.__suppress_context__
     await sessions.aclose()
+
+
+async def test_a_password_that_does_not_come() -> None:
+    """``connect_timeout`` holds for the callable, too, and says what was waited for; what it says later is dropped."""
+    came = threading.Event()
+
+    def slow() -> str:
+        came.wait(20)
+        return CANARY
+
+    reader = LogReader("postgresql://bob@127.0.0.1:1/logs", password=slow, connect_timeout=0.05)
+    start = time.monotonic()
+    with pytest.raises(StoreUnavailable, match=r"the password did not come within 0\.05 s") as failed:
+        await reader.count()
+    came.set()
+    assert time.monotonic() - start < 5
+    assert CANARY not in str(failed.value)
+    await reader.aclose()
+
+
+async def test_a_locked_file_is_waited_for_once(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``connect_timeout`` is the longest one waits for another process's lock, and the error names it."""
+    tried, connect_as = [], SQLiteFile._connect_as
+
+    def counted(self: SQLiteFile, **how: str) -> Any:
+        tried.append(how)
+        return connect_as(self, **how)
+
+    monkeypatch.setattr(SQLiteFile, "_connect_as", counted)
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as owner:
+        owner.execute("PRAGMA journal_mode = DELETE")
+        owner.execute("BEGIN EXCLUSIVE")
+        async with LogReader(sqlite_url, connect_timeout=0.05) as reader:
+            with pytest.raises(StoreUnavailable, match=r"SQLITE_BUSY.*lock"):
+                await reader.count()
+    assert tried == [{"mode": "ro"}]

@@ -162,6 +162,24 @@ async def test_cancelling_at_any_moment_leaks_nothing(reading_url: str) -> None:
     gc.collect()
 
 
+async def test_cancelling_while_connecting_ends_in_silence(
+    reader_postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server's answer is awaited, and the connection closed: asyncio has nothing to say of a forgotten future."""
+    for turns in range(40):
+        sessions = Sessions(reader_postgres_url)
+        task = asyncio.create_task(sessions.run(ONE))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        await sessions.aclose()
+    gc.collect()
+    assert caplog.records == []
+    await until(lambda: open_for(reader_postgres_url) == 0)
+
+
 async def test_more_tasks_than_connections_take_turns(sessions: Sessions) -> None:
     """Forty reads at once are all answered."""
     assert await asyncio.gather(*(sessions.run(ONE) for _ in range(40))) == [[(1,)]] * 40
