@@ -162,13 +162,10 @@ class Sessions:
         try:
             yield Session(store, connection, self.statement_timeout)
         finally:
-            await finished(self._check_in(connection, engine))
-
-    async def _check_in(self, connection: AsyncConnection, engine: AsyncEngine) -> None:
-        if (self._open is None or self._open.pooled is not engine) and not connection.invalidated:
-            # Its pool was disposed of meanwhile: nobody would close it there.
-            await connection.invalidate()
-        await connection.close()
+            if self._open is not None and self._open.pooled is engine:
+                await connection.close()  # into the pool, which nobody waits for, so it cannot be cancelled
+            else:
+                await finished(_discard(connection))
 
     async def _connect_alone(self) -> Session:
         store, _, alone = await self._ready()
@@ -247,6 +244,13 @@ class _Open(NamedTuple):
     pooled: AsyncEngine
     alone: AsyncEngine
     """For ``dedicated``: a connection that is detached from its pool would not be closed where it is invalidated."""
+
+
+async def _discard(connection: AsyncConnection) -> None:
+    """Close a connection whose pool was disposed of meanwhile: nobody would close it there."""
+    if not connection.invalidated:
+        await connection.invalidate()
+    await connection.close()
 
 
 async def _all_closed(was: _Open | None, dedicated: Iterable[Session]) -> None:
