@@ -70,14 +70,13 @@ _BOTH = 3
 def in_brackets(place: Place) -> Mistake | None:
     """``tags in [1, 2]``."""
     match = re.match(r"\[([^\[\]]*)\]", place.rest)
-    words = [token for token in place.tokens[-3:] if token.type in ("WORD", "NEGATION")]
-    if match is None or not words or words[-1].lower() != "in" or place.last() != "WORD":
+    types = [token.type for token in place.tokens[-3:]]
+    words = place.tokens[-3:] if types == ["WORD", "NEGATION", "WORD"] else place.tokens[-2:]
+    if match is None or (types[-2:] != ["WORD", "WORD"] and types != ["WORD", "NEGATION", "WORD"]):
         return None
-    name = words[-3:-2] if words[-2:-1] and words[-2].type == "NEGATION" else words[-2:-1]
-    if not name:
+    if words[-1].lower() != "in":
         return None
-    asked = place.text[name[0].start_pos : place.at].rstrip()
-    reason = f"{words[-1]} takes values in parentheses: {asked} (a, b)"
+    reason = f"{words[-1]} takes values in parentheses: {' '.join(words)} (a, b)"
     return Mistake(place.at, reason, repairs=place.with_(place.at, place.at + match.end(), f"({match[1]})"))
 
 

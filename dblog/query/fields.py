@@ -202,6 +202,8 @@ def _is_bare(step: str) -> bool:
 
 def _needs_forcing(steps: tuple[str | int, ...]) -> bool:
     first = steps[0]
+    if steps == ("_exists_",):  # Elasticsearch's has()
+        return True
     if isinstance(first, int) or (_REST.fullmatch(first) and not _FIRST.fullmatch(first)):
         return True
     if len(steps) > 1:

@@ -80,17 +80,15 @@ def _null(text: str, run: list[Token], _: times.Clock) -> Mistake | None:
     """``n is null``, where ``n`` is no column."""
     match [(token.type, token.lower()) for token in run]:
         case [("WORD", _), ("WORD", "is"), ("WORD", "null"), *_]:
-            new, last = f"-has({run[0]})", run[2]
+            new, words = f"-has({run[0]})", run[:3]
         case [("WORD", _), ("WORD", "is"), ("NEGATION", "not"), ("WORD", "null"), *_]:
-            new, last = f"has({run[0]})", run[3]
+            new, words = f"has({run[0]})", run[:4]
         case _:
             return None
     if not fields.is_name(run[0]):
         return None
-    start = run[0].start_pos or 0
-    shown = text[start : last.end_pos]
-    reason = f'"{shown}" are words where no column is named: write {new}, or quote it to search for it'
-    return Mistake(start, reason, repairs=_replaced(text, run[0], last, new))
+    reason = f'"{" ".join(words)}" are words where no column is named: write {new}, or quote it to search for it'
+    return Mistake(run[0].start_pos or 0, reason, repairs=_replaced(text, run[0], words[-1], new))
 
 
 def _ilike(text: str, run: list[Token], _: times.Clock) -> Mistake | None:
@@ -113,13 +111,14 @@ def _exists(text: str, run: list[Token], _: times.Clock) -> Mistake | None:
     match [(token.type, token.lower()) for token in run]:
         case [("WORD", "exists"), ("LPAR", _), ("WORD", _), ("_RPAR", _), *_]:
             name, last = run[2], run[3]
-        case [("FIELD", "_exists_"), ("_COLON", _), ("VALUE", _), *_]:
+        case [("FIELD", "_exists_"), ("_COLON", _), ("VALUE" | "STRING", _), *_]:
             name = last = run[2]
         case _:
             return None
+    asked = spelling.text(name) if name.type == "STRING" else str(name)
     if run[0].type == "WORD" and run[0].end_pos != run[1].start_pos:
         return None
-    return Mistake(run[0].start_pos or 0, _HAS, repairs=_replaced(text, run[0], last, f"has({name})"))
+    return Mistake(run[0].start_pos or 0, _HAS, repairs=_replaced(text, run[0], last, f"has({asked})"))
 
 
 def _comma(text: str, run: list[Token], _: times.Clock) -> Mistake | None:

@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -216,8 +217,9 @@ def test_from_one_kind_of_database_into_the_other(
 
 def test_lines_without_ids_are_stored_once(database_url: str, dblog: Dblog) -> None:
     """The same file again stores nothing new, also when it has grown; equal lines are as many entries."""
-    line = b'{"ts": "2026-11-20T10:00:00Z", "msg": "hello", "who": "x"}\n'
-    other = b'{"ts": "2026-11-20T10:00:00Z", "msg": "bye"}\n'
+    stamp = datetime.fromtimestamp(now() // 1_000_000, UTC).isoformat().encode()  # of a day that has its partition
+    line = b'{"ts": "' + stamp + b'", "msg": "hello", "who": "x"}\n'
+    other = b'{"ts": "' + stamp + b'", "msg": "bye"}\n'
     data = line + line + b"\n" + other
     done = dblog("import", "-", "--url", database_url, stdin=data)
     assert (done.code, done.out) == (0, _told(3, 3, 0))

@@ -160,6 +160,8 @@ def test_any_text_can_be_looked_for(text: str) -> None:
         'version>="1.2.3"',
         'n:["1k" TO "5k"]',
         "`a-`>5",
+        "metadata._exists_:x",
+        "metadata._exists_:5",
         "x.`a-`<=5",
         'n "is" "null"',
         'n "ilike" "a b"',
