@@ -1,0 +1,54 @@
+"""What a terminal would show, as text, and waiting for it without sleeping a fixed time."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from textual.app import App
+    from textual.pilot import Pilot
+
+__all__ = ["lines_of", "text_of", "wait_for"]
+
+
+def lines_of(app: App[Any]) -> list[str]:
+    """The screen's lines, top to bottom, without the blanks at their ends; what lies in front hides what lies behind."""
+    return [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+
+
+def text_of(app: App[Any]) -> str:
+    """The screen as one text: ``lines_of`` joined by line feeds, as many lines as the terminal has."""
+    return "\n".join(lines_of(app))
+
+
+async def wait_for(pilot: Pilot[Any], condition: Callable[[], bool | Awaitable[bool]], seconds: float = 5.0) -> None:
+    """Let the application run until a condition holds.
+
+    Args:
+        pilot: of the running application.
+        condition: asked after every turn of the application; an exception of a node not there yet is "not yet".
+        seconds: how long at most.
+
+    Raises:
+        AssertionError: it never held; the message shows the screen.
+    """
+    from textual.css.query import NoMatches
+
+    deadline = time.monotonic() + seconds
+    while True:
+        await pilot.pause()
+        try:
+            held = condition()
+            if inspect.isawaitable(held):
+                held = await held
+        except NoMatches:
+            held = False
+        if held:
+            return
+        assert time.monotonic() < deadline, f"not within {seconds} s; the screen:\n{text_of(pilot.app)}"
+        await asyncio.sleep(0.01)
