@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-__all__ = ["Database", "Profiles", "config_path", "resolve"]
+__all__ = ["COLOURS", "Database", "Profiles", "config_path", "resolve"]
 
 _KEYS: Final[dict[str, tuple[type, ...]]] = {
     "url": (str,),
@@ -28,8 +28,13 @@ _KEYS: Final[dict[str, tuple[type, ...]]] = {
     "table": (str,),
     "password_file": (str,),
     "statement_timeout": (int, float),
+    "colour": (str,),
+    "admin_url": (str,),
 }
 _KINDS: Final = {str: "a text", int: "a number of seconds above 0"}
+
+COLOURS: Final = ("red", "yellow", "green", "blue", "magenta", "cyan")
+"""What a profile's ``colour`` may be: those every terminal has."""
 
 DEFAULT_TIMEOUT: Final = 30.0
 """Seconds a query may take where nothing says otherwise."""
@@ -45,6 +50,10 @@ class Database:
     password_file: Path | None = None
     statement_timeout: float = DEFAULT_TIMEOUT
     """Seconds."""
+    colour: str | None = None
+    """Of the terminal application's header, as a warning: red where it is production."""
+    admin_url: str | None = None
+    """With which the terminal application may store dead letters again; nothing else uses it."""
 
     @property
     def login(self) -> str | URL:
@@ -131,14 +140,18 @@ class Profiles:
         kinds = _KEYS[key]
         wrong = not isinstance(value, kinds) or isinstance(value, bool) or value == ""
         if wrong or (isinstance(value, (int, float)) and not 0 < value < float("inf")):
-            shown = "" if key == "url" else f"={value!r}"
+            shown = "" if key.endswith("url") else f"={value!r}"
             msg = f"{self.path}: profiles.{name}.{key}{shown} is not allowed: give {_KINDS[kinds[0]]}"
+            raise ConfigurationError(msg)
+        if key == "colour" and value not in COLOURS:
+            msg = f"{self.path}: profiles.{name}.colour={value!r} is not allowed: use {', '.join(COLOURS)}"
             raise ConfigurationError(msg)
 
     @property
     def exposed(self) -> bool:
         """A URL in the file holds a password, and others than its owner may read it."""
-        urls = [url for table in self.tables.values() if isinstance(url := table.get("url"), str)]
+        found = (table.get(key) for table in self.tables.values() for key in ("url", "admin_url"))
+        urls = [url for url in found if isinstance(url, str)]
         return any(map(_has_password, urls)) and bool(self.path.stat().st_mode & 0o044)
 
 

@@ -113,7 +113,7 @@ def test_help(dblog: Callable[..., Any], command: str) -> None:
 def test_the_command_line_starts_light(sqlite_url: str) -> None:
     """Without arguments no database, no query language and no event loop is loaded; neither is rich, ever."""
     code = """
-import sys, dblog.cli
+import sys, dblog.cli.program
 heavy = {"sqlalchemy", "alembic", "lark", "asyncio", "platformdirs"} & sys.modules.keys()
 sys.argv = ["dblog", "search", "-n", "1"]
 try:

@@ -108,6 +108,8 @@ def test_the_password_file(config: Path) -> None:
             "[profiles.prod]\nurl='x'\nstatement_timeout=-1",
             "statement_timeout=-1 is not allowed: give a number of seconds",
         ),
+        ("[profiles.prod]\nurl='x'\ncolour='pink'", "colour='pink' is not allowed: use red, yellow, green"),
+        ("[profiles.prod]\nurl='x'\nadmin_url=''", "admin_url is not allowed: give a text"),
         ("[profiles.prod]\nurl='x'\nstatement_timeout=nan", "statement_timeout=nan is not allowed"),
         ("[profiles.prod]\nurl='x'\nstatement_timeout=true", "statement_timeout=True is not allowed"),
     ],

@@ -140,5 +140,5 @@ def test_version_and_help(dblog: Callable[..., Done]) -> None:
 
 def test_the_command_line_starts_light() -> None:
     """``dblog --help`` loads neither SQLAlchemy nor Alembic."""
-    code = "import sys, dblog.cli; sys.exit(bool({'sqlalchemy', 'alembic'} & sys.modules.keys()))"
+    code = "import sys, dblog.cli.program; sys.exit(bool({'sqlalchemy', 'alembic'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
