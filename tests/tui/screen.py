@@ -17,7 +17,7 @@ __all__ = ["lines_of", "text_of", "wait_for"]
 
 
 def lines_of(app: App[Any]) -> list[str]:
-    """The screen's lines, top to bottom, without the blanks at their ends; what lies in front hides what lies behind."""
+    """The screen's lines, the top one first, without the blanks at their ends; what lies in front hides the rest."""
     return [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
 
 
