@@ -20,7 +20,7 @@ from dblog.reading.values import Count, Facets, FacetValue, Statistics
 if TYPE_CHECKING:
     from dblog.reading.session import Sessions
 
-__all__ = ["count", "facets", "field_of", "statistics"]
+__all__ = ["count", "facets", "field_of", "size", "statistics"]
 
 _SAMPLE: Final = 100_000
 _EVERY: Final = Selection(None, regex=False)
@@ -143,11 +143,12 @@ async def statistics(sessions: Sessions) -> Statistics:
         sampled,
         oldest,
         newest,
-        await _size(sessions),
+        await size(sessions),
     )
 
 
-async def _size(sessions: Sessions) -> int:
+async def size(sessions: Sessions) -> int:
+    """Bytes on disk: the table with its indexes; the whole file for SQLite."""
     if sessions.dialect == "sqlite":
         return int((await sessions.run(_PAGES))[0][0])
     return int((await sessions.run(_SIZE, _named(sessions)))[0][0])

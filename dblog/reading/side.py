@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -56,10 +57,19 @@ async def dead_letters(sessions: Sessions, *, limit: int) -> tuple[DeadLetterRow
     return tuple(
         DeadLetterRow(
             uuid_of(row.id), micros(row.failed_at), uuid_of(row.instance_id), row.seq, row.error_class, row.code,
-            row.attempts, orjson.loads(row.payload),
+            row.attempts, _payload(row.payload),
         )
         for row in await sessions.run(statement)
     )  # fmt: skip
+
+
+def _payload(text: str) -> dict[str, Any]:
+    """What a writer wrote, lone surrogates and numbers beyond any included; what is no object is kept as a text."""
+    try:
+        found = json.loads(text)  # orjson takes none of them
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {"payload": text}
 
 
 def _plain(table: sa.Table) -> list[sa.ColumnElement[Any]]:
