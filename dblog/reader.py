@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from dblog.reading import figures, pages, side
-from dblog.reading.histogram import histogram
+from dblog.reading import access, figures, layout, pages, side
+from dblog.reading.histogram import bounds, histogram
 from dblog.reading.selection import Selection, cursor_of, select_matching, tree_of
 from dblog.reading.session import Sessions
 
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
     from dblog.entry import LogEntry
+    from dblog.errors import StoreUnavailable
     from dblog.query import Query
+    from dblog.reading.layout import Layout
     from dblog.reading.values import (
+        Access,
         Context,
         Count,
         Cursor,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
         Histogram,
         Instance,
         Page,
+        Statement,
         Statistics,
         TailBatch,
         Trace,
@@ -125,6 +129,7 @@ class LogReader:
         limit: int = 500,
         lossless: bool = False,
         follow: bool = True,
+        away: Callable[[StoreUnavailable, float], None] | None = None,
     ) -> AsyncIterator[TailBatch]:
         """Follow what is committed from now on, or from ``after`` (a batch's token): each entry once, none missed.
 
@@ -132,6 +137,7 @@ class LogReader:
         only when there is something to say. A poll that finds more than ``limit`` yields the newest and the number
         skipped; ``lossless`` yields them all, in several batches.
         It never ends by itself; a database that is away is waited for, and the first batch afterwards says so.
+        Meanwhile ``away`` is called at each look that failed, with the error and the seconds to the next look.
         Without ``follow`` it ends where there is no more, with a batch that may be empty, and waits for no database.
         """
         from dblog.reading.tailing import tail  # noqa: PLC0415 - for those who follow
@@ -145,6 +151,7 @@ class LogReader:
             limit=limit,
             lossless=lossless,
             follow=follow,
+            away=away,
         )
 
     async def trace(self, trace_id: str, *, limit: int = 10_000) -> Trace:
@@ -210,6 +217,22 @@ class LogReader:
         """How many entries match; not ``exact`` asks the planner instead where the database has one that answers."""
         return await figures.count(self._sessions, self._matching(query, where), exact=exact)
 
+    async def bounds(
+        self, query: str | Query = "", *, where: Mapping[str, Any] | None = None
+    ) -> tuple[int | None, int | None]:
+        """The times of the first and the last matching entry, in µs; None where there is none."""
+        return await bounds(self._sessions, self._matching(query, where))
+
+    async def access(self) -> Access:
+        """Who reads, and the database's own word that this reader can write nothing."""
+        return await access.access(self._sessions)
+
+    def statement(
+        self, query: str | Query = "", *, where: Mapping[str, Any] | None = None, limit: int = 200
+    ) -> Statement:
+        """The SQL of ``search``, with the values of its parameters; nothing is sent."""
+        return access.statement(self._sessions, self._matching(query, where), limit)
+
     async def instances(self, *, limit: int = 1000) -> tuple[Instance, ...]:
         """The writers that have said something, the last seen first."""
         return await side.instances(self._sessions, limit=limit)
@@ -217,6 +240,10 @@ class LogReader:
     async def dead_letters(self, *, limit: int = 200) -> tuple[DeadLetterRow, ...]:
         """Rows the database refused, the newest first."""
         return await side.dead_letters(self._sessions, limit=limit)
+
+    async def layout(self) -> Layout:
+        """How the table lies on the disk: partitions, indexes, the schema's revision; as any role may read it."""
+        return await layout.layout(self._sessions)
 
     async def statistics(self) -> Statistics:
         """Rows, levels, services, loggers, range and size; sampled where the table is large."""

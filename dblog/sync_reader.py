@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
+    from dblog.errors import StoreUnavailable
     from dblog.query import Query
-    from dblog.reading.values import TailBatch
+    from dblog.reading.values import Statement, TailBatch
 
 __all__ = ["SyncLogReader"]
 
@@ -104,6 +105,9 @@ class SyncLogReader:
     instances = _waiting(LogReader.instances)
     dead_letters = _waiting(LogReader.dead_letters)
     statistics = _waiting(LogReader.statistics)
+    layout = _waiting(LogReader.layout)
+    bounds = _waiting(LogReader.bounds)
+    access = _waiting(LogReader.access)
 
     def tail(
         self,
@@ -115,6 +119,7 @@ class SyncLogReader:
         limit: int = 500,
         lossless: bool = False,
         follow: bool = True,
+        away: Callable[[StoreUnavailable, float], None] | None = None,
     ) -> Iterator[TailBatch]:
         """See ``LogReader.tail``; leave the loop over it, or close the reader, to end it.
 
@@ -129,6 +134,7 @@ class SyncLogReader:
             limit=limit,
             lossless=lossless,
             follow=follow,
+            away=away,
         )
 
         async def following() -> TailBatch | None:
@@ -148,6 +154,12 @@ class SyncLogReader:
                 ending = None if ended else self._begin(live.aclose())
             if ending is not None:
                 ending.result()
+
+    def statement(
+        self, query: str | Query = "", *, where: Mapping[str, Any] | None = None, limit: int = 200
+    ) -> Statement:
+        """See ``LogReader.statement``."""
+        return self._reader.statement(query, where=where, limit=limit)
 
     def close(self) -> None:
         """Close every connection and end the thread; the reader can be used again, and starts another.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dblog.reading.selection import Selection
     from dblog.reading.session import Sessions
 
-__all__ = ["context", "get", "search", "trace"]
+__all__ = ["context", "get", "newest", "search", "trace"]
 
 _LAST: Final = (1 << 128) - 1
 _MS: Final = 1000
@@ -134,6 +134,11 @@ def _page(logs: sa.Table, before: bool, after: bool, newest_first: bool) -> sa.S
         statement = statement.where(sa.tuple_(moment, key) > sa.tuple_(*place), moment >= place[0])
     order = (moment.desc(), key.desc()) if newest_first else (moment, key)
     return statement.order_by(*order).limit(_COUNT)
+
+
+def newest(logs: sa.Table) -> sa.Select[Any]:
+    """The first page, its length the parameter ``count``."""
+    return _page(logs, before=False, after=False, newest_first=True)
 
 
 @lru_cache(maxsize=64)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from dblog.entry import LogEntry
 
 __all__ = [
-    "Bucket", "Context", "Count", "Cursor", "DeadLetterRow", "FacetValue", "Facets", "Histogram", "Instance", "Page",
-    "Statistics", "TailBatch", "Trace",
+    "Access", "Bucket", "Context", "Count", "Cursor", "DeadLetterRow", "FacetValue", "Facets", "Histogram",
+    "Instance", "Page", "Statement", "Statistics", "TailBatch", "Trace",
 ]  # fmt: skip
 
 _CURSOR = re.compile(r"(-?\d{1,19})-([0-9a-f]{32})")
@@ -234,3 +234,28 @@ class Statistics:
     def bytes_per_row(self) -> float | None:
         """None of an empty table."""
         return self.bytes / self.rows.value if self.rows.value else None
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who reads, and what they could do."""
+
+    dialect: str
+    """``"postgresql"`` or ``"sqlite"``."""
+    server: str
+    """The version of the server, or of the library."""
+    role: str | None
+    """Who is connected; None on SQLite."""
+    read_only: bool
+    """The database says that the transaction of this read could write nothing."""
+    may_write: bool
+    """The role, or the file's mode, would allow another program to add or remove entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL as the database is sent it."""
+
+    sql: str
+    parameters: tuple[Any, ...]
+    """In the order of their numbers (PostgreSQL) or question marks (SQLite)."""

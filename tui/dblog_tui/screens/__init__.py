@@ -1,0 +1,1 @@
+"""Screens: they ask the source, hand values to widgets, and do what the widgets' messages ask for."""

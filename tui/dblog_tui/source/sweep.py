@@ -1,0 +1,104 @@
+"""Searching backwards in pieces, for queries no index answers: hits as they are found, and how far it has come.
+
+A piece is a stretch of time that takes about a quarter of a second to search; it grows and shrinks with what the
+last one took. Between two pieces nothing is held in the database, so ending is a matter of not asking again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from dblog.entry import LogEntry
+    from dblog.query import Query
+    from dblog.reading.values import Cursor
+    from dblog_tui.source.source import Source
+
+__all__ = ["Reached", "sweep"]
+
+_FIRST: Final = 100_000
+"""Rows the first piece should have; later ones are sized by time."""
+_PACE: Final = 0.25
+"""Seconds a piece should take."""
+_LEAST: Final = 1_000_000
+"""µs of the shortest piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far a search has come."""
+
+    entries: tuple[LogEntry, ...]
+    """The hits of this piece, the newest first, all older than those of the pieces before."""
+    reached: int
+    """µs: everything from here on, up to where the search began, has been searched."""
+    share: float
+    """Of the range, 0 to 1, by time."""
+    seconds: float
+    """Since the search began."""
+    rows_left: int
+    """About how many rows are left to be searched."""
+    done: bool
+    """The limit or the end of the range is reached."""
+    older: Cursor | None
+    """Give as ``before`` to go on; None where the end of the range is reached."""
+
+    @property
+    def seconds_left(self) -> float:
+        """At the pace so far."""
+        return self.seconds * (1 - self.share) / self.share if self.share else float("inf")
+
+
+async def sweep(
+    source: Source, query: Query | str, *, before: Cursor | None, floor: int | None, limit: int
+) -> AsyncIterator[Reached]:
+    """Search from ``before`` (or the newest) back to ``floor`` (µs; or the oldest), until ``limit`` hits are found.
+
+    Args:
+        source: where.
+        query: which entries.
+        before: where to begin; the newest entry where None.
+        floor: where to end; the oldest entry where None.
+        limit: hits at most.
+    """
+    from dblog.reading.values import Cursor  # noqa: PLC0415 - behind the first paint
+
+    began = time.monotonic()
+    extent = await source.extent()
+    if extent.oldest is None or extent.newest is None:
+        yield Reached((), floor or 0, 1.0, 0.0, 0, done=True, older=None)
+        return
+    bottom = extent.oldest if floor is None else max(floor, extent.oldest)
+    top = max(extent.newest, round(time.time() * 1e6)) if before is None else before.timestamp
+    width = _first_width(extent.rows.value, extent.newest - extent.oldest)
+    place, high, found = before, top, 0
+    while True:
+        low = max(bottom, high - width)
+        last = low <= bottom
+        started = time.monotonic()
+        # The last piece has no lower bound: an entry may be older than what was said to be the oldest.
+        page = await source.page(
+            query, before=place, after=Cursor.at(low) if not last or floor is not None else None, limit=limit - found
+        )
+        took = time.monotonic() - started
+        found += len(page)
+        full = found >= limit
+        reached = page.entries[-1].timestamp if full else low
+        older = Cursor.of(page.entries[-1]) if full else None if last else Cursor.at(low)
+        share = 1.0 if older is None else min((top - reached) / max(top - bottom, 1), 1.0)
+        left = extent.rows_between(bottom, reached)
+        yield Reached(
+            page.entries, reached, share, time.monotonic() - began, left, done=full or last, older=older
+        )
+        if full or last:
+            return
+        place, high = Cursor.at(low), low
+        width = max(round(width * min(max(_PACE / max(took, 1e-3), 0.25), 4.0)), _LEAST)
+
+
+def _first_width(rows: int, whole: int) -> int:
+    return max(round(whole * min(_FIRST / max(rows, 1), 1.0)) + 1, _LEAST)

@@ -1,0 +1,1 @@
+"""Widgets: values come in by methods, messages go out. None of them knows a database."""

@@ -1,0 +1,207 @@
+"""The window: the rows in memory, a contiguous piece of all that match, in the order of ``(timestamp, id)``.
+
+It has no absolute row numbers, for a keyset has none; a row is named by its key, which stays right whatever is put
+before it, between, or taken away. What the tail brings while a page is being fetched is kept aside and joined with the
+page, so no row is skipped or doubled however the two overlap.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from dblog.entry import LogEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["CAPACITY", "Key", "Mark", "Row", "Window", "key_of", "slim"]
+
+CAPACITY: Final = 4000
+"""Rows kept at most; the farther end is given up."""
+_LONGEST: Final = 1024
+"""Characters of a message, and of metadata, that a row keeps; the rest is loaded with the detail."""
+_LAST: Final = 1 << 128
+
+Key: TypeAlias = tuple[int, int]
+"""A row's place: its timestamp, and its id as a number."""
+
+
+class Mark(NamedTuple):
+    """A line between entries: the connection was lost here, or the like."""
+
+    timestamp: int
+    text: str
+
+    @property
+    def key(self) -> Key:
+        """Behind every entry of its moment."""
+        return self.timestamp, _LAST
+
+
+Row: TypeAlias = LogEntry | Mark
+
+
+def key_of(row: Row) -> Key:
+    """The place of a row; an entry has been stored."""
+    if isinstance(row, Mark):
+        return row.key
+    return row.timestamp, row.id.int if row.id is not None else 0
+
+
+def slim(entry: LogEntry) -> LogEntry:
+    """The entry as a row needs it: long texts cut, the traceback left out; what is short stays the same object."""
+    metadata = entry.metadata
+    if entry.exc_text is None and len(entry.message) <= _LONGEST and (metadata is None or len(metadata) <= _LONGEST):
+        return entry
+    return entry._replace(
+        message=entry.message[:_LONGEST],
+        metadata=None if metadata is None or len(metadata) > _LONGEST else metadata,
+        exc_text=None,
+        template=entry.template[:_LONGEST] if entry.template else None,
+        exc_message=entry.exc_message[:_LONGEST] if entry.exc_message else None,
+    )
+
+
+class Window:
+    """Rows between two places, without a hole.
+
+    Args:
+        capacity: rows kept at most.
+    """
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self.rows: list[Row] = []
+        """The oldest first."""
+        self.late: set[int] = set()
+        """Ids (as numbers) of entries that came after newer ones had been seen."""
+        self.older = False
+        """There may be rows before the first."""
+        self.newer = False
+        """There may be rows behind the last: what the tail brings does not join on."""
+        self._keys: list[Key] = []
+        self._aside: dict[Key, LogEntry] = {}
+        """What the tail brought while pages were fetched, and had no place here then."""
+        self._hole_aside = False
+        """Some of what it brought was skipped."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def first(self) -> Key | None:
+        """The oldest row's key."""
+        return self._keys[0] if self._keys else None
+
+    @property
+    def last(self) -> Key | None:
+        """The newest row's key."""
+        return self._keys[-1] if self._keys else None
+
+    def index(self, key: Key) -> int:
+        """Where that row is, or would be: 0 to ``len``."""
+        return bisect_left(self._keys, key)
+
+    def __contains__(self, key: Key) -> bool:
+        index = self.index(key)
+        return index < len(self._keys) and self._keys[index] == key
+
+    # -- pages ------------------------------------------------------------------------------------------------
+
+    def reset(self, entries: Sequence[LogEntry], *, older: bool, newer: bool) -> None:
+        """Begin with a page (the newest first), and with what the tail brought while it was fetched."""
+        self.rows = [slim(entry) for entry in reversed(entries)]
+        self._keys = list(map(key_of, self.rows))
+        self.late.clear()
+        self.older, self.newer = older, newer or self._hole_aside
+        self._join(attached=not self.newer)
+
+    def fetching(self) -> None:
+        """A page is about to be asked for: from now on what the tail brings, and has no place here, is kept."""
+        self._aside.clear()
+        self._hole_aside = False
+
+    def add_older(self, entries: Sequence[LogEntry], *, more: bool) -> int:
+        """Put a page (the newest first) before the first row; how many rows are new. The newest may be given up."""
+        new = self._fresh(entries)
+        self.rows[:0] = new
+        self._keys[:0] = map(key_of, new)
+        self.older = more
+        self._join(attached=False)
+        if (beyond := len(self.rows) - self.capacity) > 0:
+            self._forget(self.rows[-beyond:])
+            del self.rows[-beyond:], self._keys[-beyond:]
+            self.newer = True
+        return len(new)
+
+    def add_newer(self, entries: Sequence[LogEntry], *, more: bool) -> int:
+        """Put a page (the newest first) behind the last row; how many rows are new. The oldest may be given up."""
+        new = self._fresh(entries)
+        self.rows += new
+        self._keys += map(key_of, new)
+        self.newer = more or self._hole_aside
+        self._join(attached=not self.newer)
+        self._shorten()
+        return len(new)
+
+    # -- the tail ---------------------------------------------------------------------------------------------
+
+    def arrived(self, entries: Iterable[LogEntry], *, late: Iterable[int] = (), skipped: int = 0) -> None:
+        """What one look of the tail brought, in order; ``skipped`` older ones than these were left out."""
+        batch = list(entries)
+        self.late.update(late)
+        if skipped and not self.newer:
+            # Between the last row and this batch are rows nobody has seen.
+            self.rows, self._keys = [], []
+            self.older = True
+        elif skipped:
+            self._hole_aside = True
+        for entry in batch:
+            self._arrive(entry)
+        self._shorten()
+
+    def mark(self, mark: Mark) -> None:
+        """Draw a line behind the last row."""
+        if not self._keys or mark.key > self._keys[-1]:
+            self.rows.append(mark)
+            self._keys.append(mark.key)
+
+    def _arrive(self, entry: LogEntry) -> None:
+        key = key_of(entry)
+        beyond = self.newer if not self._keys or key > self._keys[-1] else key < self._keys[0] and self.older
+        if beyond:
+            self._aside[key] = entry
+            if len(self._aside) > self.capacity:
+                self._aside.pop(next(iter(self._aside)))
+                self._hole_aside = True
+            return
+        self._insert(key, entry)
+
+    def _insert(self, key: Key, entry: LogEntry) -> None:
+        index = bisect_left(self._keys, key)
+        if index == len(self._keys) or self._keys[index] != key:
+            self.rows.insert(index, slim(entry))
+            self._keys.insert(index, key)
+
+    def _join(self, *, attached: bool) -> None:
+        """Give what was kept aside its place, where it has one now."""
+        for key, entry in list(self._aside.items()):
+            inside = bool(self._keys) and (not self.older or self._keys[0] < key)
+            if inside and (attached or key < self._keys[-1]) or (attached and not self._keys):
+                self._insert(key, entry)
+                del self._aside[key]
+
+    def _fresh(self, entries: Sequence[LogEntry]) -> list[Row]:
+        """The page in order, without rows that are here already."""
+        return [slim(entry) for entry in reversed(entries) if key_of(entry) not in self]
+
+    def _shorten(self) -> None:
+        if (beyond := len(self.rows) - self.capacity) > 0:
+            self._forget(self.rows[:beyond])
+            del self.rows[:beyond], self._keys[:beyond]
+            self.older = True
+
+    def _forget(self, rows: Iterable[Row]) -> None:
+        if self.late:
+            self.late.difference_update(row.id.int for row in rows if isinstance(row, LogEntry) and row.id is not None)
