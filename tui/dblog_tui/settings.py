@@ -7,7 +7,6 @@ themes and keys there are. The file is optional. A mistake in it is said with it
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +22,7 @@ __all__ = ["DEFAULT_COLUMNS", "GLYPHS", "Settings", "load", "settings_path", "zo
 
 DEFAULT_COLUMNS: Final = ("time", "level", "service", "message")
 GLYPHS: Final = ("auto", "unicode", "ascii")
-_COLUMN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-\[\]]{0,99}")
+_LONGEST: Final = 256
 _MOST_COLUMNS: Final = 20
 _KINDS: Final = {str: "a text", bool: "true or false", tuple: "a list of texts", dict: "a table of ids and keys"}
 _THEME_LIGHT: Final = "ansi-light"
@@ -147,7 +146,7 @@ def checked_columns(names: tuple[str, ...]) -> tuple[str, ...]:
         ConfigurationError: one is no name, is named twice, or there is none or too many.
     """
     for name in names:
-        if not _COLUMN.fullmatch(name):
+        if not name.isprintable() or not name.strip() or len(name) > _LONGEST:
             raise ConfigurationError(f"columns: {name[:80]!r} is neither a column nor a key of metadata")
         if names.count(name) > 1:
             raise ConfigurationError(f"columns: {name!r} is there twice")

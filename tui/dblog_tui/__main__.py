@@ -1,0 +1,7 @@
+"""``python -m dblog_tui``."""
+
+import sys
+
+from dblog_tui.cli import main
+
+sys.exit(main())
