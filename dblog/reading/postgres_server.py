@@ -141,6 +141,8 @@ class PostgresServer:
         return failure(cause, "postgresql", self.place)
 
     async def _roll_back(self, connection: AsyncConnection) -> None:
+        if connection.invalidated:  # by SQLAlchemy, which saw it end, and will not say any more what it was
+            return
         driver = _driver(connection)
         try:
             if driver is not None and not driver.is_closed():

@@ -20,6 +20,7 @@ from dblog.errors import ErrorClass
 from dblog.reading.session import Sessions
 from dblog.reading.sqlite_file import SQLiteFile
 from tests.postgres import database
+from tests.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,6 +136,17 @@ async def test_connections_that_ended_between_two_calls_go_unnoticed(postgres_ur
                 ).fetchall()
             assert len(rows) > 1
             assert (await reader.count()).value == 0
+
+
+@pytest.mark.parametrize("query", ["", "level>=error"])
+async def test_a_connection_cut_in_the_middle_of_a_statement_goes_unnoticed(postgres_url: str, query: str) -> None:
+    """The page and the query are asked again on a new one, whichever of the two drivers' layers met the end."""
+    with FaultProxy(postgres_url) as proxy:
+        async with LogReader(proxy.url) as reader:
+            for _ in range(2):
+                proxy.cut_after(b"SELECT")
+                assert not (await reader.search(query)).entries
+                assert proxy.fired == 1
 
 
 @pytest.mark.slow
