@@ -22,14 +22,14 @@ from dblog import DatabaseHandler
 from dblog.entry import LogEntry
 from dblog.query.tree import All
 from dblog.reader import LogReader
-from dblog.reading.dialects import compiler
+from dblog.reading.prepared import Prepared
 from dblog.reading.session import Sessions
 from dblog.reading.tailing import Tailer
 from dblog.reading.values import Cursor
 from dblog.schema import metadata_for
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from benchmarks.databases import Databases
 
@@ -45,7 +45,7 @@ class _Read(NamedTuple):
 
     name: str
     call: Callable[[], Awaitable[Any]]
-    statement: sa.Select[Any]
+    text: _Text
 
 
 def run(databases: Databases, dialect: str, rounds: int, count: int = ROWS) -> list[Report]:
@@ -64,11 +64,11 @@ async def _measure(url: str, dialect: str, turns: int, note: str) -> list[Report
         for read in await _reads(reader, dialect):
             report = Report(f"read, {dialect}: {read.name}", "µs", "the driver alone", notes=[note])
             for _ in range(turns):
-                report.add("the driver alone", await _timed(raw.read(read.statement)))
-                report.add("the SELECT alone", await _timed(raw.send(read.statement)))
+                report.add("the driver alone", await _timed(raw.read(read.text)))
+                report.add("the SELECT alone", await _timed(raw.send(read.text)))
                 report.add("LogReader", await _timed(read.call()))
             reports.append(report)
-        reports += [*await _idle(url, raw, dialect, turns), await _cancel(reader, dialect)]
+        reports += [*await _polls(url, raw, dialect, turns), await _cancel(reader, dialect)]
     await raw.close()
     return reports
 
@@ -86,11 +86,12 @@ async def _reads(reader: LogReader, dialect: str) -> list[_Read]:
         sa.literal(middle.id if dialect == "postgresql" else middle.id.bytes, logs.c.id.type),
     )
     trace = sa.select(*columns).where(logs.c.trace_id == traced).order_by(logs.c.timestamp, logs.c.id).limit(10_001)
-    return [
-        _Read("the newest 200", lambda: reader.search(limit=200), newest),
-        _Read("200 from the middle by keyset", lambda: reader.search(before=middle, limit=200), newest.where(place)),
-        _Read("one trace", lambda: reader.trace(traced), trace),
-    ]
+    reads: dict[str, tuple[Callable[[], Awaitable[Any]], sa.Select[Any]]] = {
+        "the newest 200": (lambda: reader.search(limit=200), newest),
+        "200 from the middle by keyset": (lambda: reader.search(before=middle, limit=200), newest.where(place)),
+        "one trace": (lambda: reader.trace(traced), trace),
+    }
+    return [_Read(name, call, _Text.of(statement, None, dialect)) for name, (call, statement) in reads.items()]
 
 
 def _moment(timestamp: int, dialect: str) -> Any:
@@ -106,45 +107,59 @@ async def _timed(call: Awaitable[Any]) -> float:
     return (time.perf_counter() - started) * 1e6
 
 
-class _Raw:
-    """One open connection of the driver the reader uses, and SQL compiled beforehand."""
+class _Text(NamedTuple):
+    """A statement as a driver takes it."""
 
-    def __init__(self, connection: Any, dialect: str, plain: Any = None) -> None:
+    sql: str
+    values: list[Any]
+    alone: bool = False
+    """It goes without a transaction."""
+
+    @classmethod
+    def of(cls, statement: Any, parameters: Mapping[str, Any] | None, dialect: str) -> _Text:
+        """What the reader sends."""
+        if isinstance(statement, str):
+            return cls(statement, [], alone=True)
+        made = statement if isinstance(statement, Prepared) else Prepared(statement, dialect)
+        return cls(made.sql, made.values(parameters), made.alone)
+
+
+class _Raw:
+    """One open connection of the driver the reader uses."""
+
+    def __init__(self, connection: Any, plain: Any = None) -> None:
         self._connection = connection
         self._plain = plain
         """A connection that keeps no statements; PostgreSQL only."""
-        self._dialect = compiler(dialect)
-        self._compiled: dict[sa.Executable, tuple[str, list[Any]]] = {}
 
     @classmethod
     async def open(cls, url: str, dialect: str) -> _Raw:
         if dialect == "sqlite":
-            return cls(await aiosqlite.connect(url.removeprefix("sqlite:///")), dialect)
+            return cls(await aiosqlite.connect(url.removeprefix("sqlite:///")))
         dsn = url.replace("postgresql+psycopg", "postgresql")
-        return cls(await asyncpg.connect(dsn), dialect, await asyncpg.connect(dsn, statement_cache_size=0))
+        return cls(await asyncpg.connect(dsn), await asyncpg.connect(dsn, statement_cache_size=0))
 
-    async def read(self, statement: sa.Executable) -> list[Any]:
+    async def poll(self, texts: list[_Text], *, alone: bool = False) -> None:
+        """All that a tail sends in one poll; ``alone`` without transactions and timeouts."""
+        for text in texts:
+            await (self.send(text) if alone else self.read(text))
+
+    async def read(self, text: _Text) -> list[Any]:
         """As the reader does it."""
         if self._plain is None:
-            return await self.send(statement)
-        sql, values = self._compiled.get(statement) or self._compile(statement)
+            return await self.send(text)
+        if text.alone:
+            return list(await self._plain.fetch(text.sql, *text.values))
         await self._plain.execute("BEGIN READ ONLY; SET LOCAL statement_timeout = 30000")
-        rows = list(await self._plain.fetch(sql, *values))
+        rows = list(await self._plain.fetch(text.sql, *text.values))
         await self._plain.execute("COMMIT")
         return rows
 
-    async def send(self, statement: sa.Executable) -> list[Any]:
-        sql, values = self._compiled.get(statement) or self._compile(statement)
+    async def send(self, text: _Text) -> list[Any]:
+        """At its best."""
         if isinstance(self._connection, aiosqlite.Connection):
-            return list(await self._connection.execute_fetchall(sql, values))
-        return list(await self._connection.fetch(sql, *values))
-
-    def _compile(self, statement: Any) -> tuple[str, list[Any]]:
-        compiled = statement.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True})
-        names = compiled.positiontup or []
-        made = str(compiled), [compiled.params[name] for name in names]
-        self._compiled[statement] = made
-        return made
+            return list(await self._connection.execute_fetchall(text.sql, text.values))
+        return list(await self._connection.fetch(text.sql, *text.values))
 
     async def close(self) -> None:
         await self._connection.close()
@@ -168,44 +183,51 @@ async def _cancel(reader: LogReader, dialect: str, times: int = 10) -> Report:
     return report
 
 
-async def _idle(url: str, raw: _Raw, dialect: str, turns: int) -> list[Report]:
-    """A tail's poll that finds nothing, and one that finds 200 rows."""
-    idle = Report(f"read, {dialect}: a poll without news", "µs", "the driver alone")
-    busy = Report(f"read, {dialect}: a poll that brings 200", "µs", "the driver alone")
-    sessions = Sessions(url)
-    tailer = Tailer(sessions, All())
-    await tailer.begin()
-    logs = sessions.tables.logs
-    columns = [logs.c[name] for name in LogEntry._fields]
+async def _polls(url: str, raw: _Raw, dialect: str, turns: int) -> list[Report]:
+    """A tail's poll that finds nothing, and one that finds 200 rows, beside the statements a tail like it has sent."""
+    telling, sessions = _Telling(url), Sessions(url)
+    scout, tailer = Tailer(telling, All()), Tailer(sessions, All())
     writer = DatabaseHandler(url, flush_interval=0.01)
     record = logging.makeLogRecord({"msg": "poll", "levelno": 20, "levelname": "INFO"})
-    for _ in range(turns):
-        idle.add("the driver alone", await _timed(raw.read(_LOOK[dialect])))
-        idle.add("the SELECT alone", await _timed(raw.send(_LOOK[dialect])))
-        idle.add("Tailer.poll", await _timed(tailer.poll()))
-    for _ in range(max(10, turns // 10)):
-        xid = (await raw.send(_MARK[dialect]))[0][0]
-        for _ in range(200):
-            writer.handle(record)
-        await asyncio.to_thread(writer.flush, 5.0)
-        new = logs.c.ingest_seq > xid if dialect == "sqlite" else sa.text(f"xid >= '{int(xid)}'::xid8")
-        news = sa.select(*columns).where(new).with_hint(logs, "NOT INDEXED", "sqlite")
-        news = news.order_by(logs.c.timestamp.desc(), logs.c.id.desc()).limit(501)
-        await raw.send(news)  # made text, and prepared
-        busy.add("the driver alone", await _timed(raw.read(news)))
-        busy.add("the SELECT alone", await _timed(raw.send(news)))
-        busy.add("Tailer.poll", await _timed(tailer.poll()))
+    await scout.begin()
+    await tailer.begin()
+    reports = []
+    for name, count, times in (("without news", 0, turns), ("that brings 200", 200, max(10, turns // 10))):
+        report = Report(f"read, {dialect}: a poll {name}", "µs", "the driver alone")
+        for _ in range(times):
+            if count:
+                for _ in range(count):
+                    writer.handle(record)
+                await asyncio.to_thread(writer.flush, 5.0)
+            telling.sent.clear()
+            await scout.poll()
+            await raw.poll(telling.sent)  # made text, prepared, and what they read is in memory
+            await raw.poll(telling.sent, alone=True)
+            report.add("the driver alone", await _timed(raw.poll(telling.sent)))
+            report.add("the statements alone", await _timed(raw.poll(telling.sent, alone=True)))
+            report.add("Tailer.poll", await _timed(tailer.poll()))
+        reports.append(report)
     writer.close()
-    await tailer.aclose()
-    await sessions.aclose()
-    return [idle, busy]
+    for each in (scout, tailer, telling, sessions):
+        await each.aclose()
+    return reports
 
 
-_LOOK: dict[str, sa.Executable] = {
-    "sqlite": sa.text("PRAGMA data_version"),
-    "postgresql": sa.text("SELECT pg_current_snapshot()::text"),
-}
-_MARK: dict[str, sa.Executable] = {
-    "sqlite": sa.text("SELECT max(ingest_seq) FROM logs"),
-    "postgresql": sa.text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text"),
-}
+class _Telling(Sessions):
+    """Connections that tell what a tail sends."""
+
+    sent: list[_Text]
+
+    def _make_store(self) -> Any:
+        store: Any = super()._make_store()
+        self.sent = []
+        for name in ("run", "scalar"):
+            setattr(store, name, self._told(getattr(store, name)))
+        return store
+
+    def _told(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        def call(connection: Any, statement: Any, parameters: Any = None, **options: Any) -> Awaitable[Any]:
+            self.sent.append(_Text.of(statement, parameters, self.dialect))
+            return method(connection, statement, *([] if isinstance(statement, str) else [parameters]), **options)
+
+        return call

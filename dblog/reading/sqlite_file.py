@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from dblog import lifecycle
 from dblog.errors import ErrorClass, StoreUnavailable
-from dblog.query.sql import install_functions
+from dblog.query.functions import install as install_functions
 from dblog.reading.ending import finished, see_end
 from dblog.reading.failures import driver_error, failure, forked, missing_file, timed_out, unanswered, undecodable
 from dblog.reading.prepared import Prepared
@@ -118,13 +118,13 @@ class SQLiteFile:
         """The first value of a statement that is in no transaction."""
         raw = _raw(connection)
         try:
-            value = (await _finish(raw, connection.exec_driver_sql(sql), self._timeout)).scalar()
+            _, rows = await _finish(raw, _driver(connection).visit(sql, ()), self._timeout)
         except TimeoutError:
             raise unanswered(self.place) from None
         except Exception as error:  # noqa: BLE001 - classified
             raise self._failure(raw, error) from None
         self._see_rest(raw)
-        return value
+        return rows[0][0]
 
     def _failure(self, raw: Connection, error: Exception) -> Exception:
         if (cause := driver_error(error)) is None:

@@ -19,9 +19,9 @@ import sqlalchemy as sa
 from dblog.errors import ConfigurationError
 from dblog.query.sql import condition
 from dblog.query.tree import All, has_regex
-from dblog.reading.new_rows import array, new_rows, xid8
+from dblog.reading.new_rows import NewRows, array, values_of, xid8
 from dblog.reading.prepared import Prepared
-from dblog.reading.rows import bound_time, columns, entries_of
+from dblog.reading.rows import bound_time, entries_of
 from dblog.reading.snapshot import Snapshot
 from dblog.reading.tail_source import Found
 from dblog.reading.values import Cursor
@@ -138,7 +138,7 @@ class PostgresTail:
     def __init__(self, sessions: Sessions, tree: Node, place: str | None = None) -> None:
         self._sessions = sessions
         self._logs = sessions.tables.logs
-        self._condition = None if isinstance(tree, All) else condition(tree, self._logs, "postgresql")
+        self._new = NewRows(self._logs, None if isinstance(tree, All) else condition(tree, self._logs, "postgresql"))
         self._regex = has_regex(tree)
         self._place = _Place(Snapshot(0))
         self._begun = 0
@@ -224,18 +224,14 @@ class PostgresTail:
         found = await self._newest_of(now.since(place.snapshot), self._behind(place), limit)
         return found, _Place(place.snapshot.joined(now))
 
-    async def _newest_of(self, transactions: Difference, conditions: _Conditions, limit: int | None) -> Found:
+    async def _newest_of(self, which: Difference, others: _Conditions, limit: int | None) -> Found:
         """The newest of their rows, and the number of the others; all of them where the limit is None."""
-        conditions = self._conditions(conditions)
-        new = new_rows(self._logs, transactions, columns(self._logs), conditions)
-        # No index has this expression. With the one on (timestamp, id) the planner would hope for an early end, and
-        # read the whole table backwards for a handful of rows.
-        statement = sa.select(new).order_by((new.c.timestamp + sa.text("interval '0'")).desc(), new.c.id.desc())
-        rows = await self._run(statement if limit is None else statement.limit(limit + 1))
-        if limit is None or len(rows) <= limit:
+        if limit is None:
+            return Found(entries_of(await self._run(self._new.every(which, *others), which), "postgresql"))
+        rows = await self._run(self._new.newest(which, *others), which, limit + 1)
+        if len(rows) <= limit:
             return Found(entries_of(rows, "postgresql"))
-        counted = new_rows(self._logs, transactions, [self._logs.c.xid], conditions)
-        ((matching,),) = await self._run(sa.select(sa.func.count()).select_from(counted))
+        ((matching,),) = await self._run(self._new.counted(which, *others), which)
         # Retention may have deleted some in between.
         return Found(entries_of(rows[:limit], "postgresql"), max(0, matching - limit))
 
@@ -247,29 +243,21 @@ class PostgresTail:
         """
         new = now.since(place.snapshot)
         border = min(now.end, new.first + self._stride)
-        conditions = self._conditions(self._behind(place))
-        found = new_rows(self._logs, new.below(border), [*columns(self._logs), self._logs.c.xid], conditions)
-        number = sa.cast(found.c.xid, sa.Text).label("number")
-        statement = sa.select(found, number).order_by(found.c.xid, found.c.timestamp, found.c.id)
-        rows = await self._run(statement.limit(limit + 1))
+        which = new.below(border)
+        rows = await self._run(self._new.oldest(which, *self._behind(place)), which, limit + 1)
         entries = entries_of(rows[:limit], "postgresql")
         if len(rows) <= limit:
             self._stride = min(_WIDEST, self._stride * _WIDER)
             return Found(entries, more=border < now.end), _Place(place.snapshot.joined(now, border))
-        last, following = int(rows[limit - 1].number), int(rows[limit].number)
+        last, following = int(rows[limit - 1][-1]), int(rows[limit][-1])
         self._stride = max(_LEAST_STRIDE, 2 * (last - new.first))
         if last != following:
             return Found(entries, more=True), _Place(place.snapshot.joined(now, last + 1))
         within = _Within(last, *Cursor.of(entries[-1]))
         return Found(entries, more=True), _Place(place.snapshot.joined(now, last), within)
 
-    async def _run(self, statement: sa.Select[Any]) -> list[sa.Row[Any]]:
-        return await self._sessions.run(statement, regex=self._regex)
-
-    def _conditions(self, others: _Conditions) -> _Conditions:
-        """What a row has to be besides new: of the query, and not so old that it was restored from a dump."""
-        recent = self._logs.c.ingested_at >= bound_time(self._begun - _DAY, "postgresql")
-        return (recent, *others) if self._condition is None else (recent, self._condition, *others)
+    async def _run(self, statement: sa.Select[Any] | Prepared, which: Difference, count: int = 0) -> list[Any]:
+        return await self._sessions.run(statement, values_of(which, self._begun - _DAY, count), regex=self._regex)
 
     def _behind(self, place: _Place) -> _Conditions:
         """What the transaction that has been read in part still has."""

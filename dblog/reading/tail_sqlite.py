@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from contextlib import AsyncExitStack
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
 from dblog.query.sql import condition
 from dblog.query.tree import All, has_regex
 from dblog.reading.failures import FORKED, missing_file
+from dblog.reading.prepared import Prepared
 from dblog.reading.rows import columns, entries_of, sound
 from dblog.reading.tail_source import Found
 
@@ -31,6 +33,14 @@ _PLACE: Final = re.compile(r"\d{1,18}")
 _REPLACED: Final = "the file was replaced by another, or by an older copy: all that is in it counts as new"
 
 _MISSING: Final = "SQLITE_CANTOPEN"
+
+_COUNT: Final = sa.bindparam("count", type_=sa.Integer())
+_TOP: Final = Prepared(
+    sa.select(sa.column("seq"))
+    .select_from(sa.table("sqlite_sequence"))
+    .where(sa.column("name") == sa.bindparam("name", type_=sa.Text())),
+    "sqlite",
+)
 
 _Identity = tuple[int, int]
 
@@ -131,37 +141,47 @@ class SQLiteTail:
 
     async def _top(self, session: Session) -> int:
         """The highest number given so far; unlike the table's highest it never falls when rows are deleted."""
-        name = sa.literal(self._logs.name)
-        statement: sa.Select[Any] = (
-            sa.select(sa.column("seq")).select_from(sa.table("sqlite_sequence")).where(sa.column("name") == name)
-        )
-        rows = await session.run(statement)
-        return int(rows[0].seq) if rows else 0
+        rows = await session.run(_TOP, {"name": self._logs.name})
+        return int(rows[0][0]) if rows else 0
 
     # -- reading ----------------------------------------------------------------------------------------------
 
     async def _newest(self, session: Session, last: int, top: int, limit: int) -> tuple[Found, int]:
-        logs = self._logs
-        statement = self._between(last, top, columns(logs)).order_by(logs.c.timestamp.desc(), logs.c.id.desc())
-        rows = await session.run(statement.limit(limit + 1), regex=self._regex)
+        between = {"last": last, "top": top}
+        rows = await session.run(self._newest_rows, {**between, "count": limit + 1}, regex=self._regex)
         if len(rows) <= limit:
             return Found(entries_of(rows, "sqlite")), top
-        ((matching,),) = await session.run(self._between(last, top, [sa.func.count()]), regex=self._regex)
+        ((matching,),) = await session.run(self._between([sa.func.count()]), between, regex=self._regex)
         # Retention may have deleted some in between.
         return Found(entries_of(rows[:limit], "sqlite"), max(0, matching - limit)), top
 
     async def _oldest(self, session: Session, last: int, top: int, limit: int) -> tuple[Found, int]:
-        seq = self._logs.c.ingest_seq
-        statement = self._between(last, top, [*columns(self._logs), seq]).order_by(seq).limit(limit + 1)
-        rows = await session.run(statement, regex=self._regex)
+        parameters = {"last": last, "top": top, "count": limit + 1}
+        rows = await session.run(self._oldest_rows, parameters, regex=self._regex)
         entries = entries_of(rows[:limit], "sqlite")
         if len(rows) <= limit:
             return Found(entries), top
-        return Found(entries, more=True), rows[limit - 1].ingest_seq
+        return Found(entries, more=True), rows[limit - 1][-1]
 
-    def _between(self, last: int, top: int, wanted: list[Any]) -> sa.Select[Any]:
-        """The matching rows from behind ``last`` to ``top``."""
+    @cached_property
+    def _newest_rows(self) -> sa.Select[Any] | Prepared:
+        logs = self._logs
+        newest_first = logs.c.timestamp.desc(), logs.c.id.desc()
+        return self._made(self._between(columns(logs)).order_by(*newest_first).limit(_COUNT))
+
+    @cached_property
+    def _oldest_rows(self) -> sa.Select[Any] | Prepared:
         seq = self._logs.c.ingest_seq
+        return self._made(self._between([*columns(self._logs), seq]).order_by(seq).limit(_COUNT))
+
+    def _made(self, statement: sa.Select[Any]) -> sa.Select[Any] | Prepared:
+        # What a query compiles to may have parameters that expand.
+        return Prepared(statement, "sqlite") if self._condition is None else statement
+
+    def _between(self, wanted: list[Any]) -> sa.Select[Any]:
+        """The matching rows from behind ``last`` to ``top``, two parameters."""
+        seq = self._logs.c.ingest_seq
+        last, top = (sa.bindparam(name, type_=sa.Integer()) for name in ("last", "top"))
         # By no index but the table's own order: any other is as long as the table.
         statement: sa.Select[Any] = sa.select(*wanted).select_from(self._logs).where(seq > last, seq <= top)
         statement = statement.where(*sound(self._logs.c.timestamp, self._logs.c.id))

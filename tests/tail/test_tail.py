@@ -13,15 +13,16 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock
 
+import asyncpg
 import psycopg
 import pytest
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from dblog.errors import ConfigurationError, ErrorClass, QueryTimeout, StoreUnavailable
 from dblog.query import parse
 from dblog.query.tree import All
 from dblog.reader import LogReader
 from dblog.reading import tailing
+from dblog.reading.prepared import Prepared
 from dblog.reading.session import Session, Sessions
 from dblog.reading.tailing import Tailer
 from tests.oracle import execute
@@ -196,10 +197,10 @@ async def test_the_index_on_xid_is_used(postgres_url: str, monkeypatch: pytest.M
     plans: list[str] = []
     run = Sessions.run
 
-    async def explained(self: Sessions, statement: Any, *arguments: Any, **keywords: Any) -> Any:
+    async def explained(self: Sessions, statement: Any, parameters: Any = None, **keywords: Any) -> Any:
         if "logs" in str(statement):
-            plans.append(explain(postgres_url, statement))
-        return await run(self, statement, *arguments, **keywords)
+            plans.append(await explain(postgres_url, statement, parameters))
+        return await run(self, statement, parameters, **keywords)
 
     monkeypatch.setattr(Sessions, "run", explained)
     async with tailing_(postgres_url, lossless=lossless, limit=50) as tailer:
@@ -216,11 +217,12 @@ async def test_the_index_on_xid_is_used(postgres_url: str, monkeypatch: pytest.M
     assert all("_xid_idx" in plan for plan in plans)
 
 
-def explain(url: str, statement: Any) -> str:
+async def explain(url: str, statement: Any, parameters: Any) -> str:
     """Its plan."""
-    compiled = statement.compile(dialect=PGDialect_psycopg())  # type: ignore[no-untyped-call]  # SQLAlchemy gives it no types
-    with psycopg.connect(url) as connection:
-        rows = connection.execute(f"EXPLAIN {compiled}".encode(), compiled.params).fetchall()
+    made = statement if isinstance(statement, Prepared) else Prepared(statement, "postgresql")
+    connection = await asyncpg.connect(url)
+    rows = await connection.fetch(f"EXPLAIN {made}", *made.values(parameters))
+    await connection.close()
     return "\n".join(row[0] for row in rows)
 
 
