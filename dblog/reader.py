@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from dblog.reading import access, figures, layout, pages, side
+from dblog.reading import pages, side
 from dblog.reading.histogram import bounds, histogram
 from dblog.reading.selection import Selection, cursor_of, select_matching, tree_of
 from dblog.reading.session import Sessions
@@ -208,6 +208,8 @@ class LogReader:
 
         ``sample=None`` looks at all of them.
         """
+        from dblog.reading import figures  # noqa: PLC0415 - for those who count
+
         named = figures.field_of(field)
         return await figures.facets(self._sessions, self._matching(query, where), named, limit=limit, sample=sample)
 
@@ -215,6 +217,8 @@ class LogReader:
         self, query: str | Query = "", *, where: Mapping[str, Any] | None = None, exact: bool = True
     ) -> Count:
         """How many entries match; not ``exact`` asks the planner instead where the database has one that answers."""
+        from dblog.reading import figures  # noqa: PLC0415 - for those who count
+
         return await figures.count(self._sessions, self._matching(query, where), exact=exact)
 
     async def bounds(
@@ -225,12 +229,16 @@ class LogReader:
 
     async def access(self) -> Access:
         """Who reads, and the database's own word that this reader can write nothing."""
+        from dblog.reading import access  # noqa: PLC0415 - for those who ask
+
         return await access.access(self._sessions)
 
     def statement(
         self, query: str | Query = "", *, where: Mapping[str, Any] | None = None, limit: int = 200
     ) -> Statement:
         """The SQL of ``search``, with the values of its parameters; nothing is sent."""
+        from dblog.reading import access  # noqa: PLC0415 - for those who ask
+
         return access.statement(self._sessions, self._matching(query, where), limit)
 
     async def instances(self, *, limit: int = 1000) -> tuple[Instance, ...]:
@@ -243,10 +251,14 @@ class LogReader:
 
     async def layout(self) -> Layout:
         """How the table lies on the disk: partitions, indexes, the schema's revision; as any role may read it."""
+        from dblog.reading import layout  # noqa: PLC0415 - for administrators
+
         return await layout.layout(self._sessions)
 
     async def statistics(self) -> Statistics:
         """Rows, levels, services, loggers, range and size; sampled where the table is large."""
+        from dblog.reading import figures  # noqa: PLC0415 - for those who count
+
         return await figures.statistics(self._sessions)
 
     def _matching(self, query: str | Query, where: Mapping[str, Any] | None = None) -> Selection:

@@ -12,11 +12,10 @@ limit would make a row poison on one database only.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql.base import ischema_names
 
 from dblog.errors import ConfigurationError
 from dblog.names import DEFAULT_TABLE, Names, names_for
@@ -39,13 +38,7 @@ class XID8(sa.types.UserDefinedType[str]):
         return "XID8"
 
 
-# Without this, reflection warns about an unknown type and compares nothing.
-ischema_names["xid8"] = XID8
-
-_POSTGRES: Final[dict[str, Any]] = {
-    "time": postgresql.TIMESTAMP(timezone=True),
-    "uuid": postgresql.UUID(as_uuid=True),
-    "json": postgresql.JSONB(),
+_PLAIN: Final[dict[str, Any]] = {
     "text": sa.Text(),
     "small": sa.SmallInteger(),
     "int": sa.Integer(),
@@ -62,7 +55,25 @@ _SQLITE: Final[dict[str, Any]] = {
     "big": sa.Integer(),
     "float": sa.Float(),
 }
-_TYPES: Final = {"postgresql": _POSTGRES, "sqlite": _SQLITE}
+
+
+@cache
+def _types(dialect: str) -> dict[str, Any]:
+    """Kinds of columns → types; what is PostgreSQL's own is loaded for those who have one."""
+    if dialect == "sqlite":
+        return _SQLITE
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - see above
+    from sqlalchemy.dialects.postgresql.base import ischema_names  # noqa: PLC0415 - see above
+
+    # Without this, reflection warns about an unknown type and compares nothing.
+    ischema_names["xid8"] = XID8
+    own = {
+        "time": postgresql.TIMESTAMP(timezone=True),
+        "uuid": postgresql.UUID(as_uuid=True),
+        "json": postgresql.JSONB(),
+    }
+    return {**_PLAIN, **own}
+
 
 # now(), not clock_timestamp(): with a volatile default COPY inserts row by row, at 0.8 of the speed.
 _NOW: Final = {
@@ -184,7 +195,7 @@ def _columns(dialect: str, columns: tuple[Column, ...]) -> Iterator[sa.Column[An
         default = _NOW[dialect] if column.default == "now" else column.default
         yield sa.Column(
             column.name,
-            _TYPES[dialect][column.kind],
+            _types(dialect)[column.kind],
             nullable=not column.required,
             server_default=None if default is None else sa.text(default),
         )

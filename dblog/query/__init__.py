@@ -1,17 +1,14 @@
 """The query language: one grammar, one tree, three readings that agree: SQL, a Python predicate, canonical text.
 
 ``parse`` is the way in. ``docs/query-language.md`` is the reference; nothing here imports a database
-(``dblog.query.sql`` does, and is loaded by who runs queries).
+(``dblog.query.sql`` does, and is loaded by who runs queries). The grammar is loaded by the first query that is parsed:
+who reads everything does without.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from dblog.query.canonical import canonical
-from dblog.query.parser import parse_tree, where_tree
-from dblog.query.predicate import predicate
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -33,6 +30,8 @@ class Query:
 
     def __str__(self) -> str:
         """Canonical text: parses back to the same tree, on any day and in any time zone."""
+        from dblog.query.canonical import canonical  # noqa: PLC0415 - see above
+
         return canonical(self.tree)
 
     def predicate(self) -> Callable[[LogEntry], bool]:
@@ -41,6 +40,8 @@ class Query:
         Raises:
             MissingExtraError: the query has a regex, and google-re2 is not installed.
         """
+        from dblog.query.predicate import predicate  # noqa: PLC0415 - see above
+
         return predicate(self.tree)
 
 
@@ -55,6 +56,8 @@ def parse(text: str, *, now: float | None = None, timezone: dt.tzinfo | None = N
     Raises:
         QuerySyntaxError: with the place, what was expected, and often a repaired text.
     """
+    from dblog.query.parser import parse_tree  # noqa: PLC0415 - see above
+
     return Query(text, parse_tree(text, now=now, timezone=timezone))
 
 
@@ -69,5 +72,8 @@ def where(fields: Mapping[str, object]) -> Query:
     Raises:
         ConfigurationError: a value the field cannot be compared with.
     """
+    from dblog.query.canonical import canonical  # noqa: PLC0415 - see above
+    from dblog.query.parser import where_tree  # noqa: PLC0415 - see above
+
     tree = where_tree(fields)
     return Query(canonical(tree), tree)

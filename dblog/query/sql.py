@@ -15,8 +15,6 @@ from dblog.query import functions
 from dblog.query import tree as t
 from dblog.query.fields import COLUMNS
 from dblog.query.sql_engine import whole
-from dblog.query.sql_postgres import POSTGRES
-from dblog.query.sql_sqlite import SQLITE
 from dblog.query.tree import Kind
 from dblog.query.values import MOST_INT, literal, spellings, variants
 
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["condition", "install_functions", "value_texts"]
 
-_ENGINES: Final[dict[str, Engine]] = {"postgresql": POSTGRES, "sqlite": SQLITE}
 _INT64: Final = 2**63 - 1
 _LAST_MOMENT: Final = 253_402_300_799_999_999
 """The end of the year 9999 in µs, where Python's calendar ends."""
@@ -42,7 +39,7 @@ _SEARCHED: Final = [name for name, field in COLUMNS.items() if field.kind in {Ki
 
 def condition(tree: t.Node, table: sa.FromClause, dialect: str) -> sa.ColumnElement[bool]:
     """The tree as a WHERE clause over a table of ``dblog.schema.metadata_for(dialect)``."""
-    return _Meaning(table, _ENGINES[dialect]).of(tree)
+    return _Meaning(table, _engine(dialect)).of(tree)
 
 
 def install_functions(connection: Any, *, regex: bool) -> None:
@@ -54,6 +51,16 @@ def install_functions(connection: Any, *, regex: bool) -> None:
         MissingExtraError: ``regex`` is wanted and google-re2 is not installed.
     """
     functions.install(connection, regex=regex)
+
+
+def _engine(dialect: str) -> Engine:
+    if dialect == "sqlite":
+        from dblog.query.sql_sqlite import SQLITE  # noqa: PLC0415 - one of two
+
+        return SQLITE
+    from dblog.query.sql_postgres import POSTGRES  # noqa: PLC0415 - one of two
+
+    return POSTGRES
 
 
 class _Meaning:
@@ -218,7 +225,7 @@ def value_texts(field: t.Field, table: sa.FromClause, dialect: str) -> sa.Column
     A level's name; a time in ISO 8601 and UTC; in ``metadata`` a bool or a number as JSON has it, arrays and objects as
     their JSON text, whose blanks and order of keys are the database's. Of several places the first that is there.
     """
-    engine = _ENGINES[dialect]
+    engine = _engine(dialect)
     column: Expression = table.c[field.name]
     match field.kind:
         case Kind.PATH:

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from dblog.errors import ConfigurationError
 from dblog.query import Query, parse
 from dblog.query import where as exactly
-from dblog.query.sql import condition
 from dblog.query.tree import All, And, Node, has_regex
 from dblog.reading.rows import bound_time
 from dblog.reading.values import Cursor
@@ -71,8 +70,11 @@ def tree_of(query: str | Query, where: Mapping[str, Any] | None = None, timezone
 
 def select_matching(sessions: Sessions, tree: Node) -> Selection:
     """The tree as a condition of this reader's database."""
-    clause = None if isinstance(tree, All) else condition(tree, sessions.tables.logs, sessions.dialect)
-    return Selection(clause, has_regex(tree))
+    if isinstance(tree, All):
+        return Selection(None, regex=False)
+    from dblog.query.sql import condition  # noqa: PLC0415 - who reads everything does without
+
+    return Selection(condition(tree, sessions.tables.logs, sessions.dialect), has_regex(tree))
 
 
 def checked(limit: Any, name: str = "limit", *, least: int = 1, most: int = MOST) -> None:
