@@ -31,7 +31,7 @@ def compiler(dialect: str) -> sa.Dialect:
     if dialect == "sqlite":
         from dblog.reading.dialect_sqlite import AiosqliteDialect  # noqa: PLC0415 - one of two
 
-        return AiosqliteDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's constructors have no types
+        return AiosqliteDialect()
     from dblog.reading.dialect_postgres import AsyncpgDialect  # noqa: PLC0415 - one of two
 
-    return AsyncpgDialect()
+    return AsyncpgDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's constructors have no types
