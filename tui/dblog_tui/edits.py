@@ -42,9 +42,12 @@ class Edit:
         """Want the value no more."""
         for old, values in list(self._lists(leaf, negative=False)):
             rest = [each for each in values if not _among(each, (leaf,))]
-            if not rest:
+            if not rest and not any(self._lists(leaf, negative=True)):
                 self._replace(old, negated(leaf))
                 return
+            if not rest:
+                self._replace(old, None)
+                break
             # Others may overlap with it: of a list in metadata another element, beyond ASCII another spelling.
             if len(rest) < len(values) and _is_alone(leaf):
                 self._replace(old, either(rest))
