@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from dblog.errors import ConfigurationError
+from dblog_tui.settings import zone_of
 from dblog_tui.view import ALL, Span
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ _EPOCH_DIGITS: Final = {10: _S, 13: 1000, 16: 1}
 """Digits of a number of seconds, ms, µs since 1970, of the years 2001 to 2286 → µs of one."""
 _BETWEEN: Final = re.compile(r"(.+?)\s*(?:\.\.|–|\sto\s|\s-\s)\s*(.+)", re.IGNORECASE)
 _ENDS: Final = {"since": "since", "from": "since", "until": "until"}
-_LOCAL: Final = ("local", "here", "system")
 
 
 def moment(text: str, *, now: int | None = None, zone: dt.tzinfo | None = None) -> int:
@@ -129,25 +129,21 @@ def zone(name: str) -> dt.tzinfo | None:
         ConfigurationError: there is none.
     """
     wanted = name.strip()
-    if wanted.lower() in _LOCAL:
-        return None
-    if wanted.upper() in ("UTC", "Z"):
-        return dt.UTC
     if match := re.fullmatch(r"([+-])([01]?[0-9]|2[0-3])(?::?([0-5][0-9]))?", wanted, re.ASCII):
         offset = dt.timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
         return dt.timezone(-offset if match[1] == "-" else offset)
-    import zoneinfo  # noqa: PLC0415 - only for those who name one
-
     try:
-        return zoneinfo.ZoneInfo(wanted)
-    except (ValueError, KeyError, OSError):  # KeyError: what zoneinfo's own is; OSError: a folder, a name too long
-        raise ConfigurationError(
-            f"{name[:80]!r} is not a time zone: write UTC, local, +02:00 or a name such as Europe/Berlin"
-        ) from None
+        if wanted:
+            return zone_of(wanted)
+    except ConfigurationError:
+        pass
+    raise ConfigurationError(
+        f"{name[:80]!r} is not a time zone: write UTC, local, +02:00 or a name such as Europe/Berlin"
+    )
 
 
 def zone_names() -> list[str]:
     """Every name there is, for completion."""
-    import zoneinfo  # noqa: PLC0415 - as above
+    import zoneinfo  # noqa: PLC0415 - only for those who name one
 
     return ["UTC", "local", *sorted(zoneinfo.available_timezones() - {"UTC", "localtime"})]
