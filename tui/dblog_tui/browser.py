@@ -119,8 +119,7 @@ class Browser:
         self.mode = Mode.HISTORY if at is not None or not view.span.open_ended else Mode.LIVE
         self._slow = self._is_slow()
         self.loading = True
-        self.window.newer = True  # what the tail brings has its place once the first page is there
-        self.window.fetching()
+        self.window.begin()
         self._run("tail", self._follow(at)) if view.span.open_ended else self._run("load", self._load(at))
         self._changed("view")
 
@@ -140,13 +139,13 @@ class Browser:
     @property
     def busy(self) -> bool:
         """A question is being answered."""
-        return self.loading or any(not task.done() for name, task in self._tasks.items() if name != "tail")
+        return self.loading or any(not task.done() for name, task in self._tasks.items() if name not in _UNASKED)
 
     def cancel(self) -> bool:
         """End the running questions, not the tail; whether there was one."""
         was, stopped = self.busy or self.gate is not None, self.reached if self.busy else None
         for name in list(self._tasks):
-            if name not in ("tail", "again"):
+            if name not in _UNASKED:
                 self._tasks.pop(name).cancel()
         self.gate = stopped if self._slow else None  # it can go on from there
         self._changed("state")
@@ -242,6 +241,7 @@ class Browser:
             self.window.reset(page.entries, older=page.older is not None, newer=False)
             if not self.window.newer:
                 return
+        self._look_again()
 
     async def _older(self) -> None:
         place = self._cursor(self.window.first)
@@ -270,6 +270,7 @@ class Browser:
         from dblog.reading.values import Cursor  # noqa: PLC0415 - behind the first paint
 
         half = _FIRST_PAGE // 2
+        self.window.begin()
         self.window.fetching()
         behind = await self.source.page(self.query, after=Cursor.at(at.timestamp), limit=half)
         before = await self.source.page(self.query, before=Cursor.at(at.timestamp), limit=half)
@@ -333,8 +334,24 @@ class Browser:
             if batch.skipped:
                 # It does not join on; the rows that are looked at stay.
                 self.window.newer = True
+                self._look_again()
         late = [entry_id.int for entry_id in batch.late]
         self.window.arrived(batch.entries, late=late, skipped=batch.skipped)
+        self._changed("rows")
+
+    def _look_again(self) -> None:
+        """A flood was skipped while somebody reads: some of it may belong between the rows they read."""
+        running = self._tasks.get("again between")
+        if running is None or running.done():
+            self._run("again between", self._between())
+
+    async def _between(self) -> None:
+        await asyncio.sleep(_AGAIN)
+        first, last = self._cursor(self.window.first), self._cursor(self.window.last)
+        if first is None or last is None or not self.window.doubtful:
+            return
+        page = await self.source.page(self.query, after=first, before=last, limit=self.window.capacity)
+        self.window.merge(page.entries)
         self._changed("rows")
 
     def _away(self, error: StoreUnavailable, pause: float) -> None:
@@ -407,6 +424,8 @@ class Browser:
         return Cursor(key[0], UUID(int=min(key[1], (1 << 128) - 1)))
 
 
+_UNASKED: Final = ("tail", "again", "again between")
+"""Tasks nobody waits for."""
 _RATE_SECONDS: Final = 5.0
 _AGAIN: Final = 2.0
 

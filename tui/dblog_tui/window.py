@@ -84,7 +84,11 @@ class Window:
         self._aside: dict[Key, LogEntry] = {}
         """What the tail brought while pages were fetched, and had no place here then."""
         self._hole_aside = False
-        """Some of what it brought was skipped."""
+        """Some of what it brought since the last page was asked for was skipped."""
+        self.doubtful = False
+        """Rows may be missing between the first and the last, because a flood was skipped: ``merge`` them."""
+        self._epoch = self._asked = 0
+        """Counts beginnings; a page that was asked for before the last one joins on to nothing."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -109,21 +113,40 @@ class Window:
 
     # -- pages ------------------------------------------------------------------------------------------------
 
-    def reset(self, entries: Sequence[LogEntry], *, older: bool, newer: bool) -> None:
-        """Begin with a page (the newest first), and with what the tail brought while it was fetched."""
-        self.rows = [slim(entry) for entry in reversed(entries)]
-        self._keys = list(map(key_of, self.rows))
-        self.late.clear()
-        self.older, self.newer = older, newer or self._hole_aside
-        self._join(attached=not self.newer)
+    def begin(self) -> None:
+        """Other rows from now on: what the tail brings waits for the first page. Those that are here stay till then."""
+        self._aside.clear()
+        self._hole_aside = self.doubtful = False
+        self.newer = True
+        self._epoch += 1
 
     def fetching(self) -> None:
         """A page is about to be asked for: from now on what the tail brings, and has no place here, is kept."""
-        self._aside.clear()
         self._hole_aside = False
+        self._asked = self._epoch
+
+    def reset(self, entries: Sequence[LogEntry], *, older: bool, newer: bool) -> None:
+        """Begin with a page (the newest first), and with what the tail brought while it was fetched."""
+        self._epoch += 1
+        self.rows = [slim(entry) for entry in reversed(entries)]
+        self._keys = list(map(key_of, self.rows))
+        self.late.clear()
+        # What was skipped meanwhile may be anywhere.
+        self.doubtful = self._hole_aside
+        self.older, self.newer = older or self._hole_aside, newer or self._hole_aside
+        self._join(attached=not self.newer)
+
+    def merge(self, entries: Iterable[LogEntry]) -> None:
+        """Put what is stored between the first and the last row to the rows; ``doubtful`` is over."""
+        self.doubtful = False
+        for entry in entries:
+            self._insert(key_of(entry), entry)
+        self._shorten()
 
     def add_older(self, entries: Sequence[LogEntry], *, more: bool) -> int:
         """Put a page (the newest first) before the first row; how many rows are new. The newest may be given up."""
+        if self._asked != self._epoch:
+            return 0
         new = self._fresh(entries)
         self.rows[:0] = new
         self._keys[:0] = map(key_of, new)
@@ -137,6 +160,8 @@ class Window:
 
     def add_newer(self, entries: Sequence[LogEntry], *, more: bool) -> int:
         """Put a page (the newest first) behind the last row; how many rows are new. The oldest may be given up."""
+        if self._asked != self._epoch:
+            return 0
         new = self._fresh(entries)
         self.rows += new
         self._keys += map(key_of, new)
@@ -152,11 +177,10 @@ class Window:
         batch = list(entries)
         self.late.update(late)
         if skipped and not self.newer:
-            # Between the last row and this batch are rows nobody has seen.
-            self.rows, self._keys = [], []
-            self.older = True
+            # What was skipped sorts before this batch, between the rows that are here or behind them.
+            self._drop_before(key_of(batch[0]) if batch else (_LAST, _LAST))
         elif skipped:
-            self._hole_aside = True
+            self._hole_aside = self.doubtful = True
         for entry in batch:
             self._arrive(entry)
         self._shorten()
@@ -166,6 +190,13 @@ class Window:
         if not self._keys or mark.key > self._keys[-1]:
             self.rows.append(mark)
             self._keys.append(mark.key)
+
+    def _drop_before(self, key: Key) -> None:
+        index = self.index(key)
+        self._forget(self.rows[:index])
+        del self.rows[:index], self._keys[:index]
+        self.older = True
+        self._epoch += 1
 
     def _arrive(self, entry: LogEntry) -> None:
         key = key_of(entry)
