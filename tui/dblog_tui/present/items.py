@@ -46,12 +46,15 @@ class Field:
 
     @property
     def name(self) -> str:
-        """As a query spells it."""
+        """As a query spells it; empty where none can: a key with a backquote, or one that lies too deep."""
         if self.column:
             return self.column
-        from dblog.query.fields import path, spelled  # noqa: PLC0415 - loads the grammar; asked for at a key only
+        # Loads the grammar, and is asked for at a key only.
+        from dblog.query.fields import is_name, path, spelled  # noqa: PLC0415 - as said
+        from dblog.query.tree import MOST_STEPS  # noqa: PLC0415 - as said
 
-        return spelled(path(*self.path))
+        name = spelled(path(*self.path))
+        return name if is_name(name) and len(self.path) < MOST_STEPS else ""
 
 
 @dataclass(frozen=True, slots=True)

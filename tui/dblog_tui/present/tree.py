@@ -27,6 +27,8 @@ _WIDEST: Final = 20
 """Cells to which keys are padded, so that values stand below each other."""
 _DEEPEST: Final = 24
 """Cells of indentation at most."""
+_MOST_DEEP: Final = 100
+"""Objects within objects that can be unfolded; what lies deeper can be copied."""
 _LINES: Final = 4
 """Lines of a long text before it is unfolded."""
 _LITERALS: Final = frozenset({"true", "false", "null", ""})
@@ -59,7 +61,7 @@ def members(
         own = (*key, name)
         head = (label + " " * max(width - cell_len(label), 2), look.styles.dim)
         yield from _member(own, head, value, look, folds, field=field, indent=min(indent, _DEEPEST))
-        if isinstance(value, (dict, list)) and value and folds.get(own):
+        if isinstance(value, (dict, list)) and value and len(own) < _MOST_DEEP and folds.get(own):
             yield from members(value, look, folds, key=own, named=named, indent=indent + 2, path=at)
     if len(pairs) > most:
         text = f"{look.glyphs.ellipsis} {len(pairs) - most:,} more"
@@ -75,7 +77,7 @@ def _member(
     if isinstance(value, (dict, list)) and value:
         unit = ("key" if isinstance(value, dict) else "item") + ("s" if len(value) > 1 else "")
         size = f"{len(value):,} {unit}"
-        unfolded = folds.get(key, False)
+        unfolded = folds.get(key, False) if len(key) < _MOST_DEEP else None
         pieces: tuple[Piece, ...] = (head, (f"{{{size}}}" if isinstance(value, dict) else f"[{size}]", styles.dim))
         if not unfolded:
             pieces = (*pieces, ("  " + preview(value, 120, look.glyphs.ellipsis), styles.text))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from dblog.entry import LogEntry
-    from dblog_tui.present.items import Field, Item, Key
+    from dblog_tui.present.items import Item, Key
     from dblog_tui.present.look import Look
 
 __all__ = ["DetailPane"]
@@ -174,33 +174,37 @@ class DetailPane(ItemView):
 
     def action_include(self) -> None:
         """Ask for entries with this value."""
-        if (field := self._asked()) is not None:
-            self.post_message(self.Include(field.name, field.value))
+        if (asked := self._asked()) is not None:
+            self.post_message(self.Include(*asked))
 
     def action_exclude(self) -> None:
         """Ask for entries without this value."""
-        if (field := self._asked()) is not None:
-            self.post_message(self.Exclude(field.name, field.value))
+        if (asked := self._asked()) is not None:
+            self.post_message(self.Exclude(*asked))
 
-    def _asked(self) -> Field | None:
-        item = self.item
-        if item is None:
-            return None
-        if item.field is None or not item.field.filterable:
-            long = item.field is not None and isinstance(item.field.value, str)
-            self.post_message(
-                self.Said("the value is too long for a query" if long else "there is no single value here to filter by")
-            )
-            return None
-        return item.field
+    def _asked(self) -> tuple[str, str | float] | None:
+        """The name and the value under the cursor, where a query can have them."""
+        field = item.field if (item := self.item) is not None else None
+        if field is None or not isinstance(field.value, (str, int, float)):
+            self._say("there is no single value here to filter by")
+        elif not field.filterable:
+            self._say("the value is too long for a query")
+        elif not (name := field.name):
+            self._say("a query cannot name this key")
+        else:
+            return name, field.value
+        return None
+
+    def _say(self, sentence: str) -> None:
+        self.post_message(self.Said(sentence))
 
     def action_column(self) -> None:
         """Ask for a column of this field."""
-        item = self.item
-        if item is None or item.field is None:
-            self.post_message(self.Said("this is no field, so it cannot be a column"))
+        field = item.field if (item := self.item) is not None else None
+        if field is not None and (name := field.name):
+            self.post_message(self.Column(name))
         else:
-            self.post_message(self.Column(item.field.name))
+            self._say("this is no field that could be a column")
 
     def action_copy_field(self) -> None:
         """Copy what the cursor is on, as it is stored."""
@@ -208,7 +212,7 @@ class DetailPane(ItemView):
         if item is not None and item.raw is not None:
             self.post_message(self.Copied(text_of(item.raw), item.what))
         elif item is not None:
-            self.post_message(self.Said("there is nothing to copy here; Y copies the whole entry"))
+            self._say("there is nothing to copy here; Y copies the whole entry")
 
     def action_copy_json(self) -> None:
         """Copy the whole entry as JSON."""
@@ -222,7 +226,7 @@ class DetailPane(ItemView):
         if self.entry is not None and self.entry.trace_id:
             self.post_message(self.TraceAsked(self.entry.trace_id))
         elif self.entry is not None:
-            self.post_message(self.Said("this entry has no trace id"))
+            self._say("this entry has no trace id")
 
     def action_context(self) -> None:
         """Ask for what was logged around it."""
@@ -234,7 +238,7 @@ class DetailPane(ItemView):
         if self.entry is not None and self.entry.template:
             self.post_message(self.PatternAsked(self.entry.template))
         elif self.entry is not None:
-            self.post_message(self.Said("this entry has no template: it was logged without arguments"))
+            self._say("this entry has no template: it was logged without arguments")
 
     def action_neighbour(self, by: int) -> None:
         """Ask for the entry of the next row, or of the one before."""

@@ -47,6 +47,8 @@ class ItemView(Widget, can_focus=True):
         """The first line in sight."""
         self._cursor: Key = ()
         self._items: list[Item] = []
+        self._places: dict[Key, int] = {}
+        """The index of each item."""
         self._laid: list[Laid] = []
         self._starts: list[int] = []
         """The line each item begins in, and at the end how many there are."""
@@ -98,7 +100,7 @@ class ItemView(Widget, can_focus=True):
     @property
     def _index(self) -> int:
         """Of the item under the cursor; the first where the entry has no such field."""
-        return next((n for n, item in enumerate(self._items) if item.key == self._cursor), 0)
+        return self._places.get(self._cursor, 0)
 
     def _lay_out(self) -> None:
         made_for = (self._width, self.size.height >= _TALL)
@@ -106,6 +108,7 @@ class ItemView(Widget, can_focus=True):
             return
         self._made_for = made_for
         self._items = self.make_items(tall=made_for[1])
+        self._places = {item.key: index for index, item in enumerate(self._items)}
         self._laid = [lay(item, self._width - 1) for item in self._items]
         self._starts = [0, *accumulate(laid.height for laid in self._laid)]
         self.top = max(min(self.top, self._total - self._room), 0)
@@ -228,16 +231,15 @@ class ItemView(Widget, can_focus=True):
             self._fold(item.fold_key, unfold=False)
             return
         for length in range(len(item.key) - 1, 0, -1):
-            for index, each in enumerate(self._items):
-                if each.key == item.key[:length]:
-                    self._put(index)
-                    return
+            if (index := self._places.get(item.key[:length])) is not None:
+                self._put(index)
+                return
 
     def _fold(self, key: Key, *, unfold: bool) -> None:
         self.folds[key] = unfold
         self._made_for = None
         self._lay_out()
-        if any(item.key == key for item in self._items):
+        if key in self._places:
             self._cursor = key
         self.refresh()
         self._into_sight()
