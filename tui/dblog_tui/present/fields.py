@@ -60,7 +60,9 @@ class FieldLine:
     strip: Strip
     field: str
     value: str | None = None
-    """None of a heading."""
+    """None: that entries do not have the field."""
+    selectable: bool = False
+    """It stands for entries; a heading does not."""
 
 
 def field_lines(fields: Iterable[FieldCounts], width: int, look: Look, *, unfolded: Iterable[str]) -> list[FieldLine]:
@@ -75,7 +77,10 @@ def field_lines(fields: Iterable[FieldCounts], width: int, look: Look, *, unfold
         most = max((count for _, count in field.values), default=0)
         for value, count in shown:
             strip = Strip(_value_line(field.field, (value, count), most, width, look))
-            lines.append(FieldLine(strip, field.field, value))
+            lines.append(FieldLine(strip, field.field, value, selectable=True))
+        if field.absent and field.values:
+            absent = Segment(f"   {compact(field.absent)} without it", look.styles.dim)
+            lines.append(FieldLine(Strip([absent]), field.field, None, selectable=True))
         notes = [Strip([Segment(f"    {text}", look.styles.dim)]) for text in _notes(field, len(shown))]
         lines += [FieldLine(note, field.field) for note in notes]
     return lines
@@ -115,9 +120,7 @@ def _notes(field: FieldCounts, shown: int) -> Iterator[str]:
         yield field.numbers
     if (hidden := len(field.values) - shown) > 0 or (field.more and not field.numbers):
         yield f"{hidden or ''}{'+' if field.more else ''} more".lstrip("+").strip()
-    if field.absent and field.values:
-        yield f"{compact(field.absent)} without it"
-    elif field.absent and not field.numbers:
+    if field.absent and not field.values and not field.numbers:
         yield "in no entry"
 
 
@@ -151,7 +154,7 @@ def blocks(value: float, most: float, width: int, look: Look) -> str:
 
 
 def fitted(text: str, width: int, look: Look, *, keep_end: bool = False) -> str:
-    """Visible text in exactly ``width`` cells, with an ellipsis where something is missing: at the end, or before it."""
+    """Visible text in exactly ``width`` cells, with an ellipsis for what is missing, at the end or before it."""
     if cell_len(text) <= width:
         return set_cell_size(text, width)
     if width <= 0:

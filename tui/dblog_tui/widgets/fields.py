@@ -33,20 +33,22 @@ class FieldsPane(Listing):
         look: glyphs and styles.
     """
 
+    KEYS: ClassVar = "fields"
+    """The group of its keys, for the help."""
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("fields")]
     DEFAULT_CSS = "FieldsPane { width: 28; height: 1fr; }"
 
     class Include(Message):
-        """Only entries with this value are wanted."""
+        """Only entries with this value are wanted; None: those without the field."""
 
-        def __init__(self, field: str, value: str) -> None:
+        def __init__(self, field: str, value: str | None) -> None:
             super().__init__()
             self.field, self.value = field, value
 
     class Exclude(Message):
-        """Entries with this value are not wanted."""
+        """Entries with this value are not wanted; None: those without the field."""
 
-        def __init__(self, field: str, value: str) -> None:
+        def __init__(self, field: str, value: str | None) -> None:
             super().__init__()
             self.field, self.value = field, value
 
@@ -72,7 +74,7 @@ class FieldsPane(Listing):
         self.rebuild()
 
     @property
-    def current(self) -> tuple[str, str] | None:
+    def current(self) -> tuple[str, str | None] | None:
         """Field and value under the cursor."""
         return self.key if isinstance(self.key, tuple) else None
 
@@ -81,7 +83,7 @@ class FieldsPane(Listing):
     def items_for(self, width: int) -> list[Item]:
         """Headings and values."""
         lines = field_lines(self.fields, width, self.look, unfolded=self._unfolded)
-        return [Item(line.strip, None if line.value is None else (line.field, line.value)) for line in lines]
+        return [Item(line.strip, (line.field, line.value) if line.selectable else None) for line in lines]
 
     def empty_for(self, width: int) -> list[Strip]:  # noqa: ARG002 - short enough for any
         """Nothing is counted yet."""

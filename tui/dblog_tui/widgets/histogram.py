@@ -41,6 +41,8 @@ class HistogramPane(Painted, can_focus=True):
         look: glyphs, styles, zone.
     """
 
+    KEYS: ClassVar = "histogram"
+    """The group of its keys, for the help."""
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("histogram")]
     DEFAULT_CSS = "HistogramPane { width: 1fr; height: auto; }"
 

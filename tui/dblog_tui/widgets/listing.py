@@ -42,6 +42,8 @@ class Listing(Painted, can_focus=True):
         self._cursor = 0
         self._top = 0
         self._built_for = -1
+        self._moved = False
+        """Somebody has put the cursor where it is."""
 
     # -- what subclasses say --------------------------------------------------------------------------------------
 
@@ -73,15 +75,16 @@ class Listing(Painted, can_focus=True):
         return self._items[self._cursor].key if self._cursor < len(self._items) else None
 
     def rebuild(self) -> None:
-        """Make the lines again; the cursor stays on what it is on, or where it was."""
+        """Make the lines again; a cursor that was moved stays on what it is on, or where it was."""
         self._build(self.size.width)
         self.repaint()
 
     def _build(self, width: int) -> None:
-        key, self._built_for = self.key, width
+        key, self._built_for = self.key if self._moved else None, width
         self._items = self.items_for(width)
         found = next((at for at, item in enumerate(self._items) if item.key == key), None) if key is not None else None
-        self._cursor = self._selectable(self._cursor if found is None else found, 1)
+        place = self._cursor if self._moved else 0
+        self._cursor = self._selectable(place if found is None else found, 1)
         self._scroll()
 
     def _selectable(self, index: int, direction: int) -> int:
@@ -128,7 +131,7 @@ class Listing(Painted, can_focus=True):
 
     def go(self, index: int, direction: int) -> None:
         """The cursor to a line, or to the next one it can be on."""
-        self._cursor = self._selectable(index, direction)
+        self._cursor, self._moved = self._selectable(index, direction), True
         self._scroll()
         self.repaint()
         self.moved()
