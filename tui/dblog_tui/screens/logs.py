@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 
 from dblog.errors import DblogError
@@ -14,6 +14,8 @@ from dblog_tui.browser import Browser, Mode
 from dblog_tui.keys import bindings
 from dblog_tui.screens.logs_actions import Actions
 from dblog_tui.screens.logs_panes import Panes
+from dblog_tui.screens.logs_query import Querying
+from dblog_tui.screens.logs_talks import Talks
 from dblog_tui.view import History, View
 from dblog_tui.widgets.line import Line
 from dblog_tui.widgets.logview import LogView
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["LogsScreen"]
 
 
-class LogsScreen(Actions, Panes, Screen[None]):
+class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
     """Rows, and around them what is known about them.
 
     Args:
@@ -47,9 +49,14 @@ class LogsScreen(Actions, Panes, Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("logs")]
     CSS = """
     LogsScreen { layout: vertical; background: $background; }
-    #body { height: 1fr; }
-    #middle { width: 1fr; height: 1fr; }
+    #body, #main, #middle { width: 1fr; height: 1fr; }
+    #main { layout: vertical; }
+    #detail { height: 60%; }
     #banner, #news { display: none; }
+    LogsScreen.-wide #main, LogsScreen.-widest #main { layout: horizontal; }
+    LogsScreen.-wide #detail, LogsScreen.-widest #detail { width: 40%; height: 1fr; }
+    LogsScreen.-full #middle, LogsScreen.-full #fields, LogsScreen.-full #histogram { display: none; }
+    LogsScreen.-full #detail { width: 1fr; height: 1fr; }
     """
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (120, "-wide"), (160, "-widest")]
 
@@ -84,9 +91,10 @@ class LogsScreen(Actions, Panes, Screen[None]):
         yield from self.compose_histogram()
         with Horizontal(id="body"):
             yield from self.compose_fields()
-            with Vertical(id="middle"):
-                yield LogView(look, self.browser.window, id="rows")
-                yield Line(look, id="news")
+            with Container(id="main"):
+                with Vertical(id="middle"):
+                    yield LogView(look, self.browser.window, id="rows")
+                    yield Line(look, id="news")
                 yield from self.compose_detail()
         yield Line(look, id="hints")
 

@@ -105,6 +105,13 @@ class Source:
         return safe_url(self.database.url)
 
     @property
+    def address(self) -> str:
+        """How a command line names it: the profile, or the URL without a password."""
+        from dblog_tui.links import public_url  # noqa: PLC0415 - behind the first paint
+
+        return self._name or public_url(self.database.url)
+
+    @property
     def postgres(self) -> bool:
         """PostgreSQL, and not SQLite."""
         return self.database.url.startswith("postgres")
