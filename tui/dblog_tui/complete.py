@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dblog_tui.highlight import TIME_KEYS, Part, Piece, pieces
+from dblog_tui.spelled import LEVEL_FIELDS, paths_of, spelled_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -120,7 +121,7 @@ def _value(text: str, cursor: int, start: int, piece: Piece, operator: str, *, e
         slot = Slot.TIME
     elif sign in ("~", "!~", "=~") or sign.endswith(("contains", "like")) or piece.field == "*":
         slot = Slot.NOTHING  # a part of a value, not one of them
-    elif ordered and piece.field not in _LEVELS:
+    elif ordered and piece.field not in LEVEL_FIELDS:
         slot = Slot.NOTHING
     return Place(slot, start, cursor if end is None else end, typed, piece.field, listed, ordered)
 
@@ -131,7 +132,6 @@ def _in_list(text: str, start: int) -> bool:
 
 
 _TIMES: Final = ("timestamp", "ts", "time", "ingested_at")
-_LEVELS: Final = ("level", "lvl", "severity")
 _RANKS: Final = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _AGO: Final = (
     ("5m", "five minutes ago"), ("15m", "a quarter of an hour ago"), ("1h", "an hour ago"), ("24h", "a day ago"),
@@ -219,7 +219,7 @@ def values_at(place: Place, values: Iterable[tuple[str, int]]) -> list[Candidate
     counts = dict(values)
     if place.field == "severity":
         return []
-    if place.field in _LEVELS:
+    if place.field in LEVEL_FIELDS:
         others = () if place.ordered else (level for level in counts if level not in _RANKS)
         shown = [(level, counts.get(level)) for level in (*reversed(_RANKS), *others)]
     else:
@@ -233,17 +233,6 @@ def times_at(place: Place) -> list[Candidate]:
     """Examples of times."""
     known = _AROUND if place.field == "around" else _AGO
     return [Candidate(text, text, note) for text, note in known if text.startswith(place.typed)]
-
-
-def spelled_value(value: str, field: str = "") -> str:
-    """A value as it stands behind ``field:``, in quotes where it needs them."""
-    from dblog.query import literals, spelling  # noqa: PLC0415 - behind the first paint
-
-    if not spelling.plain(value):
-        return spelling.quoted(value)
-    # A level of somebody's own whose name looks like a mistyped one is quoted.
-    own = field in _LEVELS and value.lower() not in literals.LEVELS and literals.near_level(value) is not None
-    return spelling.quoted(value) if own else value
 
 
 def taken(text: str, place: Place, candidate: Candidate) -> tuple[str, int]:
@@ -272,17 +261,3 @@ def uses_of(queries: Iterable[str]) -> dict[str, int]:
             if piece.part is Part.FIELD:
                 uses[piece.field] = uses.get(piece.field, 0) + 1
     return uses
-
-
-def paths_of(metadata: Mapping[str, object], *, depth: int = 4) -> Iterator[str]:
-    """The paths into an entry's metadata that a query can name, as it would; dblog's own notes are left out."""
-    from dblog.query.fields import is_name, path, spelled  # noqa: PLC0415 - as above
-
-    stack: list[tuple[tuple[str, ...], object]] = [((key,), value) for key, value in metadata.items() if key != "dblog"]
-    while stack:
-        steps, value = stack.pop(0)
-        if isinstance(value, dict) and value and len(steps) < depth:
-            stack[:0] = [((*steps, str(key)), inner) for key, inner in value.items()]
-        elif is_name(name := spelled(path(*steps))):
-            dotted = ".".join(steps)
-            yield dotted if len(steps) == 1 and "." in dotted and is_name(dotted) else name
