@@ -157,7 +157,7 @@ def doctor_blocks(
 
 def _said(each: Finding, look: Look, width: int) -> Iterator[list[tuple[str, Style]]]:
     """A finding in lines of pieces: what is so, and below it what to do."""
-    for text, style in ((each.what, look.styles.text), (each.fix, look.styles.dim)):
-        if text:
-            for strip in wrapped(look, max(width - 6, 2), visible(text), style):
-                yield [(segment.text, segment.style or style) for segment in strip]
+    texts = [(each.what, look.styles.text), *([(each.fix, look.styles.dim)] if each.fix else ())]
+    for text, style in texts:
+        for strip in wrapped(look, max(width - 6, 2), visible(text), style):
+            yield [(segment.text, segment.style or style) for segment in strip]

@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from dblog.visible import visible
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from uuid import UUID
@@ -109,7 +111,7 @@ class Pulse:
 
     def __str__(self) -> str:
         if self.bad:
-            return f"writer {self.count} {self.word}"
+            return f"writer {self.count} {visible(self.word[:12])}"  # a state is a text of the database's
         return f"writer ok ({self.well}/{self.total})" if self.total else "no writer"
 
 
@@ -141,7 +143,7 @@ def _word(each: Instance) -> tuple[str, int]:
     if each.state == "RUNNING":
         slow = each.lag is not None and each.lag >= _SLOW
         return ("SLOW", HEEDED) if slow else ("ok", WELL)
-    return ("closed" if each.state == "CLOSED" else each.state), grade
+    return ("closed" if each.state == "CLOSED" else each.state or "?"), grade
 
 
 def _order(writer: Writer) -> tuple[object, ...]:

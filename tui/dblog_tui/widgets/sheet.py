@@ -83,7 +83,7 @@ class Sheet(Widget, can_focus=True):
         """Go so many blocks down; where more of the block is below the edge, that is shown first."""
         for _ in range(abs(by)):
             self._step(1 if by > 0 else -1)
-        self._settle(follow=True)
+        self._settle(follow=by)
 
     def page(self, by: int) -> None:
         """Go so many pages down."""
@@ -107,7 +107,7 @@ class Sheet(Widget, can_focus=True):
                 if block.key:
                     break
                 self.top -= len(block.strips)
-        self._settle(follow=True)
+        self._settle(follow=1)
         return True
 
     def _step(self, by: int) -> None:
@@ -126,18 +126,19 @@ class Sheet(Widget, can_focus=True):
                 self._index = places[place]
             else:
                 self.top += by
+        self._bound()
 
-    def _settle(self, *, follow: bool = False) -> None:
-        """Keep the cursor's block in sight, and paint what has changed."""
+    def _settle(self, *, follow: int = 0) -> None:
+        """Paint what has changed; before, where the cursor went down or up, bring its block into sight."""
         if follow and 0 <= self._index < len(self._starts):
-            start = self._starts[self._index]
+            start, height = self._starts[self._index], self.size.height
             end = start + len(self._blocks[self._index].strips)
-            height = self.size.height
-            if start >= self.top + height or (end > self.top + height and end - start <= height):
-                self.top = end - height if end - start <= height else start
-            elif end <= self.top or (start < self.top and end - start <= height):
+            fits = end - start <= height
+            if start >= self.top + height or (follow > 0 and fits and end > self.top + height):
+                self.top = end - height if fits else start
+            elif end <= self.top or (fits and start < self.top):
                 self.top = start
-            if all(not block.key for block in self._blocks[: self._index]):
+            if not any(block.key for block in self._blocks[: self._index]):  # the headings above the first as well
                 self.top = min(self.top, max(end - height, 0))
         self._bound()
         self._repaint()
