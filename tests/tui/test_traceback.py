@@ -37,7 +37,7 @@ def test_the_parts_hold_every_line_once_and_in_order(text: str) -> None:
 def _deep(depth: int) -> None:
     if depth:
         _deep(depth - 1)
-    {}["card"]
+    dict[str, int]()["card"]
 
 
 def _caused() -> None:

@@ -25,6 +25,8 @@ __all__ = ["own_package", "traceback_items"]
 
 _LINES: Final = 8
 """Lines of an error's message before it is unfolded."""
+_BLANKS: Final = " \t\r\n"
+"""Not everything Python calls blank: some of that is shown."""
 _FIRST, _LAST = 8, 16
 """Of very many runs of frames the first and the last are shown."""
 
@@ -170,9 +172,9 @@ def _frame(part: Part, look: Look, key: Key, where: Part | None, *, folds: Key =
 def _other(part: Part, look: Look, folds: Folds, key: Key) -> Iterator[Item]:
     styles, glyphs = look.styles, look.glyphs
     indent = 1 + 2 * part.depth
-    raw = "\n".join(part.lines).rstrip()
-    text = "\n".join(part.inner).strip("\n").rstrip()
-    if part.kind in ("header", "stack") or not text.strip():
+    raw = "\n".join(part.lines).rstrip(_BLANKS)
+    text = "\n".join(part.inner).strip("\n").rstrip(_BLANKS)
+    if part.kind in ("header", "stack") or not text:
         return
     if part.kind == "rule":
         if member := text.strip("+- "):

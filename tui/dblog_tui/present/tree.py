@@ -29,6 +29,8 @@ _DEEPEST: Final = 24
 """Cells of indentation at most."""
 _MOST_DEEP: Final = 100
 """Objects within objects that can be unfolded; what lies deeper can be copied."""
+_MORE: Final = -1
+"""In a key: no member of an object or list is called so."""
 _LINES: Final = 4
 """Lines of a long text before it is unfolded."""
 _LITERALS: Final = frozenset({"true", "false", "null", ""})
@@ -51,7 +53,7 @@ def members(
     """
     pairs = list(tree.items() if isinstance(tree, dict) else enumerate(tree))
     most = _AT_ONCE
-    while folds.get((*key, "", most)):
+    while folds.get((*key, _MORE, most)):
         most += 5 * _AT_ONCE
     labels = [visible(str(name)) for name, _ in pairs[:most]]
     width = min(max(map(cell_len, labels), default=0), _WIDEST) + 2
@@ -66,7 +68,7 @@ def members(
     if len(pairs) > most:
         text = f"{look.glyphs.ellipsis} {len(pairs) - most:,} more"
         yield Item(
-            (*key, "", most), ((text, look.styles.dim),), min(indent, _DEEPEST), unfolded=False, raw=tree, what="all"
+            (*key, _MORE, most), ((text, look.styles.dim),), min(indent, _DEEPEST), unfolded=False, raw=tree, what="all"
         )
 
 

@@ -255,4 +255,4 @@ class DetailPane(ItemView):
 
 def _lasts(key: Key) -> bool:
     """A fold that means the same in another entry: sections, and places in attributes."""
-    return len(key) == 1 or (key[0] == "attrs" and "" not in key)
+    return len(key) == 1 or (key[0] == "attrs" and -1 not in key)
