@@ -108,7 +108,11 @@ class DblogTui(App[None]):
     @property
     def group(self) -> str:
         """The group of keys of what has the focus."""
-        nodes: list[Any] = [self.screen.focused, *(self.screen.focused.ancestors if self.screen.focused else ()), self.screen]
+        nodes: list[Any] = [
+            self.screen.focused,
+            *(self.screen.focused.ancestors if self.screen.focused else ()),
+            self.screen,
+        ]
         return next((str(node.KEYS) for node in nodes if getattr(node, "KEYS", None)), "logs")
 
     def action_redraw(self) -> None:
@@ -142,4 +146,4 @@ def _zone_name() -> str:
     """The machine's own zone, as people call it."""
     import time  # noqa: PLC0415 - only here
 
-    return time.tzname[time.localtime().tm_isdst > 0] if time.tzname else ""
+    return time.tzname[time.localtime().tm_isdst > 0]

@@ -66,7 +66,8 @@ class Browser:
 
     Args:
         source: where from.
-        changed: called when anything here has changed, with what: ``rows``, ``around`` (a place jumped to), ``state``, ``view``.
+        changed: called when anything here has changed, with what: ``rows``, ``around`` (what is around a place jumped
+            to), ``state``, ``view``.
     """
 
     def __init__(self, source: Source, changed: Callable[[str], None]) -> None:
@@ -284,12 +285,14 @@ class Browser:
         """Search backwards in pieces; the rows are shown as they are found."""
         fresh = before is None
         floor = self.view.span.bounds(self.shown_at)[0]
+        self.window.fetching()
         async for reached in self.source.sweep(self.query, before=before, floor=floor, limit=_FIRST_PAGE):
             if fresh:
                 self.window.reset(reached.entries, older=reached.older is not None, newer=False)
                 fresh = False
             else:
                 self.window.add_older(reached.entries, more=reached.older is not None)
+            self.window.fetching()  # the next piece
             self.reached = None if reached.done else reached
             self.loading = False
             self._changed("rows")
@@ -299,9 +302,7 @@ class Browser:
                 self._changed("state")
                 return
 
-    async def _seek(
-        self, query: Query, newer: bool, start: Cursor, then: Callable[[LogEntry | None], None]
-    ) -> None:
+    async def _seek(self, query: Query, newer: bool, start: Cursor, then: Callable[[LogEntry | None], None]) -> None:
         if newer:
             page = await self.source.page(query, after=start, limit=1)
             then(page.entries[0] if page.entries else None)
@@ -324,7 +325,8 @@ class Browser:
         if not batch.entries and not batch.skipped:
             return
         self._arrivals.append((time.monotonic(), len(batch.entries) + batch.skipped))
-        self.late += len(batch.late)
+        late = self._late(batch)
+        self.late += len(late)
         if self.mode is Mode.LIVE:
             self.skipped += batch.skipped
         else:
@@ -335,9 +337,16 @@ class Browser:
                 # It does not join on; the rows that are looked at stay.
                 self.window.newer = True
                 self._look_again()
-        late = [entry_id.int for entry_id in batch.late]
         self.window.arrived(batch.entries, late=late, skipped=batch.skipped)
         self._changed("rows")
+
+    def _late(self, batch: TailBatch) -> set[int]:
+        """What sorts before something the tail has brought, or before the newest row."""
+        late = {entry_id.int for entry_id in batch.late}
+        last = self.window.last
+        if last is not None and not self.window.newer:
+            late.update(entry.id.int for entry in batch if entry.id is not None and key_of(entry) < last)
+        return late
 
     def _look_again(self) -> None:
         """A flood was skipped while somebody reads: some of it may belong between the rows they read."""

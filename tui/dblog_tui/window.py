@@ -219,7 +219,7 @@ class Window:
         """Give what was kept aside its place, where it has one now."""
         for key, entry in list(self._aside.items()):
             inside = bool(self._keys) and (not self.older or self._keys[0] < key)
-            if inside and (attached or key < self._keys[-1]) or (attached and not self._keys):
+            if (inside and (attached or key < self._keys[-1])) or (attached and not self._keys):
                 self._insert(key, entry)
                 del self._aside[key]
 

@@ -65,8 +65,10 @@ def _styles(*texts: str) -> tuple[Style, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Styles:
-    """Styles in the terminal's own sixteen colours, which every theme maps; each has a colour of its own, because
-    Textual's filter for ``NO_COLOR`` fails on segments without one."""
+    """Styles in the terminal's own sixteen colours, which every theme maps.
+
+    Each has a colour of its own, because Textual's filter for ``NO_COLOR`` fails on segments without one.
+    """
 
     text: Style = field(default_factory=lambda: Style.parse("default on default"))
     dim: Style = field(default_factory=lambda: Style.parse("bright_black on default"))

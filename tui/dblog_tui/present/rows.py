@@ -179,7 +179,9 @@ class Rows:
         where = " on ".join(visible(part) for part in (row.service, row.host) if part)
         said = visible(row.message)
         yield Segment(f"{self._time(row, None)} ", self.look.styles.dim)
-        yield Segment(f"{self.look.glyphs.gap * 3} {said} ({where}) {self.look.glyphs.gap * 200}", self.look.styles.warning)
+        yield Segment(
+            f"{self.look.glyphs.gap * 3} {said} ({where}) {self.look.glyphs.gap * 200}", self.look.styles.warning
+        )
 
 
 _MOST: Final = 8000

@@ -58,7 +58,7 @@ class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
     LogsScreen.-full #middle, LogsScreen.-full #fields, LogsScreen.-full #histogram { display: none; }
     LogsScreen.-full #detail { width: 1fr; height: 1fr; }
     """
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (120, "-wide"), (160, "-widest")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide"), (160, "-widest")]  # noqa: RUF012 - as Screen has it
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
         self.browser = Browser(source, self._changed)
         self.note = ""
         """A word in the header about what was just done."""
-        self.lock = ""
+        self.proof = ""
         self._goal: tuple[int, int] | None = None
         """The row to go to once what is around it is loaded."""
 
@@ -127,9 +127,10 @@ class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
         await self.browser.close()
 
     @property
-    def rows(self) -> LogView:
+    def rows(self) -> LogView:  # type: ignore[override]  # the mixins only say that there is one
         """The log view."""
-        return self.query_one("#rows", LogView)
+        found: LogView = self.query_one("#rows", LogView)
+        return found
 
     # -- the view ---------------------------------------------------------------------------------------------
 
@@ -188,7 +189,13 @@ class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
             return
         browser, look = self.browser, self.look
         left, right = header.state(
-            browser, look, name=self.source.name, colour=self.colour, lock=self.lock, writers=self.writers, note=self.note
+            browser,
+            look,
+            name=self.source.name,
+            colour=self.colour,
+            lock=self.proof,
+            writers=self.writers,
+            note=self.note,
         )
         self.query_one("#header", Line).say(left, right)
         self._tell_banner()

@@ -1,4 +1,4 @@
-"""What the keys of the log screen do: moving, asking, jumping. Panes and dialogs are in ``logs_panes`` and ``logs_talks``."""
+"""What the keys of the log screen do: moving, asking, jumping; for panes see ``logs_panes``, for the rest ``logs_talks``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dblog.query import Query
-    from dblog.reading.values import Cursor
     from dblog_tui.browser import Browser
     from dblog_tui.source import Source
     from dblog_tui.view import History, View

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from dblog.entry import LogEntry
 from dblog.errors import DblogError
 from dblog_tui.clipboard import copy
 from dblog_tui.marks import Marks, marks_path
@@ -13,7 +14,6 @@ from dblog_tui.view import Span, View
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dblog.entry import LogEntry
     from dblog_tui.browser import Browser
     from dblog_tui.links import Link
     from dblog_tui.present.look import Look
@@ -50,7 +50,7 @@ class Talks:
     fields: Any
     cancel_bar: Any
     total: str
-    lock: str
+    proof: str
     sought: str
     writers: tuple[str, bool] = ("", False)
     _marks: Marks | None = None
@@ -137,7 +137,7 @@ class Talks:
     def _compare(self, selection: tuple[int, int] | None) -> None:
         from dblog_tui.screens.compare import CompareScreen  # noqa: PLC0415 - only where it is asked for
 
-        entries = [row for row in self.browser.window.rows[-500:] if hasattr(row, "severity")]
+        entries = [row for row in self.browser.window.rows[-500:] if isinstance(row, LogEntry)]
         screen = CompareScreen(self.source, self.look, self.browser.view, entries=entries, selection=selection)
         self.app.push_screen(screen, self.come_back)
 
@@ -276,7 +276,7 @@ class Talks:
             extent = await self.source.extent()
         except DblogError:
             return  # the rows say what is wrong
-        self.lock = "read-only" if access.read_only else "NOT READ-ONLY"
+        self.proof = "read-only" if access.read_only else "NOT READ-ONLY"
         self.total = f"{'' if extent.rows.exact else self.look.glyphs.about}{_short(extent.rows.value)}"
         self.tell()
         await self._pulse()
@@ -309,4 +309,3 @@ def _short(number: int) -> str:
     from dblog.cli.charts import compact  # noqa: PLC0415 - only here
 
     return compact(number)
-

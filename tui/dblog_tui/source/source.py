@@ -109,7 +109,7 @@ class Source:
         """How a command line names it: the profile, or the URL without a password."""
         from dblog_tui.links import public_url  # noqa: PLC0415 - behind the first paint
 
-        return self._name or public_url(self.database.url)
+        return self._name or public_url(self.database.url) or self.safe_url
 
     @property
     def postgres(self) -> bool:
@@ -125,7 +125,7 @@ class Source:
         return self._reader
 
     async def open(self) -> None:
-        """Load what reads (SQLAlchemy and one driver), in a thread, so that the screen stays alive. Connects to nothing.
+        """Load what reads, SQLAlchemy and one driver, in a thread: the screen stays alive. It connects to nothing.
 
         Raises:
             ConfigurationError: the URL is wrong, or its driver not installed.
@@ -208,9 +208,7 @@ class Source:
         """One piece of a histogram; both bounds (µs) included, ``bucket`` in seconds."""
         return await self.reader.histogram(query, bucket=bucket, since=since, until=until)
 
-    async def facets(
-        self, query: Query | str, name: str, *, limit: int = 20, sample: int | None = 50_000
-    ) -> Facets:
+    async def facets(self, query: Query | str, name: str, *, limit: int = 20, sample: int | None = 50_000) -> Facets:
         """The most frequent values of a field."""
         return await self.reader.facets(query, name, limit=limit, sample=sample)
 

@@ -173,7 +173,7 @@ class LogView(Widget, can_focus=True):
         top = self.window.index(self._top) if self._top is not None else 0
         index = self.window.index(self._cursor)
         last = max(len(self.window) - self._height, 0)
-        if 0 <= top + by:
+        if top + by >= 0:
             self._top = self._key(min(max(top + by, 0), last) if not self.wrap else min(top + by, len(self.window) - 1))
         else:
             self._top = self._key(0)
@@ -204,14 +204,14 @@ class LogView(Widget, can_focus=True):
         key = self._key(index)
         if key != self._cursor or not self._clean:
             self._cursor = key
-            if self._scroll_to(index):
+            if self._bring_into_sight(index):
                 self.redraw()
             else:
                 self._refresh_row(was)
                 self._refresh_row(index)
         self._changed_place(by_user=True, up=up)
 
-    def _scroll_to(self, index: int) -> bool:
+    def _bring_into_sight(self, index: int) -> bool:
         """Bring a row into sight by half a page, which is few bytes per key; whether anything was scrolled."""
         clean = self._clean
         self._lay_out()
@@ -362,7 +362,7 @@ class LogView(Widget, can_focus=True):
         if self.following and self.window.rows:
             self._settle_bottom()
         elif self._cursor is not None and self.window.rows:
-            self._scroll_to(min(self.window.index(self._cursor), len(self.window) - 1))
+            self._bring_into_sight(min(self.window.index(self._cursor), len(self.window) - 1))
         self.redraw()
 
     def on_click(self, event: events.Click) -> None:
@@ -394,7 +394,7 @@ class LogView(Widget, can_focus=True):
         """Wrap long rows, or cut them."""
         self.wrap, self.left, self._clean = wrap, 0, False
         if self._cursor is not None and self.window.rows:
-            self._scroll_to(min(self.window.index(self._cursor), len(self.window) - 1))
+            self._bring_into_sight(min(self.window.index(self._cursor), len(self.window) - 1))
         if self.following and self.window.rows:
             self._settle_bottom()
         self.redraw()
