@@ -221,7 +221,7 @@ def _gap(sheet: Sheet, gap: Gap) -> Strip:
     if gap.before < 0:
         who = f"{after} first"
     elif (before := name_of(story.entries[gap.before].service)) == after:
-        who = f"{after} before and after"
+        who = f"{after} last and next"
     else:
         who = f"{before} last, {after} next"
     text = f"gap {brief(gap.length)} (no entry in any service) {who}"

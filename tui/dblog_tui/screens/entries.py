@@ -58,6 +58,7 @@ class EntriesScreen(Screen[Outcome]):
         self.lines = self.make_lines()
         self.pane = DetailPane(look)
         self.foot = Line(look)
+        self._in_pane = False
 
     # -- for whoever derives from it ----------------------------------------------------------------------------------
 
@@ -102,12 +103,13 @@ class EntriesScreen(Screen[Outcome]):
         if sentence:
             self.foot.say([Segment(f" {sentence}", styles.error if bad else styles.accent)])
             return
-        pane = self.focused is self.pane
-        self.foot.say(hint_line("detail" if pane else self.KEYS, self.look))
+        self.foot.say(hint_line("detail" if self._in_pane else self.KEYS, self.look))
 
     def on_descendant_focus(self) -> None:
         """The last line is about what has the focus."""
-        self.tell()
+        if self._in_pane != (self.focused is self.pane):
+            self._in_pane = not self._in_pane
+            self.tell()
 
     def show_entry(self) -> None:
         """Bring the pane up to date."""
@@ -116,9 +118,10 @@ class EntriesScreen(Screen[Outcome]):
 
     # -- the rows -----------------------------------------------------------------------------------------------------
 
-    def on_line_list_moved(self) -> None:
-        """Another entry."""
-        self.tell()
+    def on_line_list_moved(self, message: LineList.Moved) -> None:
+        """Another entry; what was said in the last line is about the one before."""
+        if message.by_user:
+            self.tell()
         self.show_entry()
 
     def on_line_list_opened(self) -> None:

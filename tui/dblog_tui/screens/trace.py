@@ -126,7 +126,7 @@ class TraceScreen(EntriesScreen):
             "it is not stored yet: ctrl+r asks again",
             kept or "nothing at all is stored here yet",
             f"it is in another database than {visible(self.source.name)}",
-            "what calls it a trace is no handler of dblog: its entries have no trace_id",
+            "its services set no trace_id: dblog.context and the integrations do",
         ]
         self._say(
             f"No entry has the trace id {visible(self.trace_id[:80])}.",

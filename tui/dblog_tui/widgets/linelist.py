@@ -36,7 +36,11 @@ class LineList(Widget, can_focus=True):
     DEFAULT_CSS = "LineList { width: 1fr; height: 1fr; }"
 
     class Moved(Message):
-        """The cursor is on another row."""
+        """The cursor is on another row; ``by_user``: a key or the mouse moved it."""
+
+        def __init__(self, *, by_user: bool) -> None:
+            super().__init__()
+            self.by_user = by_user
 
     class Opened(Message):
         """A row was double-clicked."""
@@ -89,14 +93,17 @@ class LineList(Widget, can_focus=True):
 
         ``share``: how far down it is then, if it was not in sight.
         """
-        self._lay_out()
         self.cursor = self._nearest(min(max(index, 0), max(self.count - 1, 0)))
+        self._lay_out()
+        self._into_sight(share)
+        self._moved(by_user=False)
+        self.refresh()
+
+    def _into_sight(self, share: float) -> None:
         page = self._page
         if not self.top <= self.cursor < self.top + page:
             self.top = self.cursor - round(share * (page - 1))
         self.top = min(max(self.top, 0), max(self.count - page, 0))
-        self._moved()
-        self.refresh()
 
     def move(self, by: int) -> None:
         """The cursor so many rows down (negative: up), without those where it may not be."""
@@ -123,7 +130,7 @@ class LineList(Widget, can_focus=True):
         """To the next row (negative: the one before) that is wanted; False where there is none."""
         index = self.cursor + direction
         while 0 <= index < self.count:
-            if wanted(index) and self.may_stop(index):
+            if self.may_stop(index) and wanted(index):
                 self._go(index, direction)
                 return True
             index += direction
@@ -146,7 +153,7 @@ class LineList(Widget, can_focus=True):
             self.top = min(max(self.top, 0), max(self.count - page, 0))
             self.refresh()
         if was != index:
-            self._moved()
+            self._moved(by_user=True)
 
     def _surrounded(self, index: int, step: int) -> int:
         """The farthest of the rows beside this one where the cursor may not be: they are to be seen with it."""
@@ -170,8 +177,8 @@ class LineList(Widget, can_focus=True):
                 return found
         return index
 
-    def _moved(self) -> None:
-        self.post_message(self.Moved())
+    def _moved(self, *, by_user: bool) -> None:
+        self.post_message(self.Moved(by_user=by_user))
 
     # -- painting -----------------------------------------------------------------------------------------------------
 
@@ -186,14 +193,14 @@ class LineList(Widget, can_focus=True):
         self._laid_out = True
         self._head, self._foot = self.draw_head(), self.draw_foot()
         self.top = min(max(self.top, 0), max(self.count - self._page, 0))
-        if not self.top <= self.cursor < self.top + self._page:
-            self.top = min(max(self.cursor - self._page // 2, 0), max(self.count - self._page, 0))
 
     def replace_head(self, line: int, strip: Strip) -> None:
-        """Draw one line of the head anew."""
-        if line < len(self._head) and strip != self._head[line]:
-            self._head[line] = strip
-            self.refresh(Region(0, line, self.size.width, 1))
+        """Draw one line of the head anew, as far as it has changed."""
+        if line >= len(self._head) or strip == self._head[line]:
+            return
+        before, self._head[line] = self._head[line], strip
+        first, last = _changed(before, strip)
+        self.refresh(Region(first, line, last - first, 1))
 
     def _refresh_row(self, index: int) -> None:
         y = len(self._head) + index - self.top
@@ -225,6 +232,8 @@ class LineList(Widget, can_focus=True):
     def on_resize(self) -> None:
         """Columns as the width allows; the cursor stays in sight."""
         self.redraw()
+        self._lay_out()
+        self._into_sight(0.5)
 
     def on_click(self, event: events.Click) -> None:
         """A click puts the cursor there; a double one opens the entry."""
@@ -244,3 +253,12 @@ class LineList(Widget, can_focus=True):
         """Three rows."""
         event.stop()
         self.move(3)
+
+
+def _changed(before: Strip, after: Strip) -> tuple[int, int]:
+    """From which cell to which (excluded) two lines differ; all of them where a glyph is not one cell."""
+    width, texts = after.cell_length, (before.text, after.text)
+    if any(len(text) != width for text in texts):
+        return 0, width
+    differ = [index for index, (one, other) in enumerate(zip(*texts, strict=True)) if one != other]
+    return (differ[0], differ[-1] + 1) if differ else (0, width)

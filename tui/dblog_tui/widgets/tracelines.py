@@ -113,8 +113,7 @@ class TraceLines(LineList):
     @property
     def entry(self) -> LogEntry | None:
         """The entry under the cursor."""
-        row = self.rows[self.cursor] if self.cursor < len(self.rows) else None
-        return row.item if row is not None and not isinstance(row.item, (Gap, Span)) else None
+        return self._entry_at(self.cursor)
 
     def level(self, by: int) -> None:
         """Raise or lower the least level shown."""
@@ -140,7 +139,7 @@ class TraceLines(LineList):
 
     def seek_gap(self, direction: int) -> bool:
         """To the entry that ended the next silence, or the one before."""
-        return self.seek(direction, lambda index: index > 0 and isinstance(self.rows[index - 1].item, Gap))
+        return self.seek(direction, self._ends_gap)
 
     def seek_error(self, direction: int) -> bool:
         """To the next error."""
@@ -148,7 +147,7 @@ class TraceLines(LineList):
 
     def seek_found(self, direction: int) -> bool:
         """To the next entry in which what is looked for stands."""
-        return self.found is not None and self.seek(direction, self._is_found)
+        return self.seek(direction, self._is_found)
 
     def _make_rows(self) -> None:
         choice = self.choice
@@ -170,13 +169,20 @@ class TraceLines(LineList):
     def _number(self) -> int:
         return self.rows[self.cursor].number if self.cursor < len(self.rows) else 0
 
+    def _entry_at(self, index: int) -> LogEntry | None:
+        item = self.rows[index].item if index < len(self.rows) else None
+        return None if isinstance(item, (Gap, Span)) else item
+
     def _is_error(self, index: int) -> bool:
-        item = self.rows[index].item
-        return not isinstance(item, (Gap, Span)) and band_of(item.severity) >= _ERROR
+        entry = self._entry_at(index)
+        return entry is not None and band_of(entry.severity) >= _ERROR
 
     def _is_found(self, index: int) -> bool:
-        item = self.rows[index].item
-        return not isinstance(item, (Gap, Span)) and self.found is not None and bool(self.found(item.message))
+        entry = self._entry_at(index)
+        return entry is not None and self.found is not None and bool(self.found(entry.message))
+
+    def _ends_gap(self, index: int) -> bool:
+        return 0 < index < len(self.rows) and isinstance(self.rows[index - 1].item, Gap)
 
     # -- lines --------------------------------------------------------------------------------------------------------
 
@@ -227,7 +233,7 @@ class TraceLines(LineList):
         entry = self.entry
         return None if entry is None else entry.timestamp
 
-    def _moved(self) -> None:
-        super()._moved()
+    def _moved(self, *, by_user: bool) -> None:
+        super()._moved(by_user=by_user)
         if self._axis >= 0 and self.story is not None:
             self.replace_head(self._axis, axis(self.story, self.look, self.size.width, self._at()))
