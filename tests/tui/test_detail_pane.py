@@ -104,13 +104,14 @@ async def test_fields_are_asked_for_as_queries_name_them() -> None:
         _to(app, "attrs", "ok")
         await pilot.press("minus")
         _to(app, "attrs", "cart")
-        await pilot.press("o", "j", "plus", "x")
+        await pilot.press("minus", "o", "j", "plus", "x")
         _to(app, "attrs", "a b")
         await pilot.press("x")
         said = [(type(each).__name__, *vars_of(each)) for each in app.heard]
     assert said == [
         ("Include", "service", "billing"), ("Include", "metadata.user", 9547), ("Exclude", "metadata.user", 9547),
-        ("Column", "metadata.user"), ("Exclude", "ok", True), ("Include", "cart.total", 99.5),
+        ("Column", "metadata.user"), ("Exclude", "ok", True),
+        ("Exclude", "cart", {"total": 99.5, "items": [1, 2]}), ("Include", "cart.total", 99.5),
         ("Column", "cart.total"), ("Column", "`a b`"),
     ]  # fmt: skip
 
@@ -125,16 +126,14 @@ def vars_of(message: Any) -> tuple[Any, ...]:
 
 
 async def test_what_cannot_be_filtered_by_says_why() -> None:
-    """Objects, frames and very long values answer ``+`` with a sentence, and ask for nothing."""
+    """Frames and very long values answer ``+`` with a sentence, and ask for nothing."""
     async with _showing(_ENTRY._replace(message="m" * 5000)) as (app, pilot):
-        await pilot.press("plus")
-        _to(app, "attrs", "cart")
         await pilot.press("plus")
         _to(app, "frame")
         await pilot.press("minus", "x")
         said = [vars_of(each)[0] for each in app.heard]
-    none = "there is no single value here to filter by"
-    assert said == ["the value is too long for a query", none, none, "this is no field that could be a column"]
+    none = "there is no value here to filter by"
+    assert said == ["the value is too long for a query", none, "this is no field that could be a column"]
 
 
 async def test_keys_of_the_whole_entry_work_wherever_the_cursor_is() -> None:
@@ -222,6 +221,30 @@ async def test_what_is_known_is_shown_until_the_rest_comes() -> None:
         app.pane.failed("the database does not answer")
         await wait_for(pilot, lambda: "the database does not answer" in text_of(app))
         assert "payment 7 failed" in text_of(app)
+
+
+async def test_only_lines_that_change_are_painted() -> None:
+    """The rest of an entry and the count of its template repaint their own lines; what is the same is left alone."""
+    async with _showing(_ENTRY._replace(exc_text=None), (80, 30)) as (app, pilot):
+        await pilot.pause()
+        painted: list[int] = []
+        draw = app.pane._strip
+        render = app.pane.render_line
+
+        def counted(y: int) -> Any:
+            painted.append(y)
+            return render(y)
+
+        app.pane.render_line = counted  # type: ignore[method-assign]  # to see what is asked for
+        app.pane.similar(212)
+        await wait_for(pilot, lambda: "212 in range" in text_of(app))
+        assert painted == [2]
+        painted.clear()
+        app.pane.show(_ENTRY._replace(exc_text=None))
+        app.pane.show(_ENTRY._replace(exc_text=None), loading=True)
+        await wait_for(pilot, lambda: "loading" in text_of(app))
+        assert painted == [0]
+        assert [strip.text for strip in map(draw, range(30))] == [render(y).text for y in range(30)]
 
 
 async def test_a_message_of_256_kib_is_walked_through_and_left() -> None:

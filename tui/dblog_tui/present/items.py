@@ -37,12 +37,13 @@ class Field:
 
     column: str = ""
     path: Key = ()
-    value: Any = None
+    value: Any = ...
+    """As JSON knows it; ``...`` where nobody would ask for this very value."""
 
     @property
     def filterable(self) -> bool:
-        """One value, and short enough for a query."""
-        return isinstance(self.value, (str, int, float)) and len(str(self.value)) <= _LONGEST
+        """A query can ask for it: the value is short; of an object, a list or null, whether there is one."""
+        return self.value is not ... and not (isinstance(self.value, str) and len(self.value) > _LONGEST)
 
     @property
     def name(self) -> str:

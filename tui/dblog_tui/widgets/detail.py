@@ -5,7 +5,7 @@ What is unfolded stays unfolded from one entry to the next; the cursor stays whe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -40,10 +40,10 @@ class DetailPane(ItemView):
     DEFAULT_CSS = "DetailPane { width: 1fr; height: 1fr; }"
 
     class _Filter(Message):
-        def __init__(self, field: str, value: str | float) -> None:
+        def __init__(self, field: str, value: Any) -> None:
             super().__init__()
             self.field, self.value = field, value
-            """A name as queries spell it, and the value; ``True`` and ``False`` are values too."""
+            """A name as queries spell it, and the value as JSON knows it (see ``dblog_tui.clauses.include``)."""
 
     class Include(_Filter):
         """Only entries with this value are wanted."""
@@ -182,11 +182,11 @@ class DetailPane(ItemView):
         if (asked := self._asked()) is not None:
             self.post_message(self.Exclude(*asked))
 
-    def _asked(self) -> tuple[str, str | float] | None:
+    def _asked(self) -> tuple[str, Any] | None:
         """The name and the value under the cursor, where a query can have them."""
         field = item.field if (item := self.item) is not None else None
-        if field is None or not isinstance(field.value, (str, int, float)):
-            self._say("there is no single value here to filter by")
+        if field is None or field.value is ...:
+            self._say("there is no value here to filter by")
         elif not field.filterable:
             self._say("the value is too long for a query")
         elif not (name := field.name):

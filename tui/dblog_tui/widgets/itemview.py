@@ -53,6 +53,8 @@ class ItemView(Widget, can_focus=True):
         self._starts: list[int] = []
         """The line each item begins in, and at the end how many there are."""
         self._made_for: tuple[int, bool] | None = None
+        self._painted: dict[int, Strip] = {}
+        """What was drawn last of each line of the screen."""
 
     def make_items(self, *, tall: bool) -> list[Item]:
         """The items, as they are folded now."""
@@ -78,9 +80,18 @@ class ItemView(Widget, can_focus=True):
         self.changed()
 
     def changed(self) -> None:
-        """There are other items."""
+        """There are other items; only lines that are others than before are painted."""
         self._made_for = None
-        self.refresh()
+        self._repaint()
+
+    def _repaint(self) -> None:
+        if len(self._painted) < self.size.height or not self.size.height:
+            self.refresh()
+            return
+        self._lay_out()
+        for y in range(self.size.height):
+            if self._painted.get(y) != self._strip(y):
+                self.refresh(Region(0, y, self.size.width, 1))
 
     # -- layout -----------------------------------------------------------------------------------------------
 
@@ -116,6 +127,10 @@ class ItemView(Widget, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
         self._lay_out()
+        self._painted[y] = strip = self._strip(y)
+        return strip
+
+    def _strip(self, y: int) -> Strip:
         front = [Segment(f"{self.look.glyphs.side} ", self.look.styles.dim)] if self.beside else []
         body = self._line(self.top + y - 1) if y else self.make_head(self._width)
         return Strip([*front, *body]).adjust_cell_length(self.size.width, self.look.styles.text)
@@ -174,7 +189,7 @@ class ItemView(Widget, can_focus=True):
         top = max(min(top, self._total - self._room), 0)
         if top != self.top:
             self.top = top
-            self.refresh()
+            self._repaint()
 
     def _follow(self, *, down: bool) -> None:
         """The cursor onto an item in sight, where it is on none."""
@@ -241,8 +256,8 @@ class ItemView(Widget, can_focus=True):
         self._lay_out()
         if key in self._places:
             self._cursor = key
-        self.refresh()
         self._into_sight()
+        self._repaint()
 
     # -- events -----------------------------------------------------------------------------------------------
 
@@ -258,6 +273,7 @@ class ItemView(Widget, can_focus=True):
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
+        self._painted.clear()
         self._into_sight()
 
     def on_click(self, event: events.Click) -> None:
