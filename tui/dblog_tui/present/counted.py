@@ -40,8 +40,8 @@ class Bars:
     """The range in a few words, and why it is not all of what was asked for."""
     whole: bool = True
     """It is all of what was asked for."""
-    sliding: bool = False
-    """The range is the last so many minutes, and goes on with time."""
+    sliding: int = 0
+    """µs: the range is the last so many, and goes on with time; 0 of one that does not."""
     open_ended: bool = False
     """What is logged from now on belongs to it."""
     room: int = 0
@@ -113,8 +113,7 @@ class Bars:
             return self
         new = [each for each in entries if self.since <= each.timestamp < now + _AHEAD]
         until = max(self.until, now + 1, *(each.timestamp + 1 for each in new))
-        since = self.since + (until - self.until if self.sliding else 0)
-        gone = (since - self.start) // self.width if self.sliding else 0
+        gone = max((until - self.sliding - self.start) // self.width, 0) if self.sliding else 0
         count = (until - 1 - self.start) // self.width + 1
         if count - gone > self.room:
             gone += 1
@@ -127,7 +126,7 @@ class Bars:
                 counts[index] = _one_more(known, band_of(each.severity))
         start = self.start + gone * self.width
         return replace(
-            self, start=start, counts=tuple(counts[gone:]), since=max(since, start), until=until,
+            self, start=start, counts=tuple(counts[gone:]), since=max(self.since, start), until=until,
             about=self.about or skipped > 0,
         )  # fmt: skip
 

@@ -30,10 +30,10 @@ _WIDTHS: Final = tuple(
     int(count * unit)
     for unit, counts in (
         (1, (1, 2, 5, 10, 20, 50, 100, 200, 500)),
-        (1000, (1, 2, 5, 10, 20, 25, 40, 50, 80, 100, 125, 200, 250, 500)),
-        (_S, (*_SIXTIETHS, 50, 60, 75, 80, 90, 100)), (60 * _S, (2, 2.5, *_SIXTIETHS[2:])),
-        (1800 * _S, (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 30, 36, 40)),
-        (_DAY, (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 75, 100, 150, 200, 300, 500, 1000, 36_500)),
+        (1000, (1, 2, 5, 10, 20, 25, 40, 50, 80, 100, 125, 200, 250, 400, 500, 600, 750)),
+        (_S, (1, 1.25, 1.5, 2, 2.5, *_SIXTIETHS[2:], 50, 60, 75, 80, 90, 100)), (60 * _S, (2, 2.5, *_SIXTIETHS[2:])),
+        (1800 * _S, (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 30, 36, 40, 48, 60, 72)),
+        (_DAY, (2, 2.5, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 75, 100, 150, 200, 300, 500, 1000, 36_500)),
     )
     for count in counts
 )  # fmt: skip
@@ -65,7 +65,9 @@ def columns_of(since: int, until: int, columns: int) -> tuple[int, int, int]:
     return last - (columns - 1) * width, width, columns
 
 
-async def bars(source: Source, view: View, now: int, columns: int, *, exact: bool = False) -> AsyncIterator[Bars]:
+async def bars(
+    source: Source, view: View, now: int, columns: int, *, exact: bool = False, known: Bars | None = None
+) -> AsyncIterator[Bars]:
     """Count what a view shows ``now`` (µs); the first value comes before anything is counted, the last is ``done``.
 
     Args:
@@ -74,6 +76,7 @@ async def bars(source: Source, view: View, now: int, columns: int, *, exact: boo
         now: µs.
         columns: how many there is room for.
         exact: count all of it, however large.
+        known: bars of the same view, a while ago: what they say is shown until it is counted again.
 
     Raises:
         QuerySyntaxError: the view's text cannot be read.
@@ -82,12 +85,13 @@ async def bars(source: Source, view: View, now: int, columns: int, *, exact: boo
     found = await reach(source, view, now, exact=exact)
     room = max(columns, 1)
     start, width, count = columns_of(found.since, found.until, room)
-    counts: list[Counts | None] = [None] * count
+    sliding = found.until - found.since if found.sliding else 0
+    counts = [_known(known, start + column * width, width) for column in range(count)]
 
     def so_far() -> Bars:
         return Bars(
             start, width, tuple(counts), max(found.since, start), found.until, found.label, found.whole,
-            found.sliding, found.open_ended, room,
+            sliding, found.open_ended, room,
         )  # fmt: skip
 
     yield so_far()
@@ -106,6 +110,13 @@ async def bars(source: Source, view: View, now: int, columns: int, *, exact: boo
         high = low
         yield so_far()
         piece = max(round(piece * min(max(_PACE / max(took, 1e-3), 0.25), 4.0)), 1)
+
+
+def _known(known: Bars | None, begin: int, width: int) -> Counts | None:
+    """What was counted before for the column that begins there."""
+    if known is None or known.width != width or not known.start <= begin < known.end:
+        return None
+    return known.counts[known.column(begin)]
 
 
 def _fill(counts: list[Counts | None], histogram: Histogram, start: int, width: int, columns: range) -> None:

@@ -227,14 +227,6 @@ class HistogramPane(Painted, can_focus=True):
 
     # -- events -----------------------------------------------------------------------------------------------------
 
-    def on_focus(self) -> None:
-        """Show the cursor."""
-        self.repaint()
-
-    def on_blur(self) -> None:
-        """Show times instead of what the cursor is on."""
-        self.repaint()
-
     def on_resize(self) -> None:
         """Draw for the new size, and say how many columns it has."""
         super().on_resize()

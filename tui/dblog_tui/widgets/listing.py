@@ -167,7 +167,7 @@ class Listing(Painted, can_focus=True):
         if (index := self.item_at(event.y)) is None:
             return
         event.stop()
-        again = index == self._cursor
+        again = index == self._cursor and self._moved
         self.go(index, 1)
         self.clicked(event.x, again=again)
 
@@ -180,13 +180,3 @@ class Listing(Painted, can_focus=True):
         """Three lines."""
         event.stop()
         self.go(self._cursor + 3, 1)
-
-    # -- events -------------------------------------------------------------------------------------------------------
-
-    def on_focus(self) -> None:
-        """Show the cursor."""
-        self.repaint()
-
-    def on_blur(self) -> None:
-        """Hide it."""
-        self.repaint()

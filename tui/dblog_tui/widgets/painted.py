@@ -88,3 +88,8 @@ class Painted(Widget):
         """Draw for the new size."""
         self._shown = self._fitted()
         self.refresh()
+
+    def watch_has_focus(self, value: bool) -> None:
+        """A cursor is shown with the focus, and goes with it."""
+        super().watch_has_focus(value)
+        self.repaint()
