@@ -79,6 +79,7 @@ class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
         self.note = ""
         """A word in the header about what was just done."""
         self.proof = ""
+        self._over = False
         self._goal: tuple[int, int] | None = None
         """The row to go to once what is around it is loaded."""
 
@@ -124,6 +125,7 @@ class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
 
     async def on_unmount(self) -> None:
         """End what runs in the database."""
+        self._over = True
         await self.browser.close()
 
     @property
@@ -151,7 +153,7 @@ class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
 
     def _changed(self, what: str) -> None:
         """The browser has something new."""
-        if not self.is_mounted:
+        if self._over:
             return
         if what == "rows":
             self.rows.changed()
@@ -185,7 +187,7 @@ class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
 
     def tell(self) -> None:
         """Say how things stand; lines that say the same are not painted again."""
-        if not self.is_mounted:
+        if self._over:
             return
         browser, look = self.browser, self.look
         left, right = header.state(

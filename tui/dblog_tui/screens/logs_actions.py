@@ -1,4 +1,4 @@
-"""What the keys of the log screen do: moving, asking, jumping; for panes see ``logs_panes``, for the rest ``logs_talks``."""
+"""What the keys of the log screen do: moving, asking, jumping; panes are in ``logs_panes``, the rest in ``logs_talks``."""
 
 from __future__ import annotations
 
