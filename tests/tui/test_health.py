@@ -16,7 +16,9 @@ from dblog_tui.source import Source
 from dblog_tui.widgets.sheet import Sheet
 from tests.administered import SECOND, entry, fill, now
 from tests.buried import bury, letter, remaining
+from tests.hostile import DANGEROUS
 from tests.oracle import rows
+from tests.tui.hostility import hostile, store
 from tests.tui.screen import lines_of, text_of, wait_for
 from tests.tui.writers import report
 
@@ -260,3 +262,21 @@ async def test_it_fits_a_small_terminal(sqlite_url: str) -> None:
         await pilot.resize_terminal(160, 40)
         await looked(pilot, "environment", "revision")
         assert app.screen.query_one(Sheet).key == key
+
+
+async def test_hostile_writers_and_letters_are_shown_and_do_nothing(sqlite_url: str) -> None:
+    """Every section, folded and unfolded, of a database with hostile texts in it: nothing acts, nothing breaks."""
+    store(sqlite_url, hostile(200), now(), writers=20)
+    app = Hosting(sqlite_url, sqlite_url, name="\x1b[31m[@click=app.quit]x[/]")
+    async with app.run_test(size=(80, 400)) as pilot:
+        await looked(pilot, "dead letters")
+        await pilot.press("tab", "enter", "R")
+        await looked(pilot, "Type retry")
+        assert not DANGEROUS - {"\n"} & set(text_of(app))
+        await pilot.press("escape")
+        for _ in range(3):
+            await pilot.press("pagedown")
+            assert not DANGEROUS - {"\n"} & set(text_of(app))
+        assert "[@click=app.quit]x[/]" in text_of(app)
+        await pilot.press("e", "q")
+        await wait_for(pilot, lambda: bool(app.given))
