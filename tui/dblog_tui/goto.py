@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 import time
 from contextlib import suppress
@@ -142,8 +143,9 @@ def zone(name: str) -> dt.tzinfo | None:
     )
 
 
-def zone_names() -> list[str]:
+@functools.cache
+def zone_names() -> tuple[str, ...]:
     """Every name there is, for completion."""
     import zoneinfo  # noqa: PLC0415 - only for those who name one
 
-    return ["UTC", "local", *sorted(zoneinfo.available_timezones() - {"UTC", "localtime"})]
+    return ("UTC", "local", *sorted(zoneinfo.available_timezones() - {"UTC", "localtime"}))
