@@ -81,7 +81,9 @@ def field_lines(fields: Iterable[FieldCounts], width: int, look: Look, *, unfold
         if field.absent and field.values:
             absent = Segment(f"   {compact(field.absent)} without it", look.styles.dim)
             lines.append(FieldLine(Strip([absent]), field.field, None, selectable=True))
-        notes = [Strip([Segment(f"    {text}", look.styles.dim)]) for text in _notes(field, len(shown))]
+        notes = [
+            Strip([Segment(f"    {text}", look.styles.dim)]).crop(0, width) for text in _notes(field, len(shown))
+        ]  # fmt: skip
         lines += [FieldLine(note, field.field) for note in notes]
     return lines
 

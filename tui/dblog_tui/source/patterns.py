@@ -28,7 +28,7 @@ __all__ = ["leaf_of_pattern", "masked", "patterns"]
 
 _DIFFERING: Final = re.compile(
     r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"
-    r"|\b0x[0-9a-fA-F]+\b|\b(?=[a-f]*[0-9])[0-9a-f]{10,}\b|(?<![A-Za-z_])[0-9]+(?:[.:,][0-9]+)*"
+    r"|\b0x[0-9a-fA-F]+\b|\b(?=[a-f]*[0-9])[0-9a-f]{10,}\b|(?<![0-9A-Za-z_])[0-9]+(?:[.:,][0-9]+)*"
 )
 _TEMPLATES: Final = 400
 _MESSAGES: Final = 2000
