@@ -23,6 +23,8 @@ from dblog_tui.present.tree import preview
 from tests.hostile import DANGEROUS, entries, texts
 
 if TYPE_CHECKING:
+    from rich.segment import Segment
+
     from dblog_tui.present.items import Folds
 
 _LOOK = Look(zone=dt.UTC)
@@ -69,7 +71,7 @@ def _lines(items: list[Item], width: int, *, cursor: bool = False, look: Look = 
 
 
 def _document(entry: LogEntry, folds: Folds | None = None) -> list[Item]:
-    return document(Whole(entry), _LOOK, _All() if folds is None else folds, tall=True)
+    return document(Whole(entry), _LOOK, _All() if folds is None else folds, tall=folds is None)
 
 
 def _bare(text: str) -> str:
@@ -181,6 +183,23 @@ def test_frames_of_libraries_are_one_line_until_they_are_unfolded() -> None:
     assert any("/srv/venv/lib/python3.12/site-packages/httpx/_client.py:1144 in post" in line for line in unfolded)
 
 
+def test_what_carets_point_at_is_underlined() -> None:
+    """Carets cost no line of their own, whatever the width; those that point behind the code stay as they are."""
+    text = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    x = a / b + c\n        ~~^~~\nE: x\n'
+    items = _document(_entry(exc_text=text + '  File "b.py", line 2\n    print(\n          ^\nSyntaxError: open'), {})
+    segments = [segment for item in items for n in range(lay(item, 60).height) for segment in _segments(item, n)]
+    underlined = [segment.text for segment in segments if segment.style and segment.style.underline]
+    assert underlined == ["a ", "/", " b"]
+    lines = _lines(items, 60)
+    assert "   ❱ 1 │ x = a / b + c" in lines
+    assert not any("~~^~~" in line for line in lines)
+    assert any(line.endswith("│       ^") for line in lines)
+
+
+def _segments(item: Item, index: int) -> list[Segment]:
+    return draw(lay(item, 60), index, 60, _LOOK, cursor=False)
+
+
 def test_code_that_is_installed_itself_is_not_folded() -> None:
     """Frames of the package whose logger wrote the entry are one's own, wherever it is installed."""
     entry = _entry(exc_text=_CRASH, pathname="/srv/venv/lib/python3.12/site-packages/httpx/_api.py")
@@ -256,8 +275,8 @@ def test_a_long_message_is_a_few_lines_until_it_is_unfolded() -> None:
     entry = _entry()._replace(message="word " * 52_000)
     items = _document(entry, {})
     assert items[0].unfolded is False
-    assert lay(items[0], 80).height < 16
-    assert "259,200 more characters" in "".join(_lines(items[:1], 90))
+    assert lay(items[0], 80).height < 10
+    assert "259,520 more characters" in "".join(_lines(items[:1], 90))
     assert lay(_document(entry, {("message",): True})[0], 80).height > 3000
 
 

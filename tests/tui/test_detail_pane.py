@@ -179,6 +179,9 @@ async def test_what_is_unfolded_stays_so_for_the_next_entry() -> None:
         assert _on(app) == ("attrs", "cart", "total")
         assert "more characters" in text_of(app)
         assert any(line.startswith(">    total  5") for line in lines_of(app))
+        _to(app, "exception")
+        app.pane.show(first)
+        assert (app.pane.top, _on(app)) == (0, ("message",))
 
 
 async def test_left_folds_and_goes_to_what_it_lies_in() -> None:

@@ -39,8 +39,8 @@ _RECORD: Final = (
     "timestamp", "ingested_at", "id", "level", "severity", "logger", "module", "function", "pathname", "lineno",
     "host", "pid", "thread", "async_task", "span_id", "parent_span_id", "context_id", "instance_id", "seq",
 )  # fmt: skip
-_MESSAGE_LINES: Final = 10
-"""Lines of a message before it is unfolded."""
+_MESSAGE_LINES: Final = (6, 12)
+"""Lines of a message before it is unfolded, in a low pane and in a tall one."""
 _ERROR: Final = BAND_NAMES.index("error")
 
 
@@ -118,9 +118,9 @@ def document(whole: Whole, look: Look, folds: Folds, *, tall: bool = False) -> l
         whole: the entry.
         look: styles, glyphs, zone.
         folds: what somebody has folded and unfolded.
-        tall: there is room: the section ``record`` is unfolded at first.
+        tall: there is room: more of the message is shown at first, and the section ``record``.
     """
-    items = list(_top(whole, look, folds))
+    items = list(_top(whole, look, folds, tall=tall))
     if whole.trouble:
         style = look.styles.error
         items.append(Item(("trouble",), ((shown(whole.trouble), style),), 0, 2, 2, raw=whole.trouble, what="sentence"))
@@ -130,7 +130,7 @@ def document(whole: Whole, look: Look, folds: Folds, *, tall: bool = False) -> l
     return items
 
 
-def _top(whole: Whole, look: Look, folds: Folds) -> Iterator[Item]:
+def _top(whole: Whole, look: Look, folds: Folds, *, tall: bool) -> Iterator[Item]:
     entry, styles = whole.entry, look.styles
     names = [name for name in _MAIN if getattr(entry, name) is not None]
     width = max(map(len, ("template", *names))) + 2
@@ -140,7 +140,7 @@ def _top(whole: Whole, look: Look, folds: Folds) -> Iterator[Item]:
     head = ("message".ljust(width), styles.dim)
     yield from plain_text(
         ("message",), head, entry.message, look, folds,
-        style=style, indent=0, field=message, what="message", lines=_MESSAGE_LINES,
+        style=style, indent=0, field=message, what="message", lines=_MESSAGE_LINES[tall],
     )  # fmt: skip
     yield from _changes(whole, look, width)
     if entry.template is not None:

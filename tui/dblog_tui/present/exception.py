@@ -27,6 +27,8 @@ _LINES: Final = 8
 """Lines of an error's message before it is unfolded."""
 _BLANKS: Final = " \t\r\n"
 """Not everything Python calls blank: some of that is shown."""
+_POINTED: Final = Style.parse("bold underline red on default")
+_AROUND: Final = Style.parse("underline default on default")
 _FIRST, _LAST = 8, 16
 """Of very many runs of frames the first and the last are shown."""
 
@@ -160,13 +162,41 @@ def _frame(part: Part, look: Look, key: Key, where: Part | None, *, folds: Key =
         pieces += [(" in ", styles.dim), (shown(frame.function), styles.strong if not further else styles.text)]
     label = sum(len(text) for text, _ in pieces)
     number = str(frame.line)
-    for n, line in enumerate(frame.source):
+    for n, (line, carets) in enumerate(_marked(frame.source)):
         mark = glyphs.frame if here and not n else " "
         pieces.append((f"\n{mark} ", styles.error))
         pieces.append((f"{number if not n else ' ' * len(number)} {glyphs.side} ", styles.dim))
-        carets = bool(line.strip()) and not line.strip(" ~^\r")
-        pieces.append((shown(line.rstrip("\r")), styles.error if carets else styles.text))
+        pieces += _code(line, carets, look)
     return Item(key, tuple(pieces), indent, 0, len(number) + 5, label, folds=folds, raw=raw, what="frame")
+
+
+def _marked(source: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Lines of code, each with the line of carets that stands below it, if any."""
+    lines = [line.rstrip("\r") for line in source]
+    number = 0
+    while number < len(lines):
+        line, below = lines[number], lines[number + 1] if number + 1 < len(lines) else ""
+        number += 1
+        if below.strip() and not below.strip(" ~^") and len(below) <= len(line) and "\t" not in line:
+            number += 1
+            yield line, below
+        else:
+            yield line, ""
+
+
+def _code(line: str, carets: str, look: Look) -> Iterator[Piece]:
+    """Code with what the carets point at underlined: they themselves would cost a line, and break where it does."""
+    plain, style, at = look.styles.text, look.styles.text, 0
+    if not carets:
+        yield shown(line), plain
+        return
+    for end in range(len(line) + 1):
+        mark = carets[end : end + 1] if end < len(line) else ""
+        new = plain if mark in ("", " ") else _AROUND if mark == "~" else _POINTED
+        if new is not style or end == len(line):
+            if at < end:
+                yield shown(line[at:end]), style
+            style, at = new, end
 
 
 def _other(part: Part, look: Look, folds: Folds, key: Key) -> Iterator[Item]:

@@ -118,7 +118,7 @@ def lay(item: Item, width: int) -> Laid:
     if not item.right:
         return Laid(item, stretches)
     needed = cell_len(text[: stretches[0].end]) + sum(cell_len(part) for part, _ in item.right)
-    return Laid(item, stretches, needed + 2 > room)
+    return Laid(item, stretches, needed + 4 > room)
 
 
 def draw(laid: Laid, index: int, width: int, look: Look, *, cursor: bool) -> list[Segment]:

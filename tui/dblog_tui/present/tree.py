@@ -106,7 +106,7 @@ def plain_text(
     if "\n" in start:
         pieces = ((head[0].rstrip() + "\n", head[1]), (start, style))
     if missing:
-        pieces = (*pieces, (f"{look.glyphs.ellipsis} {missing:,} more characters", look.styles.accent))
+        pieces = (*pieces, (f"\n{look.glyphs.ellipsis} {missing:,} more characters", look.styles.accent))
     label = len(head[0].rstrip())
     yield Item(key, pieces, indent, 2, 2, label, unfolded if long else None, field=field, raw=text, what=what)
 

@@ -125,6 +125,7 @@ class DetailPane(ItemView):
             return
         if not same:
             self.top = 0
+            self._cursor = self._cursor if _is_field(self._cursor) else ()
             self.folds = {key: fold for key, fold in self.folds.items() if key[0] in _LASTING and _lasts(key)}
         similar = before.similar if same and before is not None else None
         self._whole = None if entry is None else Whole(entry, loading=loading, similar=similar)
@@ -251,6 +252,13 @@ class DetailPane(ItemView):
     def action_leave(self) -> None:
         """Ask to go back to the rows."""
         self.post_message(self.Left())
+
+
+def _is_field(key: Key) -> bool:
+    """What people compare from one entry to the next; from any other place the next one begins at its top."""
+    return key[:1] != ("message",) and (
+        key[:1] not in [(name,) for name in _LASTING] or (key[0] == "attrs" and len(key) > 1)
+    )
 
 
 def _lasts(key: Key) -> bool:

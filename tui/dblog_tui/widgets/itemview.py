@@ -110,7 +110,6 @@ class ItemView(Widget, can_focus=True):
 
     @property
     def _index(self) -> int:
-        """Of the item under the cursor; the first where the entry has no such field."""
         return self._places.get(self._cursor, 0)
 
     def _lay_out(self) -> None:
@@ -291,14 +290,15 @@ class ItemView(Widget, can_focus=True):
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Three lines, as terminals do."""
-        self._wheel(event, -_WHEEL)
+        event.stop()
+        self._wheel(-_WHEEL)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Three lines."""
-        self._wheel(event, _WHEEL)
-
-    def _wheel(self, event: events.MouseScrollUp | events.MouseScrollDown, by: int) -> None:
         event.stop()
+        self._wheel(_WHEEL)
+
+    def _wheel(self, by: int) -> None:
         self._lay_out()
         if self._items:
             self._scroll(self.top + by)
