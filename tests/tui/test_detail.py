@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import time
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -297,6 +298,17 @@ def test_what_has_no_room_at_the_right_end_is_on_its_own_line() -> None:
     narrow = _lines(document(whole, _LOOK, {}), 34)
     assert any("payment %d failed" in line and "≈1,234 in range" in line for line in wide)
     assert any(line.strip() == "≈1,234 in range" for line in narrow)
+
+
+def test_every_column_of_an_entry_has_a_place() -> None:
+    """A value in any column is on the screen, also where the column is not among those that are asked for most."""
+    values: dict[str, Any] = {name: f"<{name}>" for name in LogEntry._fields}
+    values |= {"timestamp": 0, "ingested_at": 1_000_000, "severity": 17, "lineno": 881, "pid": 412, "seq": 77}
+    values |= {"metadata": '{"key":"<metadata>"}', "instance_id": UUID(int=1), "id": UUID(int=2)}
+    text = "\n".join(_lines(_document(LogEntry(**values)), 100))
+    said = {"timestamp": "1970-01-01 00:00:00.000000 UTC", "ingested_at": "1.00 s later", "metadata": "<metadata>"}
+    for name, value in values.items():
+        assert said.get(name, str(value)) in text, name
 
 
 def test_with_ascii_glyphs_every_character_is_ascii() -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dblog.cli.lines import attributes_of
 from dblog.cli.moments import clock, duration, moment
-from dblog.entry import ID_FIELDS
 from dblog.levels import BAND_NAMES, band_of
 from dblog.visible import visible
 from dblog_tui.present.changes import changes
@@ -276,7 +275,3 @@ def _record(whole: Whole, look: Look, folds: Folds, *, tall: bool) -> Iterator[I
         elif name == "level":
             field = level_field(entry)
         yield _column(name, value, text, style=styles.text, width=width, look=look, indent=1, field=field)
-
-
-FIELDS: Final = (*_MAIN, *_RECORD, *ID_FIELDS)
-"""Every column that has an item of its own."""
