@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rich.segment import Segment
-from textual.widgets import Input
+from rich.text import Text
+from textual.containers import Horizontal
+from textual.widgets import Input, Static
 from textual.worker import WorkerCancelled, WorkerFailed
 
 from dblog.cli.moments import at
@@ -72,7 +74,11 @@ class Exporting(Dialog[Exported]):
 
     def body(self) -> Iterable[Widget]:
         """The name; what is written; how far it is."""
-        yield Input(self._file, select_on_focus=False)
+        with Horizontal(id="line"):
+            prompt = Static(Text("file ", self.look.styles.accent), markup=False)
+            prompt.styles.width = 5
+            yield prompt
+            yield Input(self._file, select_on_focus=False)
         yield Line(self.look, id="what")
         yield Line(self.look, id="bar")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import string
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -28,8 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Columns", "PickField", "Picked", "Picking"]
 
-_KEYS: Final = [char for char in string.ascii_lowercase + string.digits if char not in "jkqd"]
-"""Letters that choose; the others move, close and remove in every list."""
+_OWN: Final = {
+    "service": "s", "level": "l", "logger": "g", "template": "t", "exc_type": "e", "host": "h", "trace_id": "r",
+    "user_id": "u", "session_id": "i", "task_id": "a", "client_id": "c", "function": "f", "module": "o",
+    "message": "m", "pid": "p", "thread": "w",
+}  # fmt: skip
+"""Keys of columns; ``j k q d`` move, close and remove in every list."""
+_SPARE: Final = "1234567890bnvxyz"
 
 
 class Picking(Dialog[T]):
@@ -113,7 +117,7 @@ class PickField(Picking[Picked]):
     def _say(self) -> None:
         self.entitle("Include: only entries with this value" if self._wanted else "Exclude: no entries with this value")
         other = ("-", "exclude instead") if self._wanted else ("+", "include instead")
-        self.hint((("a-z", "or"), ("Enter", "choose"), other, ("Esc", "close")))
+        self.hint((("letter", "or"), ("Enter", "choose"), other, ("Esc", "close")))
 
     def lines(self) -> Iterator[tuple[Hashable, list[Segment]]]:
         """The letter, the name, the value."""
@@ -170,15 +174,10 @@ def _json(value: Any) -> str:
 
 
 def _letters(names: Sequence[str]) -> dict[int, str]:
-    """A letter for each name as long as there are some: one of its own where that is free."""
-    given: dict[int, str] = {}
-    for index, name in enumerate(names):
-        last = name.rpartition(".")[2].lower()
-        letter = next((char for char in (*last, *_KEYS) if char in _KEYS and char not in given.values()), None)
-        if letter is None:
-            break
-        given[index] = letter
-    return given
+    """A key for each name as long as there are some: for a column always the same, for other names digits."""
+    spare = iter(_SPARE)
+    given = {index: _OWN.get(name) or next(spare, "") for index, name in enumerate(names)}
+    return {index: letter for index, letter in given.items() if letter}
 
 
 class Columns(Picking[tuple[str, ...]]):
