@@ -7,6 +7,7 @@ from typing import Any
 from textual.app import App
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from dblog_tui.commands import COMMANDS, Command, parse
 from dblog_tui.keys import KEYS, bindings
@@ -78,7 +79,9 @@ async def test_the_palette_is_opened_and_carries_out_what_is_chosen() -> None:
     app = Host()
     async with app.run_test(size=(80, 24)) as pilot:
         await wait_for(pilot, lambda: isinstance(app.screen, Logs))
-        await pilot.press("ctrl+p", *"patterns")
+        await pilot.press("ctrl+p")
+        await wait_for(pilot, lambda: bool(app.screen.query(Input)))
+        app.screen.query_one(Input).insert_text_at_cursor("patterns")
         await wait_for(pilot, lambda: "patterns: templates" in text_of(app))
         await pilot.press("down", "enter")
         await wait_for(pilot, lambda: app.done == [Command("patterns")])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dblog.errors import ConfigurationError
@@ -36,6 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("views")
 
 
+@settings(max_examples=40)  # each writes a file to the disk
 @given(st.lists(_saved, max_size=4, unique_by=lambda saved: saved.name))
 def test_a_saved_view_is_read_as_it_was_saved(folder: Path, saved: list[SavedView]) -> None:
     """Whatever is in it; and the file is TOML that only its owner may read."""
@@ -127,6 +128,7 @@ def test_a_link_to_a_file_elsewhere_stays_a_link(tmp_path: Path) -> None:
 _places = st.tuples(st.integers(0, 5), st.integers(0, 5).map(lambda number: UUID(int=number)))
 
 
+@settings(max_examples=40)  # as above
 @given(st.lists(st.tuples(_places, st.none() | _whole_text), max_size=8), _places)
 def test_marks_are_kept_and_found_in_order(folder: Path, steps: list[tuple[tuple[int, UUID], Any]], place: Any) -> None:
     """What is marked and not unmarked is there for the next program, and ``next`` goes to the nearest of it."""
