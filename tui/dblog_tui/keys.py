@@ -52,6 +52,7 @@ GROUPS: Final = {
     "context": "Context",
     "health": "Health",
     "start": "Start",
+    "help": "Help",
     "lists": "Lists and dialogs",
 }
 
@@ -96,6 +97,8 @@ KEYS: Final = (
     Key("logs", "range.30m", "5", "span('5')", "the last 30 minutes"),
     Key("logs", "range.1h", "6", "span('6')", "the last hour"),
     Key("logs", "range.24h", "7", "span('7')", "the last 24 hours"),
+    Key("logs", "advice", "8", "advice('8')", "nothing matches: what the 8 beside a repair does"),
+    Key("logs", "advice.9", "9", "advice('9')", "nothing matches: what the 9 does"),
     Key("logs", "goto", "at", "goto", "go to a time: 14:05, -2h, 2026-11-20T10:00"),
     Key("logs", "back", "left_square_bracket", "history(-1)", "the view before"),
     Key("logs", "forward", "right_square_bracket", "history(1)", "the view after"),
@@ -278,7 +281,16 @@ KEYS: Final = (
     Key("start", "postgres", "p", "postgres", "connect to PostgreSQL"),
     Key("start", "setup", "i", "setup", "the lines that make your program write logs here"),
     Key("start", "pick", "1,2,3,4,5,6,7,8,9", "pick", "open what was found nearby"),
-    Key("start", "leave", "escape,q", "leave", "quit"),
+    Key("start", "copy", "y", "copy_setup", "copy those lines"),
+    Key("start", "leave", "escape,q", "leave", "back; quit"),
+    # -- help
+    Key("help", "down", "j,down", "move(1)", "a line down"),
+    Key("help", "up", "k,up", "move(-1)", "a line up"),
+    Key("help", "page.down", "pagedown,space", "page(1)", "a page down"),
+    Key("help", "page.up", "pageup,b", "page(-1)", "a page up"),
+    Key("help", "first", "g,home", "edge(-1)", "the beginning"),
+    Key("help", "last", "G,end", "edge(1)", "the end"),
+    Key("help", "leave", "escape,q,f1,question_mark", "leave", "close"),
     # -- lists and dialogs
     Key("lists", "down", "j,down", "cursor_down", "next"),
     Key("lists", "up", "k,up", "cursor_up", "previous"),
@@ -334,3 +346,25 @@ def hints(where: str) -> Iterator[tuple[str, str]]:
     for key in KEYS:
         if key.where == where and key.hint:
             yield _shown(key.keys.split(",")[0]), key.hint
+
+
+def markdown() -> Iterator[str]:
+    """The tables of ``docs/tui.md``; ``python -m dblog_tui.keys`` prints them."""
+    for where, title in GROUPS.items():
+        yield f"### {title}"
+        yield ""
+        yield "| keys | | id |"
+        yield "|---|---|---|"
+        for key in KEYS:
+            if key.where == where:
+                shown = [_shown(each) for each in key.keys.split(",")]
+                yield f"| {' '.join(map(_code, shown))} | {key.says.replace('|', chr(92) + '|')} | `{key.id}` |"
+        yield ""
+
+
+def _code(key: str) -> str:
+    return f"`` {key} ``" if "`" in key else f"`{key}`"
+
+
+if __name__ == "__main__":
+    print(*markdown(), sep="\n", end="")  # noqa: T201 - its purpose
