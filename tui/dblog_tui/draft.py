@@ -5,7 +5,7 @@ What the query line shows is made of this, and every key is a method of it; it k
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dblog_tui.complete import as_text, taken, uses_of
 from dblog_tui.editline import EditLine
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from dblog.errors import QuerySyntaxError
 
 __all__ = ["Draft"]
+
+_CLOSING: Final = {'"': '"', "'": "'", "/": "/", "`": "`", "(": ")", "[": "]", "{": "}"}
 
 
 class Draft:
@@ -179,7 +181,10 @@ class Draft:
         if len(found) != 1 or cursor < len(text.rstrip()):
             return False
         last = text.rstrip().rfind(" ") + 1
-        return found[0].grows(text) or (found[0].column >= last and (found[0].repaired is None or self.offer.is_open))
+        mistake, at = found[0], found[0].column
+        if mistake.grows(text) or (at >= last and (mistake.repaired is None or self.offer.is_open)):
+            return True
+        return (closing := _CLOSING.get(text[at : at + 1])) is not None and closing not in text[at + 1 :]
 
     def _remember(self, by: int) -> bool:
         """An older (1) or newer (-1) query: of those that have in them what was typed, if anything was."""

@@ -108,7 +108,7 @@ def _table(found: Sequence[Advice], look: Look, width: int) -> list[list[Piece]]
     styles = look.styles
     labels = [visible(f"{each.deed.value:<5} {each.what}") for each in found]
     counts = [_counted(each.count, look) for each in found]
-    number = max(map(cell_len, counts), default=0)
+    number = max((cell_len(count) for each, count in zip(found, counts, strict=True) if each.count), default=0)
     room = max(width - _LEFT - number - 22, 10)
     label = min(max(map(cell_len, labels), default=0), room)
     arrow = "->" if look.glyphs.rule.isascii() else "→"
@@ -116,15 +116,16 @@ def _table(found: Sequence[Advice], look: Look, width: int) -> list[list[Piece]]
     for each, text, count in zip(found, labels, counts, strict=True):
         some = each.count is None or each.count.value > 0
         style = styles.text if some else styles.dim
-        matches = "" if each.count is None else " match  " if each.count.value == 1 else " matches"
+        matches = "" if not each.count else " match  " if each.count.value == 1 else " matches"
         line = [
             (f"  {each.key}  ", styles.accent),
             (_fitted(text, label, look), style),
             (f"  {arrow} ", styles.dim),
-            (" " * (number - cell_len(count)) + count + (matches or " " * 8), style),
+            (" " * (number - cell_len(count)) * bool(each.count) + count + matches, style),
         ]
-        if each.note and cell_len("".join(part for part, _ in line)) + len(each.note) + _LEFT + 4 <= width:
-            line.append((f"  ({each.note})", styles.dim))
+        note = f"  ({visible(each.note)})" if each.note else ""
+        if cell_len("".join(part for part, _ in line) + note) + _LEFT <= width:
+            line.append((note, styles.dim))
         lines.append(line)
     return lines
 

@@ -117,13 +117,15 @@ def _sentences(mistake: Mistake, right: str, frame: Frame) -> list[Strip]:
             made = [Segment(head, styles.error), Segment(reason, styles.text), Segment(more, styles.strong)]
             return [_with_right(made, right, frame)]
     indent = " " * len(head)
+    whole = max(min(frame.width, _WIDEST) - len(head) - 1, 10)
     lines = [
         [Segment(indent if index else head, styles.error), Segment(line, styles.text)]
-        for index, line in enumerate(textwrap.wrap(reason, max(room - len(head) - 1, 10)))
+        for index, line in enumerate(textwrap.wrap(reason, whole) or [""])
     ]
-    advised = textwrap.wrap(advice, max(room - len(head), 10)) or [""]
-    lines += [[Segment(indent, styles.text), Segment(line, styles.strong)] for line in advised]
-    del lines[_MOST_LINES:]
+    lines += [[Segment(indent, styles.text), Segment(line, styles.strong)] for line in textwrap.wrap(advice, whole)]
+    del lines[_MOST_LINES - 1 :]
+    if right and sum(segment.cell_length for segment in lines[-1]) >= room:
+        lines.append([])
     return [_with_right(line, right if line is lines[-1] else "", frame) for line in lines]
 
 
@@ -139,7 +141,8 @@ def _with_right(left: list[Segment], right: str, frame: Frame) -> Strip:
     room = min(frame.width, _WIDEST) - cell_len(right) - 1
     if not right or strip.cell_length >= room:
         return strip.adjust_cell_length(frame.width, text)
-    return Strip([*strip.adjust_cell_length(room, text), Segment(right, dim), Segment(" ", text)])
+    whole = Strip([*strip.adjust_cell_length(room, text), Segment(right, dim)])
+    return whole.adjust_cell_length(frame.width, text)
 
 
 def candidate_lines(
