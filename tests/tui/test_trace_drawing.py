@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from dblog.reading.values import Context
+from dblog.visible import visible
 from dblog_tui.present.chart import axis, bar, lanes
 from dblog_tui.present.context import SCOPES, ContextSheet, scope_words, scopes_of
 from dblog_tui.present.story import rows_of, story_of
-from dblog_tui.present.strips import brief, clip, fit, offset, strip, wrapped
+from dblog_tui.present.strips import apart, brief, clip, fit, offset, strip, wrapped
 from dblog_tui.present.trace import Choice, Sheet, headings, notes, row_strip, silence, title
 from tests import hostile
 from tests.tui.tracing import LOOKS, incident, spoken, story_trace, traces
@@ -128,15 +129,19 @@ def test_times_and_lengths_read_well() -> None:
     assert {micros: offset(micros) for micros in offsets} == offsets
 
 
-@given(st.lists(hostile.texts.map(lambda text: text.encode("ascii", "replace").decode()), max_size=5), _widths, _looks)
+_JOINING = st.text("ae 1\u0301\u200d\ufe0f❤👩👧🇩🇪漢\u1160\u0e33", max_size=12)
+
+
+@given(st.lists(hostile.texts | _JOINING, max_size=5), st.integers(1, 40), _looks)
 def test_fitted_text_has_the_width_and_clipped_text_no_more(texts: list[str], width: int, look: Look) -> None:
-    """For every text; what fits is not changed."""
-    for text in texts:
-        shown = "".join(char for char in text if char.isprintable())
-        assert cell_len(fit(shown, width, "~")) == width
-        assert cell_len(clip(shown, width, "~")) == min(cell_len(shown), width)
-    pieces = [("".join(char for char in text if char.isprintable()), look.styles.text) for text in texts]
-    assert strip(pieces, width, look).cell_length == width
+    """For every text; and what is shown takes the cells its characters take alone, which terminals agree about."""
+    shown = [visible(text) for text in texts]
+    for text in shown:
+        assert cell_len(fit(text, width, "~")) == width
+        assert cell_len(clip(text, width, "~")) == min(cell_len(apart(text)), width)
+        assert sum(map(cell_len, apart(text))) == cell_len(apart(text))
+    line = strip([(text, look.styles.text) for text in shown], width, look)
+    assert line.cell_length == width == sum(cell_len(segment.text) for segment in line)
 
 
 @given(st.lists(st.integers(1, 30), max_size=8), st.integers(10, 60), st.integers(1, 3))

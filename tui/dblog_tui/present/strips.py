@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dblog.entry import LogEntry
     from dblog_tui.present.look import Look
 
-__all__ = ["Found", "Piece", "brief", "clip", "fit", "offset", "said", "strip", "wrapped"]
+__all__ = ["Found", "Piece", "apart", "brief", "clip", "fit", "offset", "said", "strip", "wrapped"]
 
 Piece: TypeAlias = "tuple[str, Style]"
 """Visible text, and how it looks."""
@@ -32,15 +32,27 @@ _DAY: Final = 86_400
 _YEAR: Final = 365 * _DAY
 
 
+def apart(text: str) -> str:
+    """``text`` without the two characters that make others take other cells than they take alone.
+
+    U+200D joins its neighbours, and U+FE0F widens the one before it, in Rich's count and some terminals, and not in
+    others; where they disagree, a line runs over its end. An emoji made of several is shown as those.
+    """
+    return text if text.isascii() else text.translate(_JOINING)
+
+
+_JOINING: Final = {0x200D: None, 0xFE0F: None}
+
+
 def fit(text: str, width: int, ellipsis: str) -> str:
     """``text`` in exactly ``width`` cells: filled with blanks, or cut with an ellipsis."""
-    if cell_len(text) <= width:
-        return set_cell_size(text, width)
-    return clip(text, width, ellipsis)
+    text = clip(text, width, ellipsis)
+    return text + " " * (width - cell_len(text))
 
 
 def clip(text: str, width: int, ellipsis: str) -> str:
     """``text`` in at most ``width`` cells, with an ellipsis where something is missing."""
+    text = apart(text)
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 1) + ellipsis if width > 0 else ""
@@ -48,27 +60,34 @@ def clip(text: str, width: int, ellipsis: str) -> str:
 
 def strip(pieces: Iterable[Piece], width: int, look: Look) -> Strip:
     """The pieces side by side in exactly ``width`` cells; what has no room is not even asked for."""
-    made: list[Segment] = []
+    made: list[Piece] = []
     room = width
-    for text, style in pieces:
+    for given, style in pieces:
+        text = apart(given)
         cells = cell_len(text)
         if cells > room:
-            if room or not made:
-                made.append(Segment(clip(text, room, look.glyphs.ellipsis), style))
-            else:
-                made[-1] = Segment(_shortened(made[-1].text, look.glyphs.ellipsis), made[-1].style)
+            # The ellipsis takes the place of the last cell where none is left for it.
+            last = ("", style) if room or not made else made.pop()
+            shown = clip(text, room, look.glyphs.ellipsis) if room else _shortened(last[0], look.glyphs.ellipsis)
+            made.append((shown, last[1]))
             room = 0
             break
-        if text:
-            made.append(Segment(text, style))
-            room -= cells
-    if room:
-        made.append(Segment(" " * room, look.styles.text))
-    return Strip(made, width)
+        room -= cells
+        _add(made, text, style)
+    _add(made, " " * room, look.styles.text)
+    return Strip([Segment(text, style) for text, style in made], width)
+
+
+def _add(made: list[Piece], text: str, style: Style) -> None:
+    """Neighbours that look alike are one piece: a style costs a dozen bytes on the line."""
+    if made and made[-1][1] == style:
+        made[-1] = made[-1][0] + text, style
+    elif text:
+        made.append((text, style))
 
 
 def _shortened(text: str, ellipsis: str) -> str:
-    return set_cell_size(text, cell_len(text) - 1) + ellipsis
+    return set_cell_size(text, cell_len(text) - 1) + ellipsis if text else ""
 
 
 def wrapped(parts: Iterable[Sequence[Piece]], between: Piece, width: int, most: int) -> list[list[Piece]]:

@@ -120,7 +120,7 @@ class LineList(Widget, can_focus=True):
         by = round(pages * max(self._page - 1, 1))
         self.top = min(max(self.top + by, 0), max(self.count - self._page, 0))
         self._go(self._nearest(min(max(self.cursor + by, 0), max(self.count - 1, 0))), 1 if by > 0 else -1)
-        self.refresh()
+        self._refresh_body()
 
     def edge(self, direction: int) -> None:
         """To the last row, or (negative) the first."""
@@ -151,7 +151,7 @@ class LineList(Widget, can_focus=True):
             near = abs(index - was) <= page
             self.top = index - page // 2 if near else index - page // 3
             self.top = min(max(self.top, 0), max(self.count - page, 0))
-            self.refresh()
+            self._refresh_body()
         if was != index:
             self._moved(by_user=True)
 
@@ -201,6 +201,9 @@ class LineList(Widget, can_focus=True):
         before, self._head[line] = self._head[line], strip
         first, last = _changed(before, strip)
         self.refresh(Region(first, line, last - first, 1))
+
+    def _refresh_body(self) -> None:
+        self.refresh(Region(0, len(self._head), self.size.width, self._page))
 
     def _refresh_row(self, index: int) -> None:
         y = len(self._head) + index - self.top
