@@ -44,7 +44,7 @@ def test_strips_have_the_size_asked_for_and_styles_of_their_own(
     counts: list[tuple[int, ...] | None], width: int, height: int, look: Look
 ) -> None:
     """Whatever is counted and however little room there is, lines are as wide as asked; every piece has a colour."""
-    bars = made(counts)
+    bars = made(counts, label="newest 1h of ≈9.9M rows")
     strips = [
         *bar_strips(bars, width, height, look, marked=(0, len(counts) // 2)),
         axis_strip(bars, width, look),

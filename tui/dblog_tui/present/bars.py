@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dblog_tui.present.look import Look
 
-__all__ = ["Bars", "Counts", "axis_strip", "bar_strips", "counts_text", "readout_strip", "stamp"]
+__all__ = ["Bars", "Counts", "axis_strip", "bar_strips", "counts_text", "readout_strip", "spelled", "stamp"]
 
 _S: Final = 1_000_000
 _MINUTE, _DAY = 60 * _S, 86_400 * _S
@@ -125,7 +125,8 @@ def _strip(cells: Sequence[tuple[str, Style]]) -> Strip:
 def axis_strip(bars: Bars, width: int, look: Look) -> Strip:
     """Times under the bars, the peak under its bar, the range to the right; what has no room is left out."""
     cells = [(" ", look.styles.text)] * width
-    state = bars.label if bars.done else f"counting {bars.share:.0%}  {bars.label}".rstrip()
+    label = spelled(bars.label, look)
+    state = label if bars.done else f"counting {bars.share:.0%}  {label}".rstrip()
     _put(cells, width - 1 - cell_len(state), state, look.styles.warning if not bars.whole else look.styles.dim)
     left = _left(bars, width)
     if (peak := bars.peak()) is not None and (counts := bars.counts[peak]) is not None:
@@ -141,6 +142,11 @@ def axis_strip(bars: Bars, width: int, look: Look) -> Strip:
         if _free(cells, x, text):
             _put(cells, x, text, look.styles.dim)
     return _strip(cells)
+
+
+def spelled(label: str, look: Look) -> str:
+    """The label of a range, with the characters of the look."""
+    return label.replace("≈", look.glyphs.about)
 
 
 def _free(cells: Sequence[tuple[str, Style]], x: int, text: str) -> bool:

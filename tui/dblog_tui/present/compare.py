@@ -12,7 +12,7 @@ from textual.strip import Strip
 from dblog.cli.charts import compact
 from dblog.cli.moments import duration
 from dblog.visible import visible
-from dblog_tui.present.bars import stamp
+from dblog_tui.present.bars import spelled, stamp
 from dblog_tui.present.fields import fitted, level_style, shown_value
 from dblog_tui.present.patterns import spread
 
@@ -100,7 +100,7 @@ def comparison_head(found: Comparison, width: int, look: Look) -> list[Strip]:
         ends = f"{stamp(since, _S, look.zone)} to {stamp(until, _S, look.zone)}"
         sides = f"{ends} ({duration((until - since) / _S).removesuffix(' 0 s')}), and the rest"
     left = [Segment(" what differs", styles.strong), Segment(f"  {sides}", styles.text)]
-    right = [] if not found.label else [visible(found.label)]
+    right = [] if not found.label else [spelled(visible(found.label), look)]
     if not found.done:
         right.append(f"looking{glyphs.ellipsis}")
     about = glyphs.about if found.sampled else ""

@@ -12,6 +12,7 @@ from textual.strip import Strip
 from dblog.cli.charts import compact
 from dblog.levels import BAND_NAMES
 from dblog.visible import visible
+from dblog_tui.present.bars import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -132,7 +133,8 @@ def footing(fields: Sequence[FieldCounts], current: str, label: str, look: Look)
     field = next((each for each in fields if each.field == current), fields[0] if fields else None)
     if field is None:
         return [[], []]
-    about = f"S exact  {visible(label)}" if field.sampled else visible(label)
+    shown = spelled(visible(label), look)
+    about = f"S exact  {shown}" if field.sampled else shown
     if field.sampled:
         said = Segment(f" {look.glyphs.about} sample of newest {_round(field.seen)}", styles.warning)
     else:

@@ -12,6 +12,7 @@ from dblog.cli.charts import compact
 from dblog.cli.moments import at
 from dblog.levels import band_of
 from dblog.visible import visible
+from dblog_tui.present.bars import spelled
 from dblog_tui.present.fields import blocks, fitted
 from dblog_tui.present.look import LETTERS
 
@@ -85,7 +86,7 @@ def pattern_head(found: Patterns, order: int, width: int, look: Look) -> list[St
         left.append(Segment(f"  {glyphs.about} sample of newest {found.seen:,}", styles.warning))
     else:
         left.append(Segment(f"  of {found.seen:,} entries", styles.dim))
-    left.append(Segment(f"  {visible(found.label)}", styles.dim))
+    left.append(Segment(f"  {spelled(visible(found.label), look)}", styles.dim))
     right = f"{'' if found.done else f'looking{glyphs.ellipsis}  '}{ORDERS[order]} first "
     return [spread(left, Segment(right, styles.dim), width, look)]
 

@@ -121,7 +121,7 @@ class PatternList(FigureList):
         """Show these; the cursor stays on its pattern."""
         self.found = found
         if not found.rows:
-            self.said = "No entries match in this range." if found.done else "looking…"
+            self.said = "No entries match in this range." if found.done else f"looking{self.look.glyphs.ellipsis}"
         self.rebuild()
 
     @property
@@ -163,7 +163,7 @@ class DifferenceList(FigureList):
         """Show these; the cursor stays on its value, or on the greatest difference until it is moved."""
         self.found = found
         if not found.rows:
-            self.said = "Nothing differs by more than chance." if found.done else "looking…"
+            self.said = "Nothing differs by more than chance." if found.done else f"looking{self.look.glyphs.ellipsis}"
             if found.done and not (found.inside and found.outside):
                 self.said = "One of the two sides has no entries, so there is nothing to compare."
         self.rebuild()

@@ -124,6 +124,8 @@ class HistogramPane(Painted, can_focus=True):
         strips = bar_strips(bars, width, max(height - 1, 1), self.look, marked=marked)
         if marked is not None and self.has_focus:
             keys = "  ".join(f"{key} {word}" for key, word in hints("histogram"))
+            if not bars.whole:
+                keys = f"s all  {keys}"
             return [*strips, readout_strip(bars, marked, width, self.look, keys)]
         return [*strips, axis_strip(bars, width, self.look)]
 
