@@ -10,7 +10,7 @@ import argparse
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dblog.cli.profiles import COLOURS, Database, Profiles, config_path, resolve
 from dblog.errors import ConfigurationError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from dblog_tui.settings import Settings
 
-__all__ = ["database_of", "named", "read", "settings_of"]
+__all__ = ["Chosen", "database_of", "named", "read", "settings_of"]
 
 _EXAMPLES: Final = """\
 examples:
@@ -59,10 +59,19 @@ def read(words: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(joined(words))
 
 
-def database_of(
-    asked: argparse.Namespace, text: str | None, environment: Mapping[str, str] = os.environ
-) -> tuple[Database | None, str | None]:
-    """The database that is meant, None where nothing names one; and a warning for people, if any.
+class Chosen(NamedTuple):
+    """A database, as somebody named it."""
+
+    database: Database | None
+    """None: nothing names one."""
+    name: str | None = None
+    """A profile's or a file's; None of a URL, which has no other."""
+    warning: str | None = None
+    """For people, if any."""
+
+
+def database_of(asked: argparse.Namespace, text: str | None, environment: Mapping[str, str] = os.environ) -> Chosen:
+    """The database that is meant.
 
     Args:
         asked: for the options that go before the profile's.
@@ -72,27 +81,34 @@ def database_of(
     Raises:
         ConfigurationError: it is neither a URL, nor an SQLite file, nor a profile.
     """
-    found, warning = named(text, environment)
-    if found is None:
-        return None, warning
+    found = named(text, environment)
+    if found.database is None:
+        return found
     given = {"schema": asked.schema, "table": asked.table, "colour": asked.profile_colour}
-    return dataclasses.replace(found, **{name: value for name, value in given.items() if value is not None}), warning
+    changed = {name: value for name, value in given.items() if value is not None}
+    return found._replace(database=dataclasses.replace(found.database, **changed))
 
 
-def named(text: str | None, environment: Mapping[str, str] = os.environ) -> tuple[Database | None, str | None]:
-    """The database of one word, which can be a URL, a file or a profile.
+def named(text: str | None, environment: Mapping[str, str] = os.environ) -> Chosen:
+    """The database of one word, which can be a URL, a file or a profile; of none, what the environment names.
 
     Raises:
         ConfigurationError: it is none of them.
     """
-    if text is None or "://" in text:
-        return resolve(text, None, environment)
+    if text is None:
+        database, warning = resolve(None, None, environment)
+        by_url = database is None or bool(environment.get("DBLOG_URL"))
+        name = None if by_url else environment.get("DBLOG_PROFILE") or Profiles.read(config_path(environment)).default
+        return Chosen(database, name, warning)
+    if "://" in text:
+        return Chosen(Database(text))
     path = Path(text).expanduser()
     if path.is_file():
-        return Database(f"sqlite:///{_sqlite(path)}"), None
+        return Chosen(Database(f"sqlite:///{_sqlite(path)}"), path.name)
     names = Profiles.read(config_path(environment)).tables
     if text in names:
-        return resolve(None, text, environment)
+        database, warning = resolve(None, text, environment)
+        return Chosen(database, text, warning)
     known = f"profiles are {', '.join(sorted(names))}" if names else "there are no profiles"
     raise ConfigurationError(f"{text[:200]!r} is neither a URL, nor a file, nor a profile: {known}")
 

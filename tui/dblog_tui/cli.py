@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from dblog.errors import ConfigurationError, DblogError, MissingExtraError
-from dblog_tui.arguments import database_of, read, settings_of
+from dblog_tui.arguments import Chosen, database_of, read, settings_of
 from dblog_tui.links import link_of
 from dblog_tui.settings import checked_columns, load
 from dblog_tui.view import LEVELS
@@ -85,10 +85,11 @@ def _application(asked: argparse.Namespace) -> int:
     if link.columns is not None:
         settings = replace(settings, columns=checked_columns(link.columns))
     settings = settings.for_terminal(os.environ, sys.stdout.encoding)
-    database, warning = (None, None) if asked.demo else database_of(asked, link.database)
-    if warning:
-        _say(warning)
+    chosen = Chosen(None) if asked.demo else database_of(asked, link.database)
+    if chosen.warning:
+        _say(chosen.warning)
     prepare(os.environ, slow=settings.slow)
+    database = chosen.database
     admin_url = database.admin_url or (database.url if asked.admin else None) if database else None
     from dblog_tui.app import DblogTui  # noqa: PLC0415 - loads Textual, which reads the environment
 
@@ -99,6 +100,7 @@ def _application(asked: argparse.Namespace) -> int:
         admin_url=admin_url,
         colour=database.colour if database else None,
         demo=asked.demo,
+        name=chosen.name,
     )
     return _run(app, mouse=settings.mouse)
 
@@ -184,7 +186,7 @@ def _place_of(asked: argparse.Namespace, text: str | None) -> Iterator[str]:
         ConfigurationError: it is none.
     """
     if text is not None:
-        database, _ = database_of(asked, text)
+        database = database_of(asked, text).database
         is_profile = "://" not in text and not Path(text).expanduser().is_file()
         yield f"--profile={text}" if is_profile or database is None else f"--url={database.url}"
     for name in ("schema", "table"):

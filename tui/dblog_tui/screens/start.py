@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from dblog_tui.nearby import Found
     from dblog_tui.present.look import Look
 
-__all__ = ["Chosen", "DemoScreen", "StartScreen"]
+__all__ = ["Choice", "DemoScreen", "StartScreen"]
 
-Chosen: TypeAlias = "Database | Literal['demo'] | None"
+Choice: TypeAlias = "Database | Literal['demo'] | None"
 """What somebody chose to look at; None: to leave."""
 
 _PICK: Final = "123456789"
@@ -60,7 +60,7 @@ class _Lines(Painted):
         return start_lines(__version__, self.found, time.time_ns() // 1000, self.look, width)
 
 
-class StartScreen(Screen["Chosen"]):
+class StartScreen(Screen["Choice"]):
     """What to look at, where nothing says it.
 
     Args:
@@ -168,7 +168,7 @@ def _file(text: str) -> Database:
     path = Path(text.strip()).expanduser()
     if not path.is_file():
         raise ConfigurationError(f"there is no file {path}")
-    database, _ = named(str(path if path.is_absolute() else Path.cwd() / path))
+    database = named(str(path)).database
     if nearby.about(path) is None:
         raise ConfigurationError(f"{path} has no table of logs: dblog upgrade makes one")
     if database is None:
@@ -182,7 +182,7 @@ def _server(text: str) -> Database:
     Raises:
         ConfigurationError: it is neither.
     """
-    database, _ = named(text.strip())
+    database = named(text.strip()).database
     if database is None or text.strip() == "postgresql://":
         raise ConfigurationError("write postgresql://user@host/database, or a profile's name")
     if "://" in text:
