@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 
+from dblog.cli.profiles import Database
+from dblog.errors import ConfigurationError
 from dblog_tui.keys import bindings
 from dblog_tui.present.look import ASCII, UNICODE, Look
 from dblog_tui.settings import Settings
 from dblog_tui.source import Source
-from dblog_tui.view import Span, View
+from dblog_tui.view import View
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from textual.binding import BindingType
 
-    from dblog.cli.profiles import Database
+    from dblog_tui.demo import Demo
     from dblog_tui.links import Link
+    from dblog_tui.screens.logs import LogsScreen
 
 __all__ = ["DblogTui"]
 
@@ -61,6 +68,7 @@ class DblogTui(App[None]):
         self.database, self.link, self.demo = database, link, demo
         self.admin_url, self.colour, self.database_name = admin_url, colour, name
         self.source: Source | None = None
+        self._demo: Demo | None = None
         self.animation_level = "none"
 
     def on_mount(self) -> None:
@@ -74,30 +82,118 @@ class DblogTui(App[None]):
         else:
             self.start()
 
+    # -- which database -----------------------------------------------------------------------------------------
+
     def start(self) -> None:
-        """No database: what is nearby, or the demo."""
-        raise NotImplementedError
+        """No database: the demo, or what is nearby."""
+        if self.demo:
+            self._start_demo()
+            return
+        from dblog_tui.screens.start import StartScreen  # noqa: PLC0415 - only without a database
+
+        self.push_screen(StartScreen(self.look), self._chosen)
+
+    def _chosen(self, chosen: Database | str | None) -> None:
+        if chosen == "demo":
+            self._start_demo()
+        elif chosen is None or isinstance(chosen, str):
+            if self.source is None:
+                self.exit()
+        else:
+            self.open_database(chosen)
+
+    def _start_demo(self) -> None:
+        from dblog_tui.demo import Demo  # noqa: PLC0415 - only for the demo
+        from dblog_tui.screens.start import DemoScreen  # noqa: PLC0415 - only for the demo
+
+        demo = self._demo = Demo.start()
+
+        def ready(made: bool | None) -> None:
+            if made:
+                self.open_database(Database(demo.url), name="demo")
+            else:
+                self.exit()
+
+        self.push_screen(DemoScreen(self.look, demo), ready)
+
+    def open_link(self, link: Link) -> None:
+        """Look at what a command line names, in its database.
+
+        Raises:
+            ConfigurationError: it names none that can be had.
+        """
+        from dblog_tui.arguments import named  # noqa: PLC0415 - only where it is asked for
+
+        database, warning = named(link.database)
+        if database is None:
+            raise ConfigurationError("nothing names a database: give a URL, a file or a profile")
+        if warning:
+            self.notify(warning, severity="warning", markup=False)
+        self.link, self.colour, self.admin_url = link, database.colour, database.admin_url
+        self.open_database(database, name=self._name_of(link.database))
+
+    def _name_of(self, text: str | None) -> str | None:
+        """A profile's name stays what the database is called."""
+        return None if text is None or "://" in text or "/" in text else text
+
+    def set_zone(self, zone: dt.tzinfo | None, name: str) -> None:
+        """Show times in another zone."""
+        self.look = replace(self.look, zone=zone, name=name)
+        self.settings = replace(self.settings, timezone=name)
+        logs = self.logs
+        if logs is not None:
+            view, source = logs.browser.view, logs.source
+            source.zone = zone
+            self._show_logs(source, view)
+
+    def set_mouse(self, *, on: bool) -> None:
+        """Let the mouse be the terminal's own, or take it."""
+        driver: Any = self._driver
+        change = getattr(driver, "_enable_mouse_support" if on else "_disable_mouse_support", None)
+        if change is not None:
+            change()
+
+    @property
+    def logs(self) -> LogsScreen | None:
+        """The log screen, where there is one."""
+        from dblog_tui.screens.logs import LogsScreen  # noqa: PLC0415 - loaded by then
+
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, LogsScreen)), None)
+
+    def command_line(self) -> str:
+        """What is shown, as a command line."""
+        logs = self.logs
+        return logs.command_line() if logs is not None else "dblog-tui"
 
     def open_database(self, database: Database, *, name: str | None = None) -> None:
         """Show a database's log."""
+        before, self.source = self.source, Source(database, zone=self.look.zone, name=name)
+        self._show_logs(self.source, self.link.view if self.link is not None else View(), self.link)
+        if before is not None:
+            self.run_worker(before.close(), exit_on_error=False)
+
+    def _show_logs(self, source: Source, view: View, link: Link | None = None) -> None:
         from dblog_tui.screens.logs import LogsScreen  # noqa: PLC0415 - the start screen does without
 
-        self.source = Source(database, zone=self.look.zone, name=name)
         screen = LogsScreen(
-            self.source,
-            self.look,
-            self.settings,
-            view=view_of(self.link),
-            link=self.link,
-            colour=self.colour,
+            source, self.look, self.settings, view=replace(view, at=None), link=link, colour=self.colour,
             admin_url=self.admin_url,
-        )
-        self.push_screen(screen)
+        )  # fmt: skip
+        if self.logs is None:
+            self.push_screen(screen)
+        else:
+            while self.screen is not self.logs:
+                self.pop_screen()
+            self.switch_screen(screen)
 
     async def on_unmount(self) -> None:
-        """Leave nothing open."""
+        """Leave nothing open, and no demo running."""
         if self.source is not None:
             await self.source.close()
+        if self._demo is not None:
+            await asyncio.to_thread(self._demo.stop)
+
+    # -- keys ---------------------------------------------------------------------------------------------------
 
     async def action_help(self) -> None:
         """The keys of the pane that has the focus."""
@@ -129,17 +225,6 @@ class DblogTui(App[None]):
         cancel = getattr(self.screen, "cancel_running", None)
         if cancel is None or not cancel():
             self.notify("ctrl+q quits", markup=False)
-
-
-def view_of(link: Link | None) -> View:
-    """What a link looks at."""
-    if link is None:
-        return View()
-    if link.last is None and link.since is None and link.until is None:
-        span = Span()
-    else:
-        span = Span(last=link.last, since=link.since, until=link.until)
-    return View(link.query, span, link.least)
 
 
 def _zone_name() -> str:

@@ -61,6 +61,8 @@ class HealthScreen(Screen[View | None]):
         admin_url: the administrator's; None: nothing can be changed from here.
     """
 
+    KEYS: ClassVar = "health"
+    """The group of its keys, for the help."""
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("health")]
 
     def __init__(self, source: Source, look: Look, admin_url: str | None = None) -> None:

@@ -13,6 +13,8 @@ from dblog_tui import header
 from dblog_tui.browser import Browser, Mode
 from dblog_tui.keys import bindings
 from dblog_tui.screens.logs_actions import Actions
+from dblog_tui.screens.logs_commands import Commanding
+from dblog_tui.screens.logs_empty import Empty
 from dblog_tui.screens.logs_panes import Panes
 from dblog_tui.screens.logs_query import Querying
 from dblog_tui.screens.logs_talks import Talks
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["LogsScreen"]
 
 
-class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
+class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Screen[None]):
     """Rows, and around them what is known about them.
 
     Args:
@@ -55,6 +57,7 @@ class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
     #banner, #news { display: none; }
     LogsScreen.-wide #main, LogsScreen.-widest #main { layout: horizontal; }
     LogsScreen.-wide #detail, LogsScreen.-widest #detail { width: 40%; height: 1fr; }
+    LogsScreen.-narrow.-open #histogram { display: none; }
     LogsScreen.-full #middle, LogsScreen.-full #fields, LogsScreen.-full #histogram { display: none; }
     LogsScreen.-full #detail { width: 1fr; height: 1fr; }
     """
@@ -107,7 +110,6 @@ class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
         rows.page_fill = self.settings.slow
         rows.marked = self.is_marked
         rows.focus()
-        self.query_one("#hints", Line).say(header.hint_line("logs", self.look))
         self.tell()
         self.call_after_refresh(self.run_worker, self._begin(), group="begin", exit_on_error=False)
 
@@ -184,6 +186,10 @@ class LogsScreen(Talks, Actions, Querying, Panes, Screen[None]):
         self.tell()
 
     # -- what the lines say -------------------------------------------------------------------------------------
+
+    def on_descendant_focus(self) -> None:
+        """The line of hints is about the pane that has the focus."""
+        self.query_one("#hints", Line).say(header.hint_line(self.app.group, self.look))
 
     def tell(self) -> None:
         """Say how things stand; lines that say the same are not painted again."""

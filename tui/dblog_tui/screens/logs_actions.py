@@ -1,4 +1,4 @@
-"""What the keys of the log screen do: moving, asking, jumping; panes are in ``logs_panes``, the rest in ``logs_talks``."""
+"""What the keys of the log screen do: moving, asking, jumping."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Actions:
     go_to: Callable[[Any], None]
     say: Callable[..., None]
     tell: Callable[[], None]
+    advised: Callable[[str], bool]
     app: Any
     sought = ""
     """What ``/`` looks for, as typed."""
@@ -110,7 +111,9 @@ class Actions:
             self.keep_place(replace(self.browser.view, least=max(least, 0), at=None))
 
     def action_span(self, digit: str) -> None:
-        """A range up to now."""
+        """A range up to now; where nothing is shown, what the digit stands for there."""
+        if self.advised(digit):
+            return
         seconds = SPANS[digit]
         self.show(replace(self.browser.view, span=ALL if seconds is None else Span(last=seconds), at=None))
 

@@ -60,7 +60,9 @@ class Panes:
     exclude: Callable[[str, Any], None]
     open_trace: Callable[[str], None]
     open_context: Callable[[LogEntry], None]
+    empty_changed: Callable[[], None]
     toggle_class: Any
+    add_class: Any
     has_class: Any
     remove_class: Any
     _exact_bars = False
@@ -271,6 +273,7 @@ class Panes:
     def open_pane(self) -> None:
         """Show the entry under the cursor."""
         self.leave_live()
+        self.add_class("-open")
         self.detail.display = True
         self.fit_pane()
         self.row_changed()
@@ -285,7 +288,7 @@ class Panes:
 
     def close_pane(self) -> None:
         """Hide it."""
-        self.remove_class("-full")
+        self.remove_class("-full", "-open")
         self.detail.display = False
         self.rows.focus()
 
@@ -363,6 +366,7 @@ class Panes:
                 self.fields.display = True
                 self.count_fields()
         self.count_again()
+        self.empty_changed()
         if self.detail.display and self.rows.entry is not None and self.detail.entry is not None:
             same = key_of(self.rows.entry) == key_of(self.detail.entry)
             if not same:

@@ -36,6 +36,8 @@ class DetailPane(ItemView):
         look: how it looks.
     """
 
+    KEYS: ClassVar = "detail"
+    """The group of its keys, for the help."""
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("detail")]
     DEFAULT_CSS = "DetailPane { width: 1fr; height: 1fr; }"
 

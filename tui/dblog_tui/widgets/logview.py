@@ -78,6 +78,8 @@ class LogView(Widget, can_focus=True):
         self.page_fill = False
         """Following, new rows fill the page before it is turned: fewer bytes on a slow line."""
         self.marked: Callable[[LogEntry], bool] = lambda _: False
+        self.instead: Callable[[int], list[Strip]] | None = None
+        """What is shown, for a width, where there are no rows."""
         self.left = 0
         """Cells scrolled to the right."""
         self.debt = 0
@@ -109,7 +111,7 @@ class LogView(Widget, can_focus=True):
     def on_screen(self) -> list[Row]:
         """The rows one sees."""
         self._lay_out()
-        return [self.window.rows[index] for index in dict.fromkeys(self._owners)]
+        return [self.window.rows[index] for index in dict.fromkeys(self._owners) if index >= 0]
 
     def show_row(self, key: Key, *, middle: bool = True) -> None:
         """Put the cursor on the row (or the next one) and see that it is in sight."""
@@ -267,6 +269,9 @@ class LogView(Widget, can_focus=True):
             return
         self._strips, self._owners = [], []
         rows = self.window.rows
+        if not rows and self.instead is not None:
+            self._strips = self.instead(self.size.width)[: self._height]
+            self._owners = [-1] * len(self._strips)
         index = min(self.window.index(self._top), len(rows)) if self._top is not None else 0
         while index < len(rows) and len(self._strips) < self._height:
             lines = self._lines(index)
@@ -301,7 +306,7 @@ class LogView(Widget, can_focus=True):
             return Strip([Segment(" " * width, style)], width)
         strip = self._strips[y].adjust_cell_length(width, style)
         row = self._owners[y]
-        if self._cursor is not None and row == self.window.index(self._cursor):
+        if row >= 0 and self._cursor is not None and row == self.window.index(self._cursor):
             strip = strip.apply_style(self.rows.look.styles.selected)
             if not y or self._owners[y - 1] != row:
                 gutter = next(iter(strip), None)
@@ -368,7 +373,7 @@ class LogView(Widget, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """A click puts the cursor there; a double one opens the entry."""
         self._lay_out()
-        if event.y < len(self._owners):
+        if event.y < len(self._owners) and self._owners[event.y] >= 0:
             self._put_cursor(self._owners[event.y], up=True)
             if event.chain == 2:  # noqa: PLR2004 - a double click
                 self.post_message(self.Opened())

@@ -56,6 +56,8 @@ class QueryBar(Painted):
     """
 
     DEFAULT_CSS = "QueryBar { height: 1; width: 1fr; }"
+    KEYS: ClassVar = "query"
+    """The group of its keys, for the help."""
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("query")]
 
     class Submitted(Message):

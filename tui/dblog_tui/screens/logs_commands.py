@@ -1,0 +1,375 @@
+"""What the log screen asks in dialogs, and what is typed behind ``:``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from dblog.entry import LogEntry
+from dblog.errors import ConfigurationError, DblogError
+from dblog_tui.present.rows import COLUMNS
+from dblog_tui.view import LEVELS, View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dblog_tui.browser import Browser
+    from dblog_tui.commands import Command, Completion, Known
+    from dblog_tui.links import Link
+    from dblog_tui.marks import Marks
+    from dblog_tui.present.look import Look
+    from dblog_tui.saved import SavedView
+    from dblog_tui.screens.picking import Picked
+    from dblog_tui.source import Source
+    from dblog_tui.widgets.logview import LogView
+
+__all__ = ["Commanding"]
+
+_WATCH: float = 10.0
+"""Seconds between two looks of ``:watch``."""
+
+
+class Commanding:
+    """Dialogs of ``LogsScreen``, and commands."""
+
+    source: Source
+    browser: Browser
+    look: Look
+    rows: LogView
+    show: Callable[..., bool]
+    say: Callable[..., None]
+    tell: Callable[[], None]
+    find: Callable[[str], bool]
+    include: Callable[[str, Any], None]
+    exclude: Callable[[str, Any], None]
+    leave_live: Callable[[], None]
+    goto_time: Callable[[str], str | None]
+    open_trace: Callable[[str], None]
+    follow_link: Callable[[Link], None]
+    set_interval: Any
+    run_worker: Any
+    app: Any
+    note: str
+    _typed: tuple[str, ...] = ()
+    """Commands typed before, the newest first."""
+    _watching: tuple[str, int] | None = None
+    _watch_timer: Any = None
+
+    @property
+    def marks(self) -> Marks:
+        """The marked entries; see ``logs_talks``."""
+        raise NotImplementedError
+
+    # -- include, exclude, columns ------------------------------------------------------------------------------
+
+    def action_include(self) -> None:
+        """Pick a field of the row to include by."""
+        self._pick(wanted=True)
+
+    def action_exclude(self) -> None:
+        """Pick a field of the row to exclude by."""
+        self._pick(wanted=False)
+
+    def _pick(self, *, wanted: bool) -> None:
+        from dblog_tui.clauses import choices  # noqa: PLC0415 - loads the grammar
+        from dblog_tui.screens.picking import PickField  # noqa: PLC0415 - only where it is asked for
+
+        if (entry := self.rows.entry) is not None:
+            self.app.push_screen(PickField(self.look, choices(entry), wanted=wanted), self._picked)
+
+    def _picked(self, picked: Picked | None) -> None:
+        if picked is not None:
+            (self.include if picked.wanted else self.exclude)(picked.name, picked.value)
+
+    def action_columns(self) -> None:
+        """Choose columns."""
+        from dblog_tui.screens.picking import Columns  # noqa: PLC0415 - only where it is asked for
+
+        known = (*COLUMNS, *self._paths())
+        self.app.push_screen(Columns(self.look, tuple(self.rows.rows.columns), known), self._set_columns)
+
+    def _paths(self) -> list[str]:
+        from dblog_tui.source.fields import paths_in  # noqa: PLC0415 - loads the grammar
+
+        return paths_in([row for row in self.browser.window.rows[-300:] if isinstance(row, LogEntry)], 30)
+
+    def _set_columns(self, columns: tuple[str, ...] | None) -> None:
+        if columns:
+            self.rows.rows.columns = columns
+            self.rows.restyle()
+
+    def add_column(self, name: str) -> None:
+        """One more column, before the message; or one less."""
+        columns = list(self.rows.rows.columns)
+        if name in columns:
+            columns.remove(name)
+        else:
+            columns.insert(columns.index("message") if "message" in columns else len(columns), name)
+        self._set_columns(tuple(columns))
+
+    # -- dialogs ------------------------------------------------------------------------------------------------
+
+    def action_goto(self) -> None:
+        """Ask for a time, and go there."""
+        from dblog_tui.goto import moment  # noqa: PLC0415 - loads the grammar
+        from dblog_tui.screens.asking import Ask  # noqa: PLC0415 - only where it is asked for
+
+        def check(text: str) -> str:
+            moment(text, zone=self.source.zone)
+            return text
+
+        ask = Ask(self.look, "Go to a time", check, example="14:05   -2h   yesterday   2026-11-20T10:00", verb="go")
+        self.app.push_screen(ask, lambda text: self.goto_time(text) if text else None)
+
+    def action_note(self) -> None:
+        """Ask for a note, and mark the row with it."""
+        from dblog_tui.screens.asking import Ask  # noqa: PLC0415 - only where it is asked for
+
+        entry = self.rows.entry
+        if entry is None or entry.id is None:
+            return
+        self.leave_live()
+        mark = self.marks.get(entry.id)
+        ask = Ask(self.look, "A note on this row", str, text=mark.note if mark else "", verb="mark")
+        self.app.push_screen(ask, lambda text: None if text is None else self._noted(entry, text))
+
+    def _noted(self, entry: LogEntry, text: str) -> None:
+        if entry.id is not None:
+            self.marks.note(entry.timestamp, entry.id, text)
+            self.rows.restyle()
+            if self.marks.trouble:
+                self.say(self.marks.trouble, bad=True)
+
+    def action_export(self, name: str = "") -> None:
+        """Ask for a file, and write what matches."""
+        from dblog_tui.screens.exporting import Exporting  # noqa: PLC0415 - only where it is asked for
+
+        now = time.time_ns() // 1000
+        dialog = Exporting(self.source, self.look, self.browser.view, now, name=name)
+        self.app.push_screen(dialog, lambda done: self.say(str(done)) if done is not None else None)
+
+    def action_sql(self) -> None:
+        """The SQL of this view."""
+        from dblog_tui.screens.sql import Sql  # noqa: PLC0415 - only where it is asked for
+
+        try:
+            statement = self.source.statement(self.browser.query)
+        except DblogError as error:
+            self.say(str(error), bad=True)
+            return
+        self.app.push_screen(Sql(self.look, statement))
+
+    def action_views(self) -> None:
+        """Saved views."""
+        from dblog_tui.saved import SavedViews  # noqa: PLC0415 - only where it is asked for
+        from dblog_tui.screens.views import Views  # noqa: PLC0415 - only where it is asked for
+
+        self.app.push_screen(Views(self.look, SavedViews()), self._load_view)
+
+    def _load_view(self, saved: SavedView | None) -> None:
+        if saved is not None:
+            self._set_columns(saved.columns)
+            self.show(saved.view)
+
+    def action_save_view(self) -> None:
+        """Ask for a name, and save this view."""
+        from dblog_tui.saved import checked_name  # noqa: PLC0415 - only where it is asked for
+        from dblog_tui.screens.asking import Ask  # noqa: PLC0415 - only where it is asked for
+
+        ask = Ask(self.look, "Save this view under a name", checked_name, verb="save")
+        self.app.push_screen(ask, lambda name: self._save_view(name) if name else None)
+
+    def _save_view(self, name: str) -> None:
+        from dblog_tui.saved import SavedView, SavedViews  # noqa: PLC0415 - only where it is asked for
+
+        saved = SavedView(name, replace(self.browser.view, at=None), tuple(self.rows.rows.columns))
+        try:
+            was_there = SavedViews().save(saved)
+        except DblogError as error:
+            self.say(str(error), bad=True)
+            return
+        self.say(f"the view {name} is {'what it was before no more' if was_there else 'saved'}; v lists views")
+
+    # -- commands -----------------------------------------------------------------------------------------------
+
+    def action_command(self, text: str = "") -> None:
+        """Ask for a command."""
+        from dblog_tui.commands import complete, parse  # noqa: PLC0415 - only where it is asked for
+        from dblog_tui.screens.asking import Ask  # noqa: PLC0415 - only where it is asked for
+
+        known = self._known()
+
+        def offers(line: str) -> list[Completion]:
+            return complete(line, known)
+
+        def check(line: str) -> tuple[str, Command]:
+            return line, parse(line)
+
+        ask = Ask(
+            self.look, "Command", check, text=text, prompt=":", complete=offers, history=self._typed, verb="do",
+            example="filter level>=error, goto 14:05, export errors.csv, or a pasted dblog-tui line",
+        )  # fmt: skip
+        self.app.push_screen(ask, self._commanded)
+
+    def _known(self) -> Known:
+        from dblog_tui.commands import Known  # noqa: PLC0415 - only where it is asked for
+        from dblog_tui.saved import SavedViews  # noqa: PLC0415 - only where it is asked for
+
+        try:
+            views = tuple(saved.name for saved in SavedViews().all())
+        except DblogError:
+            views = ()
+        return Known(views=views, columns=COLUMNS, themes=tuple(sorted(self.app.available_themes)))
+
+    def _commanded(self, typed: tuple[str, Command] | None) -> None:
+        if typed is not None:
+            line, command = typed
+            self._typed = (line, *(each for each in self._typed if each != line))[:100]
+            self.execute(command)
+
+    def execute(self, command: Command) -> None:
+        """Do what a command says; its mistakes are said."""
+        try:
+            if command.action:
+                self.app.run_worker(self.app.run_action(command.action, default_namespace=self), exit_on_error=False)
+            else:
+                getattr(self, f"_do_{command.name}")(command)
+        except DblogError as error:
+            self.say(str(error), bad=True)
+
+    def _do_open(self, command: Command) -> None:
+        if (link := command.link) is None:
+            return
+        if link.database is not None and link.database not in (self.source.address, self.source.database.url):
+            self.app.open_link(link)
+            return
+        self._set_columns(link.columns)
+        self.show(replace(link.view, at=None), at=link.at)
+        if link.trace or link.entry:
+            self.follow_link(link)
+
+    def _do_filter(self, command: Command) -> None:
+        self.show(replace(self.browser.view, query=command.argument, at=None))
+
+    def _do_find(self, command: Command) -> None:
+        self.find(command.argument)
+
+    def _do_goto(self, command: Command) -> None:
+        if sentence := self.goto_time(command.argument):
+            raise ConfigurationError(sentence)
+
+    def _do_range(self, command: Command) -> None:
+        from dblog_tui.goto import span  # noqa: PLC0415 - loads the grammar
+
+        self.show(replace(self.browser.view, span=span(command.argument, zone=self.source.zone), at=None))
+
+    def _do_level(self, command: Command) -> None:
+        self.show(replace(self.browser.view, least=LEVELS.index(command.argument), at=None))
+
+    def _do_tz(self, command: Command) -> None:
+        from dblog_tui.goto import zone  # noqa: PLC0415 - reads a folder
+
+        self.app.set_zone(zone(command.argument), command.argument)
+
+    def _do_columns(self, command: Command) -> None:
+        from dblog_tui.settings import checked_columns  # noqa: PLC0415 - only where it is asked for
+
+        names = tuple(name.strip() for name in command.argument.split(","))
+        self._set_columns(checked_columns(names))
+
+    def _do_export(self, command: Command) -> None:
+        self.action_export(command.argument)
+
+    def _do_view(self, command: Command) -> None:
+        from dblog_tui.saved import SavedViews, checked_name  # noqa: PLC0415 - only where it is asked for
+
+        if command.verb == "save":
+            self._save_view(checked_name(command.argument))
+        elif command.verb == "rm":
+            SavedViews().remove(command.argument)
+            self.say(f"the view {command.argument} is gone")
+        else:
+            self._load_view(SavedViews().get(command.argument))
+
+    def _do_note(self, command: Command) -> None:
+        if self.rows.entry is not None:
+            self._noted(self.rows.entry, command.argument)
+
+    def _do_trace(self, command: Command) -> None:
+        self.open_trace(command.argument)
+
+    def _do_entry(self, command: Command) -> None:
+        from dblog_tui.links import Link  # noqa: PLC0415 - only where it is asked for
+
+        self.follow_link(Link(entry=command.argument))
+
+    def _do_context(self, command: Command) -> None:
+        from dblog_tui.screens.context import ContextScreen  # noqa: PLC0415 - only where it is asked for
+
+        if self.rows.entry is not None:
+            screen = ContextScreen(self.source, self.look, self.rows.entry, int(command.argument))
+            self.app.push_screen(screen, self.come_back)
+
+    def come_back(self, outcome: Any) -> None:
+        """Another screen has ended; see ``logs_talks``."""
+        raise NotImplementedError
+
+    def _do_theme(self, command: Command) -> None:
+        if command.argument not in self.app.available_themes:
+            raise ConfigurationError(f"there is no theme {command.argument[:40]!r}: Tab shows what there is")
+        self.app.theme = command.argument
+
+    def _do_set(self, command: Command) -> None:
+        name, _, value = command.argument.partition("=")
+        on = value == "on"
+        if name == "wrap":
+            self.rows.set_wrap(wrap=on)
+        elif name == "relative":
+            self.rows.set_moments(replace(self.rows.rows.moments, relative=on))
+        else:
+            self.app.set_mouse(on=on)
+
+    def _do_conn(self, command: Command) -> None:
+        if command.argument:
+            from dblog_tui.links import Link  # noqa: PLC0415 - only where it is asked for
+
+            self.app.open_link(Link(database=command.argument))
+        else:
+            self.app.start()
+
+    # -- watch --------------------------------------------------------------------------------------------------
+
+    def _do_watch(self, command: Command) -> None:
+        """Look every ten seconds how many match what is logged from now on, and ring when one does."""
+        if self._watch_timer is not None:
+            self._watch_timer.stop()
+            self._watch_timer = self._watching = None
+        self.note = ""
+        if command.argument:
+            now = time.time_ns() // 1000
+            View(command.argument).asked(now, self.source.zone)  # a mistake is said at once
+            self._watching = (command.argument, now)
+            self.note = f"watching {command.argument[:30]}: 0"
+            self._watch_timer = self.set_interval(_WATCH, self._look)
+        self.tell()
+
+    def _look(self) -> None:
+        self.run_worker(self._count_watched(), group="watch", exclusive=True, exit_on_error=False)
+
+    async def _count_watched(self) -> None:
+        from dblog_tui.view import Span  # noqa: PLC0415 - only here
+
+        if self._watching is None:
+            return
+        query, since = self._watching
+        asked = View(query, Span(since=since)).asked(time.time_ns() // 1000, self.source.zone)
+        try:
+            found = await self.source.count(asked)
+        except DblogError:
+            return  # the banner says what is wrong
+        said = f"watching {query[:30]}: {found.value:,}"
+        if said != self.note and found.value:
+            self.app.bell()
+        self.note = said
+        self.tell()

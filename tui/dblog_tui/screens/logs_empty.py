@@ -1,0 +1,89 @@
+"""The log screen where there is nothing to show: why, and the keys that change it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from dblog.errors import DblogError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.strip import Strip
+
+    from dblog_tui.browser import Browser
+    from dblog_tui.present.look import Look
+    from dblog_tui.source import Source
+    from dblog_tui.source.advice import Advice
+    from dblog_tui.view import View
+    from dblog_tui.widgets.logview import LogView
+
+__all__ = ["Empty"]
+
+
+class Empty:
+    """What ``LogsScreen`` says where no row matches."""
+
+    source: Source
+    browser: Browser
+    look: Look
+    rows: LogView
+    show: Callable[..., bool]
+    run_worker: Any
+    _advice: tuple[Advice, ...] = ()
+    _advised: View | None = None
+    _advice_done = False
+
+    def empty_changed(self) -> None:
+        """Rows came, or did not: begin to advise, or stop."""
+        browser = self.browser
+        if len(browser.window) or browser.loading or browser.reached is not None or browser.gate is not None:
+            if self._advised is not None:
+                self._advised, self._advice = None, ()
+                self.rows.instead = None
+            return
+        if self._advised is not browser.view and browser.down is None and not browser.window.older:
+            self._advised, self._advice, self._advice_done = browser.view, (), False
+            self.run_worker(self._advise(browser.view), group="advice", exclusive=True, exit_on_error=False)
+
+    async def _advise(self, view: View) -> None:
+        from dblog_tui.source.advice import advise  # noqa: PLC0415 - loads the grammar
+
+        try:
+            async for each in advise(self.source, view, time.time_ns() // 1000):
+                if self._advised is not view:
+                    return
+                self._advice = (*self._advice, each)
+                self._show_advice()
+        except DblogError:
+            pass  # the banner says what is wrong; what was found out is shown
+        self._advice_done = True
+        self._show_advice()
+
+    def _show_advice(self) -> None:
+        if self._advised is not None:
+            self.rows.instead = self._advice_lines
+            self.rows.redraw()
+
+    def _advice_lines(self, width: int) -> list[Strip]:
+        from dblog_tui.present.empty import advice_lines, setup_lines  # noqa: PLC0415 - only where nothing is shown
+
+        now, view = time.time_ns() // 1000, self.browser.view
+        empty = any(each.newest is None and "no entry" in each.what.lower() for each in self._advice if not each.key)
+        if empty and view.plain and self._advice_done:
+            return setup_lines(self.look, width, url=self.source.safe_url, keys=False)
+        return advice_lines(view, self._advice, self.look, width, now=now, done=self._advice_done)
+
+    def advised(self, key: str) -> bool:
+        """Do what a key stands for in the advice; whether it stands for something."""
+        if self._advised is None:
+            return False
+        found = next((each.view for each in self._advice if each.key == key and each.view is not None), None)
+        if found is None:
+            return False
+        return self.show(found)
+
+    def action_advice(self, key: str) -> None:
+        """A key that means something only here."""
+        self.advised(key)
