@@ -112,7 +112,7 @@ class Listing(Painted, can_focus=True):
             self._top = self._cursor - room + 1
         self._top = min(max(self._top, 0), max(len(self._items) - room, 0))
 
-    def drawn(self, width: int, height: int) -> Sequence[Strip]:  # noqa: ARG002 - ``_room`` goes by it
+    def drawn(self, width: int, height: int) -> Sequence[Strip]:  # noqa: ARG002 - the room goes by it
         """Head, lines, foot."""
         if self._built_for != width:
             self._build(width)
