@@ -24,6 +24,7 @@ from dblog_tui.screens.sql import pretty, spoken
 from dblog_tui.source import Source
 from dblog_tui.view import Span, View
 from tests.administered import entry, fill
+from tests.hostile import DANGEROUS
 from tests.tui.screen import lines_of, text_of, wait_for
 
 if TYPE_CHECKING:
@@ -144,6 +145,18 @@ async def test_a_text_says_what_it_would_do() -> None:
         await wait_for(pilot, lambda: " = " not in text_of(app))
         await pilot.press("escape")
         await wait_for(pilot, lambda: app.given == [None])
+
+
+async def test_what_is_pasted_cannot_act_on_the_terminal() -> None:
+    """Neither a text to begin with, nor an older one, nor what is put in."""
+    hostile = "a\x1b]52;c;aGk=\x07\u202e\x9b2J\tb\r\nc\ud800"
+    async with shown(Ask(LOOK, "Note", str, text=hostile, history=(hostile,))) as (app, pilot):
+        for _ in range(2):
+            assert bottom(app, 2)[0] == "> a ]52;c;aGk=   2J b  c"
+            write(app, hostile)
+            await wait_for(pilot, lambda: "c a ]52" in text_of(app))
+            assert not DANGEROUS & set(text_of(app).replace("\n", ""))
+            await pilot.press("up")
 
 
 async def test_a_question_is_answered_by_y_or_by_a_word() -> None:

@@ -31,10 +31,10 @@ class Logs(Screen[None]):
     def compose(self) -> Any:
         yield Pane()
 
-    def run_command(self, command: Command) -> None:
+    def execute(self, command: Command) -> None:
         self.app.done.append(command)  # type: ignore[attr-defined]  # the host's
 
-    def type_command(self, text: str) -> None:
+    def action_command(self, text: str) -> None:
         self.app.done.append(text)  # type: ignore[attr-defined]  # the host's
 
 

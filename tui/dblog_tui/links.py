@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 
     from dblog.reading.values import Cursor
 
-__all__ = ["Link", "arguments", "command_line", "is_link", "joined", "least_of", "link_of", "parse", "public_url"]
+__all__ = [
+    "Link",
+    "arguments",
+    "columns_of",
+    "command_line",
+    "is_link",
+    "joined",
+    "least_of",
+    "link_of",
+    "parse",
+    "public_url",
+]
 
 PROGRAM: Final = "dblog-tui"
 
@@ -30,7 +41,9 @@ _OPTIONS: Final = {
     "-q": "--query", "--query": "--query", "--since": "--since", "--until": "--until", "--level": "--level",
     "--at": "--at", "--trace": "--trace", "--entry": "--entry", "--tz": "--tz", "--columns": "--columns",
 }  # fmt: skip
-_APPEARANCE: Final = {"--theme": True, "--ascii": False, "--slow": False, "--no-mouse": False, "--admin": False}
+_APPEARANCE: Final = {
+    "--theme": True, "--ascii": False, "--slow": False, "--no-mouse": False, "--admin": False, "--profile-colour": True,
+}  # fmt: skip
 """Options of the program that say nothing about what is looked at, and whether they take a value."""
 _LEAST: Final = {
     **{name: index for index, name in enumerate(LEVELS)},
@@ -237,7 +250,7 @@ def link_of(given: Namespace, *, now: int | None = None) -> Link:
         at=None if texts["at"] is None else _cursor(texts["at"]),
         trace=texts["trace"],
         entry=texts["entry"],
-        columns=None if columns is None else tuple(_COLUMN.findall(columns)),
+        columns=None if columns is None else columns_of(columns),
         zone=zone,
     )
 
@@ -259,6 +272,11 @@ def least_of(level: str) -> int:
     if found is None:
         raise ConfigurationError(f"{level[:80]!r} is not a level: use {', '.join(LEVELS)}")
     return found
+
+
+def columns_of(text: str) -> tuple[str, ...]:
+    """Names with commas between them; one in a name in `backquotes` is no such comma."""
+    return tuple(_COLUMN.findall(text))
 
 
 def _cursor(text: str) -> Cursor:

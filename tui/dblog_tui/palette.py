@@ -1,6 +1,6 @@
 """What the palette (ctrl+p) finds: every command, and what every key does where the focus is; from the same tables.
 
-A screen that carries out commands has ``run_command(Command)`` and ``type_command(text)``, which opens the command line
+A screen that carries out commands has ``execute(Command)``, and ``action_command(text)``, which opens the command line
 with a text in it; on others there are only keys.
 """
 
@@ -49,7 +49,7 @@ class Commands(Provider):
         """Commands first; then the keys that do what no command does."""
         screen: Any = self.screen
         done = set()
-        if hasattr(screen, "run_command") and hasattr(screen, "type_command"):
+        if _executes(screen):
             for spec in COMMANDS:
                 done.add(spec.action)
                 yield Entry(f"{spec.name}: {spec.says}", spec.usage, _runner(screen, spec))
@@ -79,8 +79,12 @@ _PLAIN: Final = frozenset({
 
 def _runner(screen: Any, spec: Spec) -> Callable[[], Any]:
     if spec.argument and not spec.action:
-        return lambda: screen.type_command(f"{spec.name} ")
-    return lambda: screen.run_command(Command(spec.name))
+        return lambda: screen.action_command(f"{spec.name} ")
+    return lambda: screen.execute(Command(spec.name))
+
+
+def _executes(node: DOMNode) -> bool:
+    return hasattr(node, "execute") and hasattr(node, "action_command")
 
 
 def groups_of(focused: DOMNode | None, screen: DOMNode) -> Iterator[tuple[str, DOMNode]]:
@@ -88,7 +92,7 @@ def groups_of(focused: DOMNode | None, screen: DOMNode) -> Iterator[tuple[str, D
     seen = set()
     for node in (*(focused.ancestors_with_self if focused is not None else ()), screen):
         group = getattr(node, "KEYS", "")
-        if not group and hasattr(node, "run_command"):
+        if not group and _executes(node):
             group = "logs"
         if isinstance(group, str) and group and group not in seen:
             seen.add(group)

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 from dblog.errors import ConfigurationError, DblogError
 from dblog.visible import visible
 from dblog_tui.screens.dialog import Dialog, T
+from dblog_tui.widgets.entry import Entry
 from dblog_tui.widgets.painted import Painted
 
 if TYPE_CHECKING:
@@ -107,11 +108,11 @@ class Ask(Dialog[T]):
             prompt = Static(Text(self._prompt, self.look.styles.accent), markup=False)
             prompt.styles.width = len(self._prompt)
             yield prompt
-            yield Input(self._text, placeholder=self._example, select_on_focus=False)
+            yield Entry(self._text, placeholder=self._example)
 
     def ready(self) -> None:
         """Ready to type."""
-        self.query_one(Input).focus()
+        self.query_one(Entry).focus()
         self._settle()
 
     def _settle(self) -> None:
@@ -127,7 +128,7 @@ class Ask(Dialog[T]):
         self.tell(told)
 
     def _put(self, text: str) -> None:
-        field = self.query_one(Input)
+        field = self.query_one(Entry)
         with field.prevent(Input.Changed):
             field.value = text
         field.cursor_position = len(text)
@@ -147,7 +148,7 @@ class Ask(Dialog[T]):
     def action_choose(self) -> None:
         """Hand over what the line means, or say why it means nothing."""
         try:
-            meant = self._check(self.query_one(Input).value)
+            meant = self._check(self.query_one(Entry).value)
         except DblogError as error:
             self.mistake(error)
         else:
@@ -202,11 +203,11 @@ class Confirm(Dialog[bool]):
         question.styles.height = "auto"
         yield question
         if self._word is not None:
-            yield Input(placeholder=f"type {self._word} to go on", select_on_focus=False)
+            yield Entry(placeholder=f"type {self._word} to go on")
 
     def ready(self) -> None:
         """Ready to answer."""
-        for each in self.query(Input):
+        for each in self.query(Entry):
             each.focus()
 
     def on_key(self, event: Any) -> None:

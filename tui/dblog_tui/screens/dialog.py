@@ -12,7 +12,7 @@ from rich.segment import Segment
 from rich.text import Text
 from textual.containers import Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from dblog.visible import visible
 from dblog_tui.keys import bindings
@@ -49,9 +49,6 @@ class Dialog(ModalScreen[T | None], Generic[T]):
     Dialog > #dialog { width: 1fr; height: auto; background: $background; }
     Dialog #told { width: 1fr; height: auto; display: none; }
     Dialog #line { height: 1; width: 1fr; }
-    Dialog Input, Dialog Input:focus {
-        border: none; height: 1; padding: 0; width: 1fr; background: $background; background-tint: transparent 0%;
-    }
     """
 
     def __init__(self, look: Look, title: str, *, hints: Iterable[tuple[str, str]] = ()) -> None:
@@ -71,9 +68,7 @@ class Dialog(ModalScreen[T | None], Generic[T]):
             yield Line(self.look, id="hints")
 
     def on_mount(self) -> None:
-        """Say what it is about; nothing blinks."""
-        for each in self.query(Input):
-            each.cursor_blink = False
+        """Say what it is about."""
         self.entitle(self._title)
         self.hint(self._hints)
         self.ready()

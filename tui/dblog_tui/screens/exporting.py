@@ -18,6 +18,7 @@ from dblog.errors import ConfigurationError, DblogError
 from dblog_tui.header import least_text, span_text
 from dblog_tui.screens.dialog import Dialog
 from dblog_tui.source.export import Export, Written, path_of, shape_of
+from dblog_tui.widgets.entry import Entry
 from dblog_tui.widgets.line import Line
 
 if TYPE_CHECKING:
@@ -78,19 +79,19 @@ class Exporting(Dialog[Exported]):
             prompt = Static(Text("file ", self.look.styles.accent), markup=False)
             prompt.styles.width = 5
             yield prompt
-            yield Input(self._file, select_on_focus=False)
+            yield Entry(self._file)
         yield Line(self.look, id="what")
         yield Line(self.look, id="bar")
 
     def ready(self) -> None:
         """Ready to type."""
         self.query_one("#bar", Line).display = False
-        self.query_one(Input).focus()
+        self.query_one(Entry).focus()
         self._say_what()
 
     def _say_what(self) -> None:
         look, view = self.look, self._view
-        name = self.query_one(Input).value
+        name = self.query_one(Entry).value
         packed = ", compressed" if name.strip().endswith(".gz") else ""
         said = f" {_NAMES[shape_of(name.strip())]}{packed}  "
         ranged = f"{span_text(view.span, look)} {least_text(view.least, look)}".strip()
@@ -109,7 +110,7 @@ class Exporting(Dialog[Exported]):
         """The next format."""
         if self._writing:
             return
-        field = self.query_one(Input)
+        field = self.query_one(Entry)
         ending = next((each for each in sorted(_ENDINGS, key=len, reverse=True) if field.value.endswith(each)), "")
         following = _ENDINGS[(_ENDINGS.index(ending) + by) % len(_ENDINGS)] if ending else _ENDINGS[0]
         field.value = f"{field.value.removesuffix(ending)}{following}"
@@ -139,7 +140,7 @@ class Exporting(Dialog[Exported]):
                 export.discard()
             query = self._view.asked(self._now, self._source.zone)
             self._export = export = Export(self._source, query, path, shape=shape_of(name.strip()))
-        self.query_one(Input).disabled = True
+        self.query_one(Entry).disabled = True
         self.query_one("#bar", Line).display = True
         self.focus()
         self.tell("")
@@ -175,7 +176,7 @@ class Exporting(Dialog[Exported]):
     def _stopped(self) -> None:
         self._end_timer()
         self._show()
-        field = self.query_one(Input)
+        field = self.query_one(Entry)
         field.disabled = False
         field.focus()
         self.hint(_STOPPED if self._export is not None and self._export.written.count else _ASKING)
