@@ -31,8 +31,8 @@ def now() -> int:
 
 
 def entry(number: int, timestamp: int | None = None, **fields: Any) -> LogEntry:
-    """An entry with every kind of field, the same for the same arguments."""
-    moment = now() - 3600 * SECOND + number if timestamp is None else timestamp
+    """An entry with every kind of field: of an hour ago, but of today, whose partition is there."""
+    moment = max(now() - 3600 * SECOND, now() // DAY * DAY) + number if timestamp is None else timestamp
     made: dict[str, Any] = {
         "timestamp": moment,
         "level": "INFO",

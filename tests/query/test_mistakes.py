@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dblog.entry import LogEntry
 from dblog.errors import QuerySyntaxError
 from dblog.query.canonical import canonical
 from dblog.query.parser import parse_tree
 from dblog.query.tree import MOST_LENGTH
+from tests.querymarks import assert_bound
+from tests.querystores import DIALECTS
+from tests.querytrees import START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.querystores import Stores
 
 NOW = 1_795_171_500.0
 
@@ -332,6 +343,33 @@ def test_nothing_but_a_syntax_error_comes_of_a_hundred_thousand_texts() -> None:
     """As above, with other texts."""
     for seed in range(10_000, 110_000):
         assert survives(_fuzzed(seed)), _fuzzed(seed)
+
+
+def run(stores: Stores, texts: Iterable[str]) -> int:
+    """Run those that are queries, in both databases, nothing but parameters of them; how many."""
+    ran = 0
+    words = filter(str.isprintable, TOKENS)
+    with stores.holding([LogEntry(START, "INFO", 9, "a", word, metadata='{"a":"b"}') for word in words]):
+        for text in texts:
+            with contextlib.suppress(QuerySyntaxError):
+                tree = parse_tree(text, now=NOW, timezone=dt.UTC)
+                assert_bound(tree)
+                for dialect in DIALECTS:
+                    stores.ids(dialect, tree)
+                ran += 1
+    return ran
+
+
+def test_any_text_that_is_a_query_runs(stores: Stores) -> None:
+    """Hostile and made-up texts are bound, and neither database refuses them; ``long`` runs ten thousand."""
+    assert run(stores, [*INJECTIONS, *map(_fuzzed, range(300))]) > 50
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_any_of_ten_thousand_texts_that_is_a_query_runs(stores: Stores) -> None:
+    """As above."""
+    assert run(stores, map(_fuzzed, range(10_000))) > 2_000
 
 
 @given(st.text(max_size=40))
