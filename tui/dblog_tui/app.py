@@ -124,17 +124,13 @@ class DblogTui(App[None]):
         """
         from dblog_tui.arguments import named  # noqa: PLC0415 - only where it is asked for
 
-        database, warning = named(link.database)
-        if database is None:
+        chosen = named(link.database)
+        if chosen.database is None:
             raise ConfigurationError("nothing names a database: give a URL, a file or a profile")
-        if warning:
-            self.notify(warning, severity="warning", markup=False)
-        self.link, self.colour, self.admin_url = link, database.colour, database.admin_url
-        self.open_database(database, name=self._name_of(link.database))
-
-    def _name_of(self, text: str | None) -> str | None:
-        """A profile's name stays what the database is called."""
-        return None if text is None or "://" in text or "/" in text else text
+        if chosen.warning:
+            self.notify(chosen.warning, severity="warning", markup=False)
+        self.link, self.colour, self.admin_url = link, chosen.database.colour, chosen.database.admin_url
+        self.open_database(chosen.database, name=chosen.name)
 
     def set_zone(self, zone: dt.tzinfo | None, name: str) -> None:
         """Show times in another zone."""
@@ -167,7 +163,9 @@ class DblogTui(App[None]):
 
     def open_database(self, database: Database, *, name: str | None = None) -> None:
         """Show a database's log."""
-        before, self.source = self.source, Source(database, zone=self.look.zone, name=name)
+        # A file's name, and the demo's, are for the header; elsewhere nobody could open them by it.
+        profile = None if self.demo or name is None or database.url.endswith(f"/{name}") else name
+        before, self.source = self.source, Source(database, zone=self.look.zone, name=name, profile=profile)
         self._show_logs(self.source, self.link.view if self.link is not None else View(), self.link)
         if before is not None:
             self.run_worker(before.close(), exit_on_error=False)

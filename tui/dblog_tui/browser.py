@@ -67,7 +67,7 @@ class Browser:
     Args:
         source: where from.
         changed: called when anything here has changed, with what: ``rows``, ``around`` (what is around a place jumped
-            to), ``state``, ``view``.
+            to), ``batch`` (of the tail), ``state``, ``view``.
     """
 
     def __init__(self, source: Source, changed: Callable[[str], None]) -> None:
@@ -97,6 +97,8 @@ class Browser:
         """Seconds the first page took."""
         self.notice = ""
         """What the tail said last."""
+        self.batch: TailBatch | None = None
+        """What it brought last, while ``changed`` is told ``batch``."""
         self._changed = changed
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._arrivals: list[tuple[float, int]] = []
@@ -324,6 +326,8 @@ class Browser:
             self._changed("state")
         if not batch.entries and not batch.skipped:
             return
+        self.batch = batch
+        self._changed("batch")
         self._arrivals.append((time.monotonic(), len(batch.entries) + batch.skipped))
         late = self._late(batch)
         self.late += len(late)

@@ -146,6 +146,6 @@ def trouble_line(trouble: str, look: Look) -> list[Segment]:
 
 def hint_line(where: str, look: Look) -> Iterator[Segment]:
     """Keys and what they do, for the bottom of the screen."""
-    for key, word in hints(where):
+    for key, word in (*hints(where), *hints("everywhere")):
         yield Segment(f" {key}", look.styles.accent)
         yield Segment(f" {word} ", look.styles.dim)

@@ -57,7 +57,7 @@ GROUPS: Final = {
 }
 
 KEYS: Final = (
-    Key("everywhere", "help", "f1,question_mark", "help", "the keys of the pane that has the focus", "help"),
+    Key("everywhere", "help", "question_mark,f1", "help", "the keys of the pane that has the focus", "help"),
     Key("everywhere", "palette", "ctrl+p", "command_palette", "every command, by name"),
     Key("everywhere", "redraw", "ctrl+l", "redraw", "paint the screen anew"),
     Key("everywhere", "copy", "ctrl+c", "copy_or_cancel", "copy what is selected; else end the running query"),
@@ -71,7 +71,7 @@ KEYS: Final = (
     Key("logs", "page.up", "pageup,b", "page(-1)", "a page up"),
     Key("logs", "oldest", "g,home", "oldest", "the oldest row of the range"),
     Key("logs", "newest", "G,end", "newest", "the newest row; LIVE again"),
-    Key("logs", "follow", "F", "follow", "LIVE: follow what is logged", "follow"),
+    Key("logs", "follow", "F", "follow", "LIVE: follow what is logged"),
     Key("logs", "pause", "equals_sign", "pause", "pause where you are"),
     Key("logs", "left", "h,left", "sideways(-1)", "scroll to the left"),
     Key("logs", "right", "l,right", "sideways(1)", "scroll to the right"),
@@ -81,7 +81,7 @@ KEYS: Final = (
     Key("logs", "find", "slash", "find", "find: jumps, hides nothing", "find"),
     Key("logs", "find.next", "n", "find_next(-1)", "the next hit, towards older"),
     Key("logs", "find.previous", "N", "find_next(1)", "the hit before, towards newer"),
-    Key("logs", "include", "plus", "include", "only what has this row's value of a field", "+- incl/excl"),
+    Key("logs", "include", "plus", "include", "only what has this row's value of a field", "- incl/excl"),
     Key("logs", "exclude", "minus", "exclude", "nothing that has it"),
     Key("logs", "level.raise", "greater_than_sign", "level(1)", "raise the least level"),
     Key("logs", "level.lower", "less_than_sign", "level(-1)", "lower the least level"),
@@ -115,7 +115,7 @@ KEYS: Final = (
     ),
     Key("logs", "context.more", "z", "context_more(1)", "more context"),
     Key("logs", "context.less", "Z", "context_more(-1)", "less context"),
-    Key("logs", "histogram", "i", "histogram", "into the histogram", "hist"),
+    Key("logs", "histogram", "i", "histogram", "into the histogram"),
     Key("logs", "fields", "s", "fields", "fields and their values, with counts"),
     Key("logs", "patterns", "P", "patterns", "templates, and how many entries of each"),
     Key("logs", "compare", "D", "compare", "what differs here from everything else"),

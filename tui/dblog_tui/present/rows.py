@@ -14,6 +14,7 @@ from dblog.cli.moments import at, clock, duration
 from dblog.levels import band_of
 from dblog.visible import visible
 from dblog_tui.present.look import LETTERS
+from dblog_tui.present.strips import apart
 from dblog_tui.window import Mark
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Rows:
     def _segments(self, row: Row, before: Row | None, marks: tuple[bool, bool, bool]) -> Iterator[Segment]:
         styles, glyphs = self.look.styles, self.look.glyphs
         if isinstance(row, Mark):
-            yield Segment(f" {glyphs.gap * 6} {visible(row.text)} {glyphs.gap * 200}", styles.warning)
+            yield Segment(f" {glyphs.gap * 6} {apart(visible(row.text))} {glyphs.gap * 200}", styles.warning)
             return
         bookmarked, late, future = marks
         gutter = glyphs.bookmark if bookmarked else glyphs.late if late else glyphs.future if future else " "
@@ -155,13 +156,13 @@ class Rows:
     def _message(self, row: LogEntry) -> Iterator[Segment]:
         styles = self.look.styles
         band = band_of(row.severity)
-        yield from self._marked(visible(row.message), styles.bands[band] if band >= _ERROR else styles.text)
+        yield from self._marked(apart(visible(row.message)), styles.bands[band] if band >= _ERROR else styles.text)
         if exception := exception_of(row):
-            yield Segment(f"  {exception}", styles.error)
+            yield Segment(f"  {apart(exception)}", styles.error)
         if text := " ".join(facts(row)):
-            yield Segment(f"  {text}", styles.dim)
+            yield Segment(f"  {apart(text)}", styles.dim)
         if row.trace_id and "trace_id" not in self.columns:
-            yield Segment(f"  trace={visible(row.trace_id[:8])}", styles.dim)
+            yield Segment(f"  trace={apart(visible(row.trace_id[:8]))}", styles.dim)
 
     def _marked(self, text: str, style: Style) -> Iterator[Segment]:
         """The message, with what is looked for in another style."""
@@ -176,8 +177,8 @@ class Rows:
 
     def _loss(self, row: LogEntry) -> Iterator[Segment]:
         """What was lost, as a gap in the log: where, when and why is in the message."""
-        where = " on ".join(visible(part) for part in (row.service, row.host) if part)
-        said = visible(row.message)
+        where = " on ".join(apart(visible(part)) for part in (row.service, row.host) if part)
+        said = apart(visible(row.message))
         yield Segment(f"{self._time(row, None)} ", self.look.styles.dim)
         yield Segment(
             f"{self.look.glyphs.gap * 3} {said} ({where}) {self.look.glyphs.gap * 200}", self.look.styles.warning
@@ -190,6 +191,7 @@ _MOST_LINES: Final = 100
 
 def _fit(text: str, width: int, look: Look) -> str:
     """In exactly ``width`` cells."""
+    text = apart(text)
     if cell_len(text) > width:
         return set_cell_size(chop_cells(text, width - 1)[0] if width > 1 else "", width - 1) + look.glyphs.ellipsis
     return set_cell_size(text, width)

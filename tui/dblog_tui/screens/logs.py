@@ -157,6 +157,9 @@ class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Screen[None
         """The browser has something new."""
         if self._over:
             return
+        if what == "batch":
+            self.grow_bars()
+            return
         if what == "rows":
             self.rows.changed()
             self.rows_changed()

@@ -71,6 +71,8 @@ class Panes:
     _counted = 0.0
     _count_took = 0.0
     _wide_asked = False
+    _bars_of: View | None = None
+    """The view the bars were counted for."""
 
     def compose_histogram(self) -> ComposeResult:
         """Bars over time."""
@@ -115,24 +117,37 @@ class Panes:
     async def _count_bars(self) -> None:
         from dblog_tui.source.bars import bars  # noqa: PLC0415 - loads the grammar
 
-        view, now = self._barred(), time.time_ns() // 1000
+        view, now = self.barred(), time.time_ns() // 1000
+        known = self.histogram.bars if view == self._bars_of else None
+        self._bars_of = view
         began = time.monotonic()
+        counting = bars(self.source, view, now, self.histogram.columns, exact=self._exact_bars, known=known)
         try:
-            async for each in bars(self.source, view, now, self.histogram.columns, exact=self._exact_bars):
+            async for each in counting:
                 self.histogram.show(each)
         except DblogError:
             return  # the rows say what is wrong
         finally:
             self._counted, self._count_took = time.monotonic(), time.monotonic() - began
 
-    def _barred(self) -> View:
+    def grow_bars(self) -> None:
+        """What the tail brought is in the bars at once, without a query."""
+        batch, known = self.browser.batch, self.histogram.bars
+        if batch is not None and known is not None and self._zoomed is None:
+            now = time.time_ns() // 1000
+            self.histogram.show(known.grown(batch.entries, now, skipped=batch.skipped))
+
+    def barred(self) -> View:
+        """The view, in the range of the bars."""
         view = self.browser.view
         return view if self._zoomed is None else replace(view, span=Span(since=self._zoomed[0], until=self._zoomed[1]))
 
     def count_again(self) -> None:
         """Where rows go on coming, count again, but not too often."""
         since = time.monotonic() - self._counted
-        if self._counted and since > max(_AGAIN, _PATIENCE * self._count_took) and self.browser.mode is Mode.LIVE:
+        bars = self.histogram.bars
+        old = bars is not None and bars.stale and since > max(_AGAIN, _PATIENCE * self._count_took)
+        if self._counted and old and self.browser.mode is Mode.LIVE:
             self._counted = 0.0
             self.count_bars()
             if self.fields.display:

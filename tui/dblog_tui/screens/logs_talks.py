@@ -46,6 +46,7 @@ class Talks:
     post_message: Any
     app: Any
     histogram: Any
+    barred: Callable[[], View]
     detail: Any
     fields: Any
     cancel_bar: Any
@@ -138,7 +139,7 @@ class Talks:
         from dblog_tui.screens.compare import CompareScreen  # noqa: PLC0415 - only where it is asked for
 
         entries = [row for row in self.browser.window.rows[-500:] if isinstance(row, LogEntry)]
-        screen = CompareScreen(self.source, self.look, self.browser.view, entries=entries, selection=selection)
+        screen = CompareScreen(self.source, self.look, self.barred(), entries=entries, selection=selection)
         self.app.push_screen(screen, self.come_back)
 
     def action_health(self) -> None:

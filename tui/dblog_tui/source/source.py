@@ -82,13 +82,21 @@ class Source:
     Args:
         database: which one.
         zone: of times in queries that are written without one.
-        name: what the header calls it: a profile's name; the URL without its password where None.
+        name: what the header calls it; the URL without its password where None.
+        profile: by which a command line names it; the URL without its password where None.
     """
 
-    def __init__(self, database: Database, *, zone: dt.tzinfo | None = None, name: str | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        zone: dt.tzinfo | None = None,
+        name: str | None = None,
+        profile: str | None = None,
+    ) -> None:
         self.database = database
         self.zone = zone
-        self._name = name
+        self._name, self._profile = name, profile
         self._reader: LogReader | None = None
         self._extent: tuple[float, Extent] | None = None
 
@@ -109,7 +117,7 @@ class Source:
         """How a command line names it: the profile, or the URL without a password."""
         from dblog_tui.links import public_url  # noqa: PLC0415 - behind the first paint
 
-        return self._name or public_url(self.database.url) or self.safe_url
+        return self._profile or public_url(self.database.url) or self.safe_url
 
     @property
     def postgres(self) -> bool:
