@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import assume, example, given
@@ -17,7 +17,11 @@ from dblog.query.fields import COLUMNS
 from dblog.query.tree import And, Equal, Kind, Like, Node, Not, Or
 from dblog_tui.clauses import choices, exclude, include, name_of
 from tests import hostile
+from tests.administered import ask, entry, fill
 from tests.querytrees import entries, trees
+
+if TYPE_CHECKING:
+    from dblog.reader import LogReader
 
 NOW = 1_795_000_000.0
 
@@ -191,3 +195,24 @@ def test_a_key_has_a_name_that_is_read_as_it_or_none(steps: list[str | int]) -> 
     name = name_of(*steps)
     if name is not None:
         assert named(name).path == tuple(steps)
+
+
+def test_a_counted_value_is_found_as_often_as_it_was_counted(database_url: str) -> None:
+    """On both databases: what facets say of a field, of any type, is a value that ``include`` finds."""
+    logged: list[tuple[str, str | None]] = [
+        ("api", '{"v":0.30000000000000004}'), ("api", '{"v":812.4000000000001}'), ("auth", '{"v":812.5}'),
+        ("a b", '{"v":true}'), ("*", '{"v":"x y"}'), ("", '{"v":"*"}'), ("null", '{"v":"null"}'),
+        ("true", '{"v":"5s"}'), ("500", '{"v":500}'), ("ß", '{"v":"007"}'), ("-api", '{"v":-2.5}'),
+        ("api:1", '{"v":"a\\"b"}'), ("zz", None), ("(x OR y)", '{"v":1e-7}'), ("x", '{"v":9007199254740991}'),
+    ]  # fmt: skip
+    fill(database_url, [entry(at, service=service, metadata=data) for at, (service, data) in enumerate(logged)])
+
+    async def check(reader: LogReader) -> None:
+        for name in ("service", "level", "v", "lineno", "host", "user_id"):
+            facets = await reader.facets("", name)
+            for each in facets.values:
+                query = include("", name, each.value)
+                assert (await reader.count(query)).value == each.count, (name, each.value, query)
+                assert (await reader.count(exclude("", name, each.value))).value == facets.seen - each.count
+
+    ask(database_url, check)

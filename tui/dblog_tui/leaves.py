@@ -16,7 +16,7 @@ from dblog.query.values import number_of
 
 __all__ = ["leaf_of"]
 
-_LONG_FLOAT: Final = re.compile(r"-?[0-9]{1,15}\.[0-9]{1,20}", re.ASCII)
+_FLOAT: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,16})(?:\.[0-9]{1,20}|(?:\.[0-9]{1,20})?[eE]-[0-9]{1,3})", re.ASCII)
 _MOST: Final = 800
 """Characters of one value in a query; of a longer one, its beginning is looked for."""
 
@@ -67,8 +67,10 @@ def _in_metadata(field: Field, value: object) -> Node:
         if number_of(value) is not None:
             return Equal(field, rounded(Decimal(value)))
         text = Like(field, _pattern(value))
-        # As facets write a float of many digits; and there may be such a text.
-        return either((text, _number(field, float(value)))) if _LONG_FLOAT.fullmatch(value) else text
+        if not _FLOAT.fullmatch(value) or number_of(float(value)) is None:
+            return text
+        # As facets write a float that a query cannot; and there may be such a text.
+        return either((text, _number(field, float(value))))
     if not isinstance(value, (int, float)) or number_of(value) is None:
         raise ConfigurationError("this number is too large for a query to name")
     return _number(field, value)

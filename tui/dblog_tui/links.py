@@ -23,17 +23,9 @@ if TYPE_CHECKING:
     from dblog.reading.values import Cursor
 
 __all__ = [
-    "Link",
-    "arguments",
-    "columns_of",
-    "command_line",
-    "is_link",
-    "joined",
-    "least_of",
-    "link_of",
-    "parse",
+    "Link", "arguments", "columns_of", "command_line", "is_link", "joined", "least_of", "link_of", "parse",
     "public_url",
-]
+]  # fmt: skip
 
 PROGRAM: Final = "dblog-tui"
 
@@ -51,7 +43,6 @@ _LEAST: Final = {
 }  # fmt: skip
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
-_S: Final = 1_000_000
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _LAST: Final = re.compile(r"([0-9]{1,12})([smhdw])")
 _OURS: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
@@ -97,9 +88,6 @@ class Link:
     def view(self) -> View:
         """The view it names."""
         return View(self.query, Span(self.last, self.since, self.until), self.least, self.at)
-
-
-# -- writing ---------------------------------------------------------------------------------------------------
 
 
 def command_line(link: Link) -> str:
@@ -157,9 +145,6 @@ def public_url(url: str) -> str | None:
     base, mark, query = safe_url(url).replace(f":{_MASK}@", "@").partition("?")
     kept = "&".join(part for part in query.split("&") if part and _MASK not in part)
     return None if _MASK in base or "://" not in base else f"{base}{mark if kept else ''}{kept}"
-
-
-# -- reading ---------------------------------------------------------------------------------------------------
 
 
 def is_link(text: str) -> bool:
