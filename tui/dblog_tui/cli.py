@@ -14,7 +14,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO
 
 from dblog.errors import ConfigurationError, DblogError, MissingExtraError
 from dblog_tui.arguments import Chosen, database_of, read, settings_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dblog_tui.links import Link
 
-__all__ = ["main", "prepare"]
+__all__ = ["command_of", "main", "prepare"]
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -50,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
             print(f"dblog-tui {__version__}")  # noqa: T201 - a command speaks to the terminal
             return 0
-        if sys.stdout is None or not sys.stdout.isatty():
+        if not is_terminal(sys.stdout):
             _hand_over(asked)
         return _application(asked)
     except DblogError as error:
@@ -58,6 +58,11 @@ def main(words: Sequence[str] | None = None) -> int:
         return EXIT_USAGE
     except KeyboardInterrupt:  # before the application had the keyboard
         return EXIT_INTERRUPTED
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Somebody sits at it."""
+    return stream is not None and stream.isatty()
 
 
 def prepare(environment: MutableMapping[str, str], *, slow: bool) -> None:
@@ -75,7 +80,7 @@ def _application(asked: argparse.Namespace) -> int:
     """
     if importlib.util.find_spec("textual") is None:
         raise MissingExtraError("textual", "tui")
-    if sys.stdin is None or not sys.stdin.isatty():
+    if not is_terminal(sys.stdin):
         raise ConfigurationError("stdin is no terminal, so there are no keys: for a script there is dblog search")
     if asked.demo and asked.database:
         raise ConfigurationError("--demo has a database of its own: leave the other out")
@@ -124,14 +129,14 @@ def _run(app: App[Any], *, mouse: bool) -> int:
 
 def _tell(app: App[Any], error: BaseException) -> None:
     """Say what failed, where more of it lies, and how to come back."""
-    from dblog.visible import visible  # noqa: PLC0415 - needed only here
     from dblog_tui.crash import reported  # noqa: PLC0415 - needed only here
 
     report = reported(error)
     where = f"the traceback is in {report}" if report else "there was no room for its traceback"
-    _say(f"this should not have happened: {visible(f'{type(error).__name__}: {error}')[:200]}; {where}")
+    # The exception's own text may hold what somebody logged.
+    _say(f"ended by {type(error).__name__}, which is a mistake in dblog: {where}")
     with contextlib.suppress(Exception):  # it is the failed application that is asked
-        print(f"the same view again: {visible(app.command_line())}", file=sys.stderr)  # type: ignore[attr-defined]  # noqa: T201 - DblogTui's
+        _say(f"the same view again: {app.command_line()}")  # type: ignore[attr-defined]  # DblogTui's
 
 
 @contextlib.contextmanager
@@ -161,11 +166,7 @@ def _hand_over(asked: argparse.Namespace) -> NoReturn:
     """
     if asked.demo:
         raise ConfigurationError("stdout is no terminal: dblog demo is the one that prints")
-    link = link_of(asked)
-    words = [*_command_of(link), *_place_of(asked, link.database)]
-    words += ["--utc"] if (link.zone or "").upper() == "UTC" else []
-    if words[0] == "search" and (query := _query(link)):
-        words += ["--", query]
+    words = command_of(asked, link_of(asked))
     _say(f"stdout is no terminal, so this is dblog {words[0]}")
     sys.argv = ["dblog", *words]
     from dblog.cli import main as dblog_main  # noqa: PLC0415 - another program
@@ -173,10 +174,22 @@ def _hand_over(asked: argparse.Namespace) -> NoReturn:
     dblog_main()
 
 
-def _command_of(link: Link) -> list[str]:
-    if link.trace:
-        return ["trace", link.trace]
-    return ["show", link.entry] if link.entry else ["search", *_bounds(link)]
+def command_of(asked: argparse.Namespace, link: Link) -> list[str]:
+    """The words of ``dblog`` for what was asked.
+
+    Raises:
+        ConfigurationError: the database is none.
+    """
+    words = ["search"]
+    if link.trace or link.entry:
+        words = ["trace", link.trace] if link.trace else ["show", link.entry or ""]
+    else:
+        words += _bounds(link)
+    words += _place_of(asked, link.database)
+    words += ["--utc"] if (link.zone or "").upper() == "UTC" else []
+    if words[0] == "search" and (query := _query(link)):
+        words += ["--", query]
+    return words
 
 
 def _place_of(asked: argparse.Namespace, text: str | None) -> Iterator[str]:

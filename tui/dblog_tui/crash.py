@@ -68,14 +68,14 @@ def reported(error: BaseException, folder: Path | None = None) -> Path | None:
 def terminal_kept() -> Iterator[None]:
     """Put the terminal back as it was when what is inside ends by an exception."""
     before = None
-    with contextlib.suppress(ImportError, OSError, ValueError):
+    with contextlib.suppress(Exception):  # termios.error is of no common kind: no terminal, nothing to keep
         import termios  # noqa: PLC0415 - not on every system
 
         before = termios.tcgetattr(sys.__stdin__.fileno()) if sys.__stdin__ else None
     try:
         yield
     except BaseException:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(Exception):  # the terminal itself may be gone
             if sys.__stdout__ and sys.__stdout__.isatty():
                 sys.__stdout__.write(_RESET)
                 sys.__stdout__.flush()
