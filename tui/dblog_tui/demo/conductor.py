@@ -123,7 +123,10 @@ def _handlers(url: str, *names: str, **options: Any) -> Iterator[None]:
         yield
     finally:
         for name, handler in made.items():
-            logging.getLogger(name).removeHandler(handler)
+            logger = logging.getLogger(name)
+            logger.removeHandler(handler)
+            logger.setLevel(logging.NOTSET)
+            logger.propagate = True
             handler.close()
 
 
