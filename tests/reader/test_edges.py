@@ -12,14 +12,15 @@ import pytest
 
 from dblog import ConfigurationError, LogReader, SyncLogReader
 from dblog.reading.values import Cursor, Trace
-from tests.administered import entry, fill
+from tests.administered import DAY, SECOND, entry, fill
 from tests.oracle import execute
 from tests.tail_tools import Writing, ids_of, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-START = now() - 60_000_000
+START = (now() // DAY + 1) * DAY + 60 * SECOND
+"""Of tomorrow: its partition is there, also if tomorrow comes before the test does."""
 LAST = UUID(int=(1 << 128) - 1)
 FIRST = UUID(int=0)
 

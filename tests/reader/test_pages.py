@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dblog import ConfigurationError, SyncLogReader
 from dblog.reading.values import Cursor
-from tests.administered import entry, fill
+from tests.administered import DAY, SECOND, entry, fill
 from tests.tail_tools import Writing, now
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from dblog.entry import LogEntry
     from dblog.reading.values import Page
 
-START = now() - 60_000_000
+START = (now() // DAY + 1) * DAY + 60 * SECOND
+"""Of tomorrow: its partition is there, also if tomorrow comes before the test does."""
 # Few µs, so that many entries share one.
 MOMENTS = st.lists(st.integers(0, 6), max_size=24)
 slow = settings(max_examples=settings().max_examples // 4, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -310,6 +310,8 @@ def _next_number(url: str) -> int:
 async def through_a_crash_of_a_backend(server: Private, rolled_back: int, **options: Any) -> AsyncIterator[Tailer]:
     """A tail that has come behind so many transactions whose numbers are given again; the server is back."""
     url = server.database_url
+    # Else the server's log may be on disk before the crash, and then no number is given again.
+    execute(url, "ALTER SYSTEM SET wal_writer_delay = '10s'", "SELECT pg_reload_conf()")
     async with tailing_(url, **options) as tailer:
         with psycopg.connect(url, autocommit=True) as backend:
             backend.execute("CHECKPOINT")
