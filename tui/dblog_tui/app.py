@@ -10,6 +10,7 @@ from textual.app import App
 
 from dblog.cli.profiles import Database
 from dblog.errors import ConfigurationError
+from dblog.visible import visible
 from dblog_tui.keys import bindings
 from dblog_tui.present.look import ASCII, UNICODE, Look
 from dblog_tui.settings import Settings
@@ -190,6 +191,18 @@ class DblogTui(App[None]):
             await self.source.close()
         if self._demo is not None:
             await asyncio.to_thread(self._demo.stop)
+
+    def unexpected(self, error: Exception) -> None:
+        """Something failed that should not; say so, write a report, and go on with what is on the screen."""
+        if self.is_headless:
+            self._handle_exception(error)
+            return
+        from dblog_tui.crash import reported  # noqa: PLC0415 - seldom needed
+
+        path = reported(error)
+        where = f"; the report is {path}" if path else ""
+        said = visible(f"this should not have happened: {type(error).__name__}{where}")
+        self.notify(said, severity="error", timeout=30, markup=False)
 
     # -- keys ---------------------------------------------------------------------------------------------------
 

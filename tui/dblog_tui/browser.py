@@ -68,9 +68,12 @@ class Browser:
         source: where from.
         changed: called when anything here has changed, with what: ``rows``, ``around`` (what is around a place jumped
             to), ``batch`` (of the tail), ``state``, ``view``.
+        failed: called with an error that should not have happened.
     """
 
-    def __init__(self, source: Source, changed: Callable[[str], None]) -> None:
+    def __init__(
+        self, source: Source, changed: Callable[[str], None], failed: Callable[[Exception], None] | None = None
+    ) -> None:
         self.source = source
         self.window = Window()
         self.view = View()
@@ -99,7 +102,7 @@ class Browser:
         """What the tail said last."""
         self.batch: TailBatch | None = None
         """What it brought last, while ``changed`` is told ``batch``."""
-        self._changed = changed
+        self._changed, self._failed = changed, failed
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._arrivals: list[tuple[float, int]] = []
         self._slow = False
@@ -398,6 +401,10 @@ class Browser:
                 self._again(_AGAIN)
         except DblogError as error:
             self.trouble = str(error)
+        except Exception as error:
+            if self._failed is None:
+                raise
+            self._failed(error)
         finally:
             self.reached = None if name in ("older", "seek") else self.reached
             self._changed("state")

@@ -15,6 +15,7 @@ from textual.screen import Screen
 from dblog_tui.header import hint_line
 from dblog_tui.widgets.detail import DetailPane
 from dblog_tui.widgets.line import Line
+from dblog_tui.widgets.watched import Watched
 
 if TYPE_CHECKING:
     from textual import events
@@ -34,7 +35,7 @@ _WIDE: Final = 120
 """Cells from which on the pane stands beside the rows."""
 
 
-class EntriesScreen(Screen[Outcome]):
+class EntriesScreen(Watched, Screen[Outcome]):
     """Rows, and the pane of the whole entry below or beside them.
 
     Args:

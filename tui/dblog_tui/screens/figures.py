@@ -9,6 +9,7 @@ from textual.screen import Screen
 
 from dblog.errors import DblogError
 from dblog_tui.widgets.figures import FigureList
+from dblog_tui.widgets.watched import Watched
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -23,7 +24,7 @@ __all__ = ["FigureScreen"]
 _GROUP = "figures"
 
 
-class FigureScreen(Screen["str | None"]):
+class FigureScreen(Watched, Screen["str | None"]):
     """A list; it is dismissed with the text of the query somebody wants now, or None.
 
     Args:

@@ -25,6 +25,7 @@ from dblog_tui.source.health import GONE, Health
 from dblog_tui.view import Span, View
 from dblog_tui.widgets.line import Line
 from dblog_tui.widgets.sheet import Sheet
+from dblog_tui.widgets.watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,7 +53,7 @@ _SECTIONS: Final = 4
 _NO_ADMIN: Final = "storing dead letters again needs --admin, or admin_url in the profile"
 
 
-class HealthScreen(Screen[View | None]):
+class HealthScreen(Watched, Screen[View | None]):
     """Gives the view of a writer's entries, or None.
 
     Args:

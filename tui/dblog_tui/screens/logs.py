@@ -21,6 +21,7 @@ from dblog_tui.screens.logs_talks import Talks
 from dblog_tui.view import History, View
 from dblog_tui.widgets.line import Line
 from dblog_tui.widgets.logview import LogView
+from dblog_tui.widgets.watched import Watched, told
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["LogsScreen"]
 
 
-class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Screen[None]):
+class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Watched, Screen[None]):
     """Rows, and around them what is known about them.
 
     Args:
@@ -78,7 +79,7 @@ class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Screen[None
         self.source, self.look, self.settings = source, look, settings
         self.colour, self.admin_url, self.link = colour, admin_url, link
         self.history = History([view or View()])
-        self.browser = Browser(source, self._changed)
+        self.browser = Browser(source, self._changed, lambda error: told(self.app, error))
         self.note = ""
         """A word in the header about what was just done."""
         self.proof = ""

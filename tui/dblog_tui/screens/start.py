@@ -20,6 +20,7 @@ from dblog_tui.keys import bindings
 from dblog_tui.present.start import SETUP, setup_lines, start_lines
 from dblog_tui.widgets.line import Line
 from dblog_tui.widgets.painted import Painted
+from dblog_tui.widgets.watched import Watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +61,7 @@ class _Lines(Painted):
         return start_lines(__version__, self.found, time.time_ns() // 1000, self.look, width)
 
 
-class StartScreen(Screen["Choice"]):
+class StartScreen(Watched, Screen["Choice"]):
     """What to look at, where nothing says it.
 
     Args:
@@ -212,7 +213,7 @@ def paths(text: str) -> list[Completion]:
     return [Completion(f"{stem}{each.name}{'/' * each.is_dir()}", "") for each in fitting[:50]]
 
 
-class DemoScreen(Screen[bool]):
+class DemoScreen(Watched, Screen[bool]):
     """While the demo makes its past; True when it can be looked at, False when somebody would rather not wait.
 
     Args:

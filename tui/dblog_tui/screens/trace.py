@@ -212,12 +212,9 @@ class TraceScreen(EntriesScreen):
 
     def action_link(self) -> None:
         """Copy the trace as a command line."""
-        from dblog_tui.links import Link, command_line, public_url  # noqa: PLC0415 - for those who make one
+        from dblog_tui.links import Link, command_line  # noqa: PLC0415 - for those who make one
 
-        source = self.source
-        named = source.name != source.safe_url
-        database = source.name if named else public_url(source.database.url)
-        self.copy(command_line(Link(database=database, trace=self.trace_id)), "command line")
+        self.copy(command_line(Link(database=self.source.address, trace=self.trace_id)), "command line")
 
     def trace_asked(self, trace_id: str) -> None:
         """It is here already, or another one takes its place."""

@@ -20,6 +20,7 @@ from dblog_tui.present.query import at_rest, edited, prompt, room_for_text, scro
 from dblog_tui.recent import Recent
 from dblog_tui.widgets.below import Below
 from dblog_tui.widgets.painted import Painted
+from dblog_tui.widgets.watched import Watched
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -44,7 +45,7 @@ _MOST_OFFERED: Final = 8
 _MOST_PATHS: Final = 2000
 
 
-class QueryBar(Painted):
+class QueryBar(Watched, Painted):
     """One line; what is wrong with it and what could follow is shown over the lines below.
 
     Args:
