@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len, set_cell_size
@@ -93,16 +94,18 @@ def _pairs(
     styles, pairs = look.styles, list(pairs)
     left = min(max((cell_len(each) for each, _ in pairs), default=0), max(_WIDEST, width // 2 - 6))
     beside = max(1, width // max(_COLUMN, left + max((cell_len(says) for _, says in pairs), default=0) + 5))
-    rows = -(-len(pairs) // beside)
-    room = width // beside
-    lines = [_line(width, look, (f" {title}", styles.strong))]
-    for row in range(rows):
-        pieces: list[tuple[str, Style]] = []
-        for key, says in pairs[row::rows]:
-            pieces.append((f"   {set_cell_size(key, left)}  ", styles.accent))
-            pieces.append((set_cell_size(says, max(0, room - left - 5)), styles.text))
-        lines.append(_line(width, look, *pieces))
-    return [*lines, _line(width, look)]
+    room = max(10, width // beside - left - 5)
+    cells = [cell for key, says in pairs for cell in _cells(key, says, left, room, look)]
+    rows = -(-len(cells) // beside)
+    below = [_line(width, look, *(piece for cell in cells[row::rows] for piece in cell)) for row in range(rows)]
+    return [_line(width, look, (f" {title}", styles.strong)), *below, _line(width, look)]
+
+
+def _cells(key: str, says: str, left: int, room: int, look: Look) -> Iterator[list[tuple[str, Style]]]:
+    """A key and what it does, in as many lines as that takes."""
+    for number, part in enumerate(textwrap.wrap(says, room) or [""]):
+        shown = set_cell_size("" if number else key, left)
+        yield [(f"   {shown}  ", look.styles.accent), (set_cell_size(part, room), look.styles.text)]
 
 
 def _line(width: int, look: Look, *pieces: tuple[str, Style]) -> Strip:

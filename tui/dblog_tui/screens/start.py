@@ -197,20 +197,18 @@ def paths(text: str) -> list[Completion]:
     """Folders, and files that look like databases, that a path may become."""
     from dblog_tui.commands import Completion  # noqa: PLC0415 - only where a file is asked for
 
-    typed = Path(text).expanduser()
-    folder, start = (typed, "") if text.endswith("/") or not text else (typed.parent, typed.name)
+    stem, slash, start = text.rpartition("/")
     try:
-        inside = sorted(folder.iterdir(), key=lambda each: (not each.is_dir(), each.name))
-    except OSError:
+        inside = sorted(Path(f"{stem}{slash}").expanduser().iterdir(), key=lambda each: (not each.is_dir(), each.name))
+    except (OSError, RuntimeError):  # no such folder, no such user
         return []
-    stem = text[: len(text) - len(start)]
     fitting = [
         each
         for each in inside
-        if each.name.startswith(start or "") and (start or not each.name.startswith("."))
+        if each.name.startswith(start) and (start or not each.name.startswith("."))
         if each.is_dir() or each.suffix in _SUFFIXES or each.name == start
     ]
-    return [Completion(f"{stem}{each.name}{'/' * each.is_dir()}", "") for each in fitting[:50]]
+    return [Completion(f"{stem}{slash}{each.name}{'/' * each.is_dir()}", "") for each in fitting[:50]]
 
 
 class DemoScreen(Watched, Screen[bool]):
