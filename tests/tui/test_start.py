@@ -14,6 +14,7 @@ from textual.widgets import Input
 from dblog.cli.profiles import Database
 from dblog.errors import DblogError
 from dblog.query import parse
+from dblog_tui.commands import COMMANDS
 from dblog_tui.keys import GROUPS, KEYS, bindings, shown_keys
 from dblog_tui.nearby import Found
 from dblog_tui.present.help import _FILTERS, help_lines
@@ -256,7 +257,13 @@ async def test_the_help_scrolls_and_closes() -> None:
         assert "1-23 of" in lines_of(app)[-1]
         await pilot.press("j", "j", "k", "space")
         await wait_for(pilot, lambda: "24-46 of" in lines_of(app)[-1])
-        await pilot.press("G")
+        seen: set[str] = set()
+        for _ in range(20):
+            seen |= {line.split()[0] for line in lines_of(app)[:-1] if line}
+            await pilot.press("space")
+            await pilot.pause()
+        assert {f":{each.name}" for each in COMMANDS} <= seen
+        await pilot.press("g", "G")
         await wait_for(pilot, lambda: "close" in lines_of(app)[21])
         await pilot.press("g")
         await wait_for(pilot, lambda: lines_of(app)[0].strip() == "Detail")

@@ -40,7 +40,13 @@ _FILTERS: Final = (
 """A filter, and what it finds: the words of ``docs/query-language.md``."""
 
 
-def help_lines(group: str, look: Look, width: int, keymap: Mapping[str, str] | None = None) -> list[Strip]:
+def help_lines(
+    group: str,
+    look: Look,
+    width: int,
+    keymap: Mapping[str, str] | None = None,
+    commands: Sequence[tuple[str, str]] = (),
+) -> list[Strip]:
     """Everything: the keys of one group first, then those that work everywhere, then all others.
 
     Args:
@@ -48,6 +54,7 @@ def help_lines(group: str, look: Look, width: int, keymap: Mapping[str, str] | N
         look: how things look.
         width: cells.
         keymap: keys as somebody has set them.
+        commands: what can be typed behind a colon, and what it does.
     """
     order = dict.fromkeys((group, "everywhere", *GROUPS))
     blocks = [_keys(each, look, width, keymap or {}) for each in order if each in GROUPS and each != "help"]
@@ -56,6 +63,7 @@ def help_lines(group: str, look: Look, width: int, keymap: Mapping[str, str] | N
         blocks[1:1] = extra[:1]
     else:
         blocks += extra[:1]
+    blocks += [_pairs("Commands", commands, look, width)] if commands else []
     blocks += extra[1:]
     blocks.append(_keys("help", look, width, keymap or {}))
     return [line for block in blocks for line in block]

@@ -1,4 +1,4 @@
-"""``HelpScreen``: every key there is, those of the pane one came from first, and what filters and signs mean."""
+"""``HelpScreen``: every key and command there is, those of where one came from first; and what signs mean."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rich.segment import Segment
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from dblog_tui.commands import COMMANDS
 from dblog_tui.keys import bindings
 from dblog_tui.present.help import help_lines
 from dblog_tui.present.look import Look
@@ -38,7 +39,8 @@ class _Lines(Painted):
     def drawn(self, width: int, height: int) -> list[Strip]:
         """As many as there is room for."""
         if not self._lines or self._lines[0].cell_length != width:
-            self._lines = help_lines(self._group, self.look, width, self._keymap)
+            commands = [(f":{each.name} {each.argument}".rstrip(), each.says) for each in COMMANDS]
+            self._lines = help_lines(self._group, self.look, width, self._keymap, commands)
         self.top = min(self.top, self.last(height))
         return self._lines[self.top : self.top + height]
 

@@ -236,7 +236,7 @@ class DemoScreen(Watched, Screen[bool]):
     def on_mount(self) -> None:
         """Wait."""
         self.progress(0.0)
-        self._tell("Three services will log: gateway, orders, payments. A deploy goes wrong every minute.")
+        self._tell("gateway, orders and payments will log; every minute a deploy goes wrong.")
         self.run_worker(self._wait(), exit_on_error=False)
 
     def progress(self, share: float) -> None:
