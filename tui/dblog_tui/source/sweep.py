@@ -26,6 +26,8 @@ _PACE: Final = 0.25
 """Seconds a piece should take."""
 _LEAST: Final = 1_000_000
 """µs of the shortest piece."""
+_AHEAD: Final = 366 * 86_400_000_000
+"""µs a clock may be ahead of this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ async def sweep(
     bottom = extent.oldest if floor is None else max(floor, extent.oldest)
     top = max(extent.newest, round(time.time() * 1e6)) if before is None else before.timestamp
     width = _first_width(extent.rows.value, extent.newest - extent.oldest)
-    place, high, found = before, top, 0
+    # Never without an upper bound: with the lower one alone a page is the oldest of the piece, not the newest.
+    place, high, found = before or Cursor.at(top + _AHEAD), top, 0
     while True:
         low = max(bottom, high - width)
         last = low <= bottom
@@ -91,9 +94,7 @@ async def sweep(
         older = Cursor.of(page.entries[-1]) if full else None if last else Cursor.at(low)
         share = 1.0 if older is None else min((top - reached) / max(top - bottom, 1), 1.0)
         left = extent.rows_between(bottom, reached)
-        yield Reached(
-            page.entries, reached, share, time.monotonic() - began, left, done=full or last, older=older
-        )
+        yield Reached(page.entries, reached, share, time.monotonic() - began, left, done=full or last, older=older)
         if full or last:
             return
         place, high = Cursor.at(low), low
