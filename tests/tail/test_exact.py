@@ -21,6 +21,7 @@ import pytest
 from dblog.query.tree import All
 from dblog.reading.session import Sessions
 from dblog.reading.tailing import Tailer, paced
+from tests.oracle import execute
 from tests.tail_tools import Followed, stored, until
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ class Writers:
     """Programs that write, and what they said of their commits."""
 
     def __init__(self, url: str, folder: Path) -> None:
+        if url.startswith("sqlite"):
+            execute(url, "PRAGMA journal_mode = WAL")  # as dblog's own writer does
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         commands = [[sys.executable, str(PROGRAM), url, str(seed)] for seed in range(6)]
-        if not url.startswith("sqlite"):  # there a transaction held open would keep all others out
-            commands.append([*commands.pop(), "held"])
-            commands.append([sys.executable, str(PROGRAM), url, "6"])
+        commands.append([sys.executable, str(PROGRAM), url, "6", "held"])
         self._said = [folder / f"writer-{number}" for number in range(len(commands))]
         self._processes = []
         for command, said in zip(commands, self._said, strict=True):
@@ -69,7 +70,7 @@ class Writers:
 
 @contextlib.contextmanager
 def writers(url: str, folder: Path) -> Iterator[Writers]:
-    """Six writers, at work."""
+    """Six writers at work, and one that holds transactions open."""
     made = Writers(url, folder)
     try:
         yield made

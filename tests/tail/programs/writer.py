@@ -1,6 +1,7 @@
 """Writes in transactions of every kind until its standard input ends; says of each commit when it was.
 
-``writer.py <url> <seed> [held]``: ``held`` keeps one transaction open from the start until its input ends. On
+``writer.py <url> <seed> [held]``: ``held`` keeps one transaction open from the start until its input ends; on SQLite
+that is one which reads, and beside it every now and then one that keeps all others from writing for half a second. On
 Postgres it survives the server: it connects again, and does not care whether an interrupted commit was one.
 """
 
@@ -13,10 +14,14 @@ import select
 import sqlite3
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from tests.tail_tools import Writing, now
+
+if TYPE_CHECKING:
+    from dblog.reading.values import Cursor
 
 LOST = (psycopg.OperationalError, psycopg.InterfaceError, sqlite3.OperationalError)
 
@@ -44,8 +49,33 @@ def transaction(writing: Writing, chance: random.Random) -> None:
     if chance.random() < 0.1:
         writing.execute("ROLLBACK")
         return
+    commit(writing, places)
+
+
+def commit(writing: Writing, places: list[Cursor]) -> None:
+    """Commit, and say when it was."""
     writing.execute("COMMIT")
     print(json.dumps([time.time(), [place.id.hex for place in places]]), flush=True)
+
+
+def hold(writing: Writing, url: str) -> None:
+    """Keep transactions open until told to stop."""
+    if not writing.lite:
+        writing.begin()
+        places = writing.insert(now())
+        told_to_stop(3600)
+        commit(writing, places)
+        return
+    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)) as reading:
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM logs").fetchone()
+        stop = False
+        while not stop:
+            writing.begin()
+            places = writing.insert(now())
+            stop = told_to_stop(0.5)
+            commit(writing, places)
+            stop = stop or told_to_stop(1.5)
 
 
 def main(url: str, seed: str, held: bool) -> None:
@@ -54,10 +84,7 @@ def main(url: str, seed: str, held: bool) -> None:
     while True:
         with contextlib.suppress(*LOST), contextlib.closing(Writing(url)) as writing:
             if held:
-                writing.begin()
-                writing.insert(now())
-                told_to_stop(3600)
-                writing.execute("COMMIT")
+                hold(writing, url)
                 return
             while not told_to_stop(chance.uniform(0, 0.01)):
                 transaction(writing, chance)
