@@ -95,8 +95,8 @@ def test_a_mistyped_value(database_url: str) -> None:
 def test_an_empty_table_is_said_to_be_one(database_url: str) -> None:
     """And nothing is advised."""
     (only,) = asyncio.run(advice(database_url, View("service:api")))
-    assert (only.deed, only.view, only.fine) == (Deed.SAY, None, False)
-    assert only.what == "Nothing has been logged into this database yet."
+    assert (only.deed, only.view, only.fine) == (Deed.NOTHING, None, False)
+    assert only.what == "No entry was ever stored in this database."
 
 
 def test_what_takes_too_long_is_not_counted(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,14 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from textual.app import App, ComposeResult
 
 from dblog_tui.present.empty import NOTHING, advice_lines, nothing_lines, said_of, setup_lines, setup_text
 from dblog_tui.present.look import ASCII, Look
 from dblog_tui.source.advice import Advice, Counted, Deed
-from dblog_tui.view import ALL, Span, View
-from dblog_tui.widgets.empty import EmptyPane
-from tests.tui.screen import lines_of
+from dblog_tui.view import Span, View
 
 NOW = 1_795_000_000_000_000
 _LOOK, _PLAIN = Look(), Look(glyphs=ASCII)
@@ -91,38 +88,10 @@ def test_one_sentence_and_the_key_that_makes_one(what: str) -> None:
     assert "~" not in lines[1].text
 
 
-def test_three_lines_make_a_program_log(tmp_path: object) -> None:
+def test_three_lines_make_a_program_log() -> None:
     """They are Python, stand on the screen as they are copied, and hold the database's URL."""
     text = setup_text("sqlite:////tmp/a.db")
     compile(text, "setup", "exec")
     assert len(text.split("\n")) == 3
     shown = "\n".join(strip.text.strip() for strip in setup_lines(_LOOK, 80, url="sqlite:////tmp/a.db"))
     assert all(line in shown for line in text.split("\n"))
-
-
-async def test_advice_appears_as_it_is_found() -> None:
-    """Line by line; a key means what stands beside it, and nothing once other lines are shown."""
-
-    class Pane(App[None]):
-        def compose(self) -> ComposeResult:
-            yield EmptyPane(_LOOK)
-
-    async with Pane().run_test(size=(80, 24)) as pilot:
-        pane = pilot.app.query_one(EmptyPane)
-        pane.begin(View("service:biling", ALL), NOW)
-        await pilot.pause()
-        assert "looking for what would match" in "\n".join(lines_of(pilot.app))
-        for each in _FOUND:
-            pane.add(each)
-        pane.done()
-        await pilot.pause()
-        text = "\n".join(lines_of(pilot.app))
-        assert "looking" not in text
-        assert "service:billing" in text
-        assert pane.keys == "2367"
-        assert pane.view_for("6") == _WIDER
-        assert pane.view_for("9") is None
-        pane.say(nothing_lines("views", _LOOK, 80))
-        await pilot.pause()
-        assert lines_of(pilot.app)[1].strip().startswith("No view is saved.")
-        assert pane.view_for("6") is None

@@ -58,7 +58,7 @@ class Bar(App[None]):
         recent = Recent()
         recent.add("service:api")
         recent.add("level:error")
-        yield QueryBar(self.look, values=self.values, recent=recent)
+        yield QueryBar(self.look, values=self.values, paths=lambda: ["http.status"], recent=recent)
         yield Rows()
 
     def on_mount(self) -> None:
@@ -147,6 +147,14 @@ async def test_values_are_offered_with_their_counts() -> None:
         assert not app.below
         assert app.asked == ["service"]
         assert not app.said
+
+
+async def test_paths_that_were_seen_are_offered() -> None:
+    """Beside the columns."""
+    async with Bar().run_test() as pilot:
+        app, _ = await begin(pilot)
+        await write(pilot, "stat")
+        await wait_for(pilot, lambda: "http.status" in app.below)
 
 
 async def test_a_mistake_is_shown_and_put_right() -> None:

@@ -48,6 +48,8 @@ class Deed(enum.Enum):
     WIDEN = "widen to"
     SAY = "say"
     """Nothing to do: a fact."""
+    NOTHING = "nothing"
+    """Likewise, and the only one: the table is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ async def _newest(source: Source, newest: int | None, now: int) -> Advice:
     seen = max((each.last_seen for each in instances), default=None)
     alive = [each for each in instances if each.state not in ("CLOSED", "DOWN")]
     if newest is None:
-        return Advice(Deed.SAY, "Nothing has been logged into this database yet.", fine=False)
+        return Advice(Deed.NOTHING, "No entry was ever stored in this database.", fine=False)
     if alive:
         said = "The writer is alive." if len(alive) == 1 else f"{len(alive)} writers are alive."
     elif seen is None:

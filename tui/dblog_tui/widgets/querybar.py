@@ -51,6 +51,7 @@ class QueryBar(Watched, Painted):
     Args:
         look: how it looks.
         values: the most frequent values of a field with their counts, for suggestions; nobody waits for it.
+        paths: into metadata, of what is loaded (``spelled.paths_of``); called when somebody begins to edit.
         recent: queries asked before.
         finds: texts looked for before.
         zone: of times in a query that are written without one.
@@ -85,6 +86,7 @@ class QueryBar(Watched, Painted):
         look: Look,
         *,
         values: Values | None = None,
+        paths: Callable[[], Iterable[str]] | None = None,
         recent: Recent | None = None,
         finds: Recent | None = None,
         zone: dt.tzinfo | None = None,
@@ -98,7 +100,7 @@ class QueryBar(Watched, Painted):
         self.mode = "filter"
         self.editing = False
         self.draft = Draft(zone)
-        self._values = values
+        self._values, self._paths = values, paths
         self._recents = {"filter": recent or Recent(), "find": finds or Recent()}
         self._answer = ""
         self._first = 0
@@ -122,19 +124,15 @@ class QueryBar(Watched, Painted):
             self._answer = text
             self.repaint()
 
-    def know(self, paths: Iterable[str]) -> None:
-        """These paths into metadata have been seen (``complete.paths_of``)."""
-        known = {*self.draft.known.paths, *paths}
-        if len(known) <= _MOST_PATHS:
-            self.draft.known.paths = known
-
     def edit(self, text: str | None = None, *, mode: str = "filter") -> None:
         """Begin to edit: the query, what to look for, or another text. What was being written goes on."""
         if not (self.editing and mode == self.mode and text is None):
             self.mode, self.editing, self.can_focus, self._first = mode, True, True, 0
             begun = text if text is not None else self.text if mode == "filter" else ""
             self.draft.begin(begun, self._recents[mode].texts, self._recents["filter"].texts)
-            if not self.draft.known.names:
+            if self.draft.known.names:
+                self._know()
+            else:
                 self.run_worker(self._load(), group="grammar", exclusive=True, exit_on_error=False)
         # At once, not when the application gets round to it: the next key is meant for the query.
         self.screen.set_focus(self)
@@ -279,7 +277,13 @@ class QueryBar(Watched, Painted):
     async def _load(self) -> None:
         """The grammar takes a tenth of a second, so it is loaded beside."""
         self.draft.load(await asyncio.to_thread(field_names))
+        self._know()
         self._paint()
+
+    def _know(self) -> None:
+        """What was seen once stays known."""
+        if self._paths is not None and len(self.draft.known.paths) < _MOST_PATHS:
+            self.draft.known.paths = {*self.draft.known.paths, *self._paths()}
 
     async def _fetch(self, field: str, values: Values) -> None:
         try:
