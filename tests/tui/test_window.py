@@ -58,12 +58,12 @@ class Stored(RuleBasedStateMachine):
             self._insert(timestamp)
 
     @precondition(lambda self: self.untold)
-    @rule(limit=st.integers(3, 12))
-    def look(self, limit: int) -> None:
+    @rule(limit=st.integers(3, 12), following=st.booleans())
+    def look(self, limit: int, following: bool) -> None:
         """The tail looks: the newest ``limit`` of what is new, and how many were skipped."""
         new = sorted(self.untold, key=key_of)
         self.untold.clear()
-        self.window.arrived(new[-limit:], skipped=max(len(new) - limit, 0))
+        self.window.arrived(new[-limit:], skipped=max(len(new) - limit, 0), following=following)
 
     @precondition(lambda self: self.page is None)
     @rule(older=st.booleans())

@@ -344,7 +344,8 @@ class Browser:
                 # It does not join on; the rows that are looked at stay.
                 self.window.newer = True
                 self._look_again()
-        self.window.arrived(batch.entries, late=late, skipped=batch.skipped)
+        following = self.mode is Mode.LIVE
+        self.window.arrived(batch.entries, late=late, skipped=batch.skipped, following=following)
         self._changed("rows")
 
     def _late(self, batch: TailBatch) -> set[int]:

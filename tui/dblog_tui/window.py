@@ -152,10 +152,7 @@ class Window:
         self._keys[:0] = map(key_of, new)
         self.older = more
         self._join(attached=False)
-        if (beyond := len(self.rows) - self.capacity) > 0:
-            self._forget(self.rows[-beyond:])
-            del self.rows[-beyond:], self._keys[-beyond:]
-            self.newer = True
+        self._shorten(newest=True)
         return len(new)
 
     def add_newer(self, entries: Sequence[LogEntry], *, more: bool) -> int:
@@ -172,8 +169,14 @@ class Window:
 
     # -- the tail ---------------------------------------------------------------------------------------------
 
-    def arrived(self, entries: Iterable[LogEntry], *, late: Iterable[int] = (), skipped: int = 0) -> None:
-        """What one look of the tail brought, in order; ``skipped`` older ones than these were left out."""
+    def arrived(
+        self, entries: Iterable[LogEntry], *, late: Iterable[int] = (), skipped: int = 0, following: bool = True
+    ) -> None:
+        """What one look of the tail brought, in order; ``skipped`` older ones than these were left out.
+
+        Where it becomes too much, the oldest rows are given up; the newest while nobody is ``following``, for then
+        somebody reads the old ones.
+        """
         batch = list(entries)
         self.late.update(late)
         if skipped and not self.newer:
@@ -183,7 +186,7 @@ class Window:
             self._hole_aside = self.doubtful = True
         for entry in batch:
             self._arrive(entry)
-        self._shorten()
+        self._shorten(newest=not following)
 
     def mark(self, mark: Mark) -> None:
         """Draw a line behind the last row."""
@@ -227,11 +230,18 @@ class Window:
         """The page in order, without rows that are here already."""
         return [slim(entry) for entry in reversed(entries) if key_of(entry) not in self]
 
-    def _shorten(self) -> None:
-        if (beyond := len(self.rows) - self.capacity) > 0:
-            self._forget(self.rows[:beyond])
-            del self.rows[:beyond], self._keys[:beyond]
+    def _shorten(self, *, newest: bool = False) -> None:
+        """Give up the oldest rows, or the newest; a page that was asked for at that end joins on no more."""
+        if (beyond := len(self.rows) - self.capacity) <= 0:
+            return
+        gone = slice(-beyond, None) if newest else slice(0, beyond)
+        self._forget(self.rows[gone])
+        del self.rows[gone], self._keys[gone]
+        if newest:
+            self.newer = True
+        else:
             self.older = True
+        self._epoch += 1
 
     def _forget(self, rows: Iterable[Row]) -> None:
         if self.late:
