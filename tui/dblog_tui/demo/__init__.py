@@ -1,8 +1,9 @@
 """``dblog-tui --demo``: three services, each a process, that log into a database of their own while one looks.
 
 ``Demo`` is the application's side. It starts one process, the *conductor* (``conductor``), which makes the database
-and twenty minutes of past, starts the services (``shop``), and ends all of it, folder included, when the pipe from here
-closes: so nothing is left running when the application is killed. Every row goes through ``dblog.DatabaseHandler``.
+and twenty minutes of past, starts the services (``shop``, ``payments``), and ends all of it, folder included, when the
+pipe from here closes: so nothing is left running when the application is killed. Every row goes through
+``dblog.DatabaseHandler``.
 """
 
 from __future__ import annotations

@@ -22,11 +22,14 @@ from typing import TYPE_CHECKING, Any, Final
 import dblog
 from dblog_tui.demo import READY
 from dblog_tui.demo.incident import Incidents
-from dblog_tui.demo.shop import Gateway, Orders, Payments, Service
+from dblog_tui.demo.payments import Payments
+from dblog_tui.demo.shop import Gateway, Orders
 from dblog_tui.demo.wires import Here, There, VirtualLoop, answer, stamped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from dblog_tui.demo.service import Service
 
 __all__ = ["live_through", "main"]
 
