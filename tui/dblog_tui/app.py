@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,12 +22,20 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from textual.binding import BindingType
+    from textual.command import Provider
 
     from dblog_tui.demo import Demo
     from dblog_tui.links import Link
     from dblog_tui.screens.logs import LogsScreen
 
 __all__ = ["DblogTui"]
+
+
+def _commands() -> type[Provider]:
+    """What the palette lists; loaded when it opens."""
+    from dblog_tui.palette import Commands  # noqa: PLC0415 - only where it is asked for
+
+    return Commands
 
 
 class DblogTui(App[None]):
@@ -44,7 +53,7 @@ class DblogTui(App[None]):
 
     TITLE = "dblog"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("everywhere")]
-    ENABLE_COMMAND_PALETTE = True
+    COMMANDS = App.COMMANDS | {_commands}
     CSS = """
     Screen { background: $background; }
     Toast { max-width: 70; }
@@ -61,7 +70,8 @@ class DblogTui(App[None]):
         demo: bool = False,
         name: str | None = None,
     ) -> None:
-        super().__init__()
+        # Without colours: Textual's other way would paint the terminal's own colours black, on black.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.settings = settings or Settings()
         zone = self.settings.zone
         glyphs = ASCII if self.settings.glyphs == "ascii" else UNICODE

@@ -112,6 +112,7 @@ class Commanding:
 
     def action_goto(self) -> None:
         """Ask for a time, and go there."""
+        from dblog.cli.moments import moment as spoken  # noqa: PLC0415 - only where it is asked for
         from dblog_tui.goto import moment  # noqa: PLC0415 - loads the grammar
         from dblog_tui.screens.asking import Ask  # noqa: PLC0415 - only where it is asked for
 
@@ -119,7 +120,11 @@ class Commanding:
             moment(text, zone=self.source.zone)
             return text
 
-        ask = Ask(self.look, "Go to a time", check, example="14:05   -2h   yesterday   2026-11-20T10:00", verb="go")
+        def preview(text: str) -> str:
+            return spoken(moment(text, zone=self.source.zone), self.look.zone)
+
+        example = "14:05   -2h   yesterday   2026-11-20T10:00"
+        ask = Ask(self.look, "Go to a time", check, preview=preview, example=example, verb="go")
         self.app.push_screen(ask, lambda text: self.goto_time(text) if text else None)
 
     def action_note(self) -> None:
@@ -189,7 +194,7 @@ class Commanding:
         except DblogError as error:
             self.say(str(error), bad=True)
             return
-        self.say(f"the view {name} is {'what it was before no more' if was_there else 'saved'}; v lists views")
+        self.say(f"the view {name} is {'saved instead of what it was' if was_there else 'saved'}; v lists views")
 
     # -- commands -----------------------------------------------------------------------------------------------
 
@@ -253,7 +258,8 @@ class Commanding:
         self.show(replace(self.browser.view, query=command.argument, at=None))
 
     def _do_find(self, command: Command) -> None:
-        self.find(command.argument)
+        if not self.find(command.argument):
+            raise ConfigurationError("this cannot be read as a query: press / and type it there, to see why")
 
     def _do_goto(self, command: Command) -> None:
         if sentence := self.goto_time(command.argument):
@@ -273,10 +279,10 @@ class Commanding:
         self.app.set_zone(zone(command.argument), command.argument)
 
     def _do_columns(self, command: Command) -> None:
-        from dblog_tui.settings import checked_columns  # noqa: PLC0415 - only where it is asked for
+        from dblog_tui.links import columns_of  # noqa: PLC0415 - only where it is asked for
+        from dblog_tui.settings import checked_columns  # noqa: PLC0415 - as above
 
-        names = tuple(name.strip() for name in command.argument.split(","))
-        self._set_columns(checked_columns(names))
+        self._set_columns(checked_columns(columns_of(command.argument)))
 
     def _do_export(self, command: Command) -> None:
         self.action_export(command.argument)
