@@ -122,6 +122,11 @@ def test_a_trace_explains_the_rest(past: str) -> None:
     gaps = [(b.timestamp - a.timestamp) / 1e6 for a, b in itertools.pairwise(entries)]
     assert max(gaps) > 1.2
     said = [each.message for each in entries]
+    told = ("POST /orders", "received", "stock reserved", "charging", "waiting", "retry", "giving up", "failed after",
+            "payments answered 504", "stock released", "cancelled", " 502 in ")  # fmt: skip
+    assert [next(at for at, text in enumerate(said) if each in text) for each in told] == sorted(
+        next(at for at, text in enumerate(said) if each in text) for each in told
+    )
     assert sum("waiting for a bank connection: 2 of 2 in use" in each for each in said) == 2
     (broken,) = [each for each in entries if each.exc_type]
     assert broken.exc_type == "payments.bank.BankTimeoutError"

@@ -86,7 +86,7 @@ def _signs(look: Look) -> Iterator[tuple[str, str]]:
     yield " ".join(LETTERS), f"the row's level: {' '.join(BAND_NAMES)}"
     yield glyphs.live, "LIVE: new rows are shown as they are stored"
     yield glyphs.paused, "PAUSED: the rows stay where they are; new ones are counted below"
-    yield glyphs.history, "HISTORY: a range that has ended"
+    yield glyphs.history, "HISTORY: the newest rows are elsewhere; G goes there"
     yield glyphs.down, "the database does not answer; what is loaded stays"
     yield glyphs.bookmark, "a row you have marked"
     yield glyphs.late, "stored after rows that are younger"
