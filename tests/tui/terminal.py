@@ -37,8 +37,8 @@ class Pressed(NamedTuple):
 
     seconds: float
     """Until the last byte; 0 where nothing came."""
-    count: int
-    """Bytes."""
+    bytes: int
+    """So many."""
 
 
 def command(*arguments: str) -> list[str]:

@@ -110,27 +110,35 @@ class Screen:
             self._control(control)
         elif (string := found["string"]) is not None:
             self._string(string, found[0])
-        elif found["final"] is None or not self._sequence(**found.groupdict()):
+        elif found["final"] is None or not self._sequence(*found.group("prefix", "numbers", "between", "final")):
             self.foreign.append(found[0])
 
     def _write(self, text: str) -> None:
         self.ever.add(text)
         if odd := DANGEROUS.intersection(text):
             self.foreign.append(f"{sorted(odd)!a} in {text!a}")
-        cells = self._cells[self.y]
         for char in text:
             width = get_character_cell_size(char)
             if not width:
                 if self.x:
-                    cells[self.x - 1] += char
+                    self._cells[self.y][self.x - 1] += char
                 continue
+            if self.x + width > self.columns and "7" in self.modes:
+                self.x = 0
+                self._down()
             at = min(self.x, self.columns - width)
-            cells[at : at + width] = [char, *[""] * (width - 1)]
+            self._cells[self.y][at : at + width] = [char, *[""] * (width - 1)]
             self.x = at + width
+
+    def _down(self) -> None:
+        if self.y == self.rows - 1:
+            self._cells = [*self._cells[1:], [" "] * self.columns]
+        else:
+            self.y += 1
 
     def _control(self, control: str) -> None:
         if control == "\n":
-            self.y = min(self.y + 1, self.rows - 1)
+            self._down()
         elif control == "\r":
             self.x = 0
         elif control == "\a":
@@ -148,7 +156,7 @@ class Screen:
             return
         self.clipboard.append(base64.b64decode(content, validate=True).decode())
 
-    def _sequence(self, prefix: str, numbers: str, between: str, final: str, **_: str | None) -> bool:
+    def _sequence(self, prefix: str, numbers: str, between: str, final: str) -> bool:
         """Whether it is one of ours."""
         whole = f"{prefix}{numbers}{between}{final}"
         if between or prefix in ("<", ">"):

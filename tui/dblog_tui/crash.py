@@ -35,8 +35,18 @@ def state_path() -> Path:
 
 
 def hushed(app: App[Any]) -> App[Any]:
-    """The application, which ends without a word of its own when it fails: the command says it."""
-    app._fatal_error = app._close_messages_no_wait  # type: ignore[method-assign]  # noqa: SLF001 - no public way
+    """The application, which ends without a word of its own when it fails: the command says it.
+
+    What it showed is asked for at once, for its screens are gone by the time it has ended.
+    """
+
+    def end() -> None:
+        with contextlib.suppress(Exception):  # it is the failing application that is asked
+            line = app.command_line()  # type: ignore[attr-defined]  # DblogTui's
+            app.command_line = lambda: line  # type: ignore[attr-defined]  # as above
+        app._close_messages_no_wait()  # noqa: SLF001 - no public way
+
+    app._fatal_error = end  # type: ignore[method-assign]  # noqa: SLF001 - as above
     return app
 
 
