@@ -152,7 +152,7 @@ async def test_three_processes_log_until_it_is_stopped() -> None:
     shares: list[float] = []
     try:
         await demo.ready(shares.append)
-        assert len(processes(demo.folder)) == 4
+        await asyncio.to_thread(until, lambda: len(processes(demo.folder)) == 4)
         began = time.time()
         deadline = time.monotonic() + 20
         services: set[str] = set()
@@ -182,7 +182,7 @@ def test_they_end_when_whoever_started_them_is_killed(tmp_path: Path) -> None:
     try:
         assert starter.stdout is not None
         folder = Path(starter.stdout.readline().strip())
-        assert len(processes(folder)) == 4
+        until(lambda: len(processes(folder)) == 4)
     finally:
         os.kill(starter.pid, signal.SIGKILL)
         starter.communicate()
