@@ -429,7 +429,8 @@ class Browser:
             return False
         from dblog_tui.cost import indexed  # noqa: PLC0415 - behind the first paint
 
-        return not indexed(self.query.tree)
+        extent = self.source.known_extent
+        return not indexed(self.query.tree, extent.rows_between if extent is not None else None)
 
     def place(self, entry: LogEntry | None) -> Cursor | None:
         """Where an entry stands."""

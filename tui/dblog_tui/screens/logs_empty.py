@@ -31,6 +31,8 @@ class Empty:
     rows: LogView
     show: Callable[..., bool]
     run_worker: Any
+    say: Callable[..., None]
+    app: Any
     _advice: tuple[Advice, ...] = ()
     _advised: View | None = None
     _advice_done = False
@@ -66,13 +68,18 @@ class Empty:
             self.rows.instead = self._advice_lines
             self.rows.redraw()
 
+    def _is_empty(self) -> bool:
+        """Nobody has ever written into this table."""
+        from dblog_tui.source.advice import Deed  # noqa: PLC0415 - only where nothing is shown
+
+        return self._advised is not None and any(each.deed is Deed.NOTHING for each in self._advice)
+
     def _advice_lines(self, width: int) -> list[Strip]:
         from dblog_tui.present.empty import advice_lines, setup_lines  # noqa: PLC0415 - only where nothing is shown
 
         now, view = time.time_ns() // 1000, self.browser.view
-        empty = any(each.newest is None and "no entry" in each.what.lower() for each in self._advice if not each.key)
-        if empty and view.plain and self._advice_done:
-            return setup_lines(self.look, width, url=self.source.safe_url, keys=False)
+        if self._is_empty():
+            return setup_lines(self.look, width, url=self.source.safe_url)
         return advice_lines(view, self._advice, self.look, width, now=now, done=self._advice_done)
 
     def advised(self, key: str) -> bool:
@@ -83,6 +90,13 @@ class Empty:
         if found is None:
             return False
         return self.show(found)
+
+    def action_setup(self) -> None:
+        """The lines that make a program write into this database; the histogram's key where there are rows."""
+        from dblog_tui.clipboard import copy  # noqa: PLC0415 - only where nothing is shown
+        from dblog_tui.present.empty import setup_text  # noqa: PLC0415 - as above
+
+        self.say(copy(self.app, setup_text(self.source.safe_url)))
 
     def action_advice(self, key: str) -> None:
         """A key that means something only here."""

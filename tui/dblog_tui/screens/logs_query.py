@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dblog.cli.lines import attributes_of
+from dblog.entry import LogEntry
 from dblog.errors import DblogError, QuerySyntaxError
 from dblog_tui import header
 from dblog_tui.recent import Recent, recent_path
 from dblog_tui.widgets.querybar import QueryBar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from textual.app import ComposeResult
 
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from dblog_tui.widgets.logview import LogView
 
 __all__ = ["Querying"]
+
+_OFFERED = 100
+"""Values of a field that are offered."""
+_LOOKED_AT = 200
+"""Rows in which keys are looked for."""
 
 
 class Querying:
@@ -45,6 +52,7 @@ class Querying:
         yield QueryBar(
             self.look,
             values=self._values,
+            paths=self._seen_paths,
             recent=Recent(recent_path("queries")),
             finds=Recent(recent_path("finds")),
             zone=self.source.zone,
@@ -57,8 +65,16 @@ class Querying:
         bar: QueryBar = self.query_one("#query", QueryBar)
         return bar
 
+    def _seen_paths(self) -> Iterator[str]:
+        """Paths into the metadata of what is loaded; an entry takes some microseconds."""
+        from dblog_tui.spelled import paths_of  # noqa: PLC0415 - only while a query is written
+
+        for row in self.browser.window.rows[-_LOOKED_AT:]:
+            if isinstance(row, LogEntry):
+                yield from paths_of(attributes_of(row))
+
     async def _values(self, name: str) -> Sequence[tuple[str, int]]:
-        facets = await self.source.facets("", name)
+        facets = await self.source.facets("", name, limit=_OFFERED)
         return [(each.value, each.count) for each in facets.values]
 
     def tell_query(self) -> None:

@@ -199,6 +199,11 @@ class Source:
 
     # -- figures ----------------------------------------------------------------------------------------------
 
+    @property
+    def known_extent(self) -> Extent | None:
+        """What ``extent`` said last, however long ago."""
+        return self._extent[1] if self._extent is not None else None
+
     async def extent(self) -> Extent:
         """How much there is; asked anew every half minute at most."""
         now = time.monotonic()
