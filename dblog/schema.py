@@ -211,7 +211,7 @@ def _postgres_logs(metadata: sa.MetaData, names: Names) -> None:
         schema=names.schema,
         postgresql_partition_by="RANGE (timestamp)",
     )
-    _shared_indexes(logs, names)
+    _shared_indexes(logs, names, "postgresql")
     sa.Index(f"{names.logs}_xid_idx", logs.c.xid)
 
 
@@ -225,25 +225,16 @@ def _sqlite_logs(metadata: sa.MetaData, names: Names) -> None:
         sqlite_autoincrement=True,
     )
     sa.Index(f"{names.logs}_timestamp_id_idx", logs.c.timestamp, logs.c.id, unique=True)
-    _shared_indexes(logs, names)
+    _shared_indexes(logs, names, "sqlite")
 
 
-def _shared_indexes(logs: sa.Table, names: Names) -> None:
-    traced, warned = logs.c.trace_id.is_not(None), sa.text("severity >= 13")
-    sa.Index(
-        f"{names.logs}_trace_idx",
-        logs.c.trace_id,
-        logs.c.timestamp,
-        postgresql_where=traced,
-        sqlite_where=traced,
-    )
-    sa.Index(
-        f"{names.logs}_warning_idx",
-        logs.c.timestamp,
-        logs.c.id,
-        postgresql_where=warned,
-        sqlite_where=warned,
-    )
+def _shared_indexes(logs: sa.Table, names: Names, dialect: str) -> None:
+    # An option named after a dialect loads that dialect, so the other one's is not named.
+    where = f"{dialect}_where"
+    traced: dict[str, Any] = {where: logs.c.trace_id.is_not(None)}
+    warned: dict[str, Any] = {where: sa.text("severity >= 13")}
+    sa.Index(f"{names.logs}_trace_idx", logs.c.trace_id, logs.c.timestamp, **traced)
+    sa.Index(f"{names.logs}_warning_idx", logs.c.timestamp, logs.c.id, **warned)
 
 
 def _keyed(metadata: sa.MetaData, names: Names, name: str, columns: tuple[Column, ...], dialect: str) -> None:
