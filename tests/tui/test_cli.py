@@ -228,7 +228,7 @@ def test_what_textual_is_told() -> None:
     """No animation and few frames, fewer still on a slow line; what somebody has set stays."""
     environment: dict[str, str] = {}
     cli.prepare(environment, slow=False)
-    assert (environment["TEXTUAL_ANIMATIONS"], environment["TEXTUAL_FPS"]) == ("none", "30")
+    assert (environment["TEXTUAL_ANIMATIONS"], environment["TEXTUAL_FPS"]) == ("none", "60")
     environment = {"TEXTUAL_ANIMATIONS": "full"}
     cli.prepare(environment, slow=True)
     assert (environment["TEXTUAL_ANIMATIONS"], environment["TEXTUAL_FPS"]) == ("full", "4")

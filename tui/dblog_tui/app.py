@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from textual.app import App
 
@@ -36,6 +37,9 @@ def _commands() -> type[Provider]:
     from dblog_tui.palette import Commands  # noqa: PLC0415 - only where it is asked for
 
     return Commands
+
+_STARTING: Final = 1.5
+"""Seconds from the start in which no garbage is collected, where the command has asked for that."""
 
 
 class DblogTui(App[None]):
@@ -88,6 +92,8 @@ class DblogTui(App[None]):
             self.theme = self.settings.theme
         if self.settings.keymap:
             self.set_keymap(dict(self.settings.keymap))
+        if not gc.isenabled():
+            self.set_timer(_STARTING, _collect_again)
         if self.database is not None:
             self.open_database(self.database, name=self.database_name)
         else:
@@ -246,6 +252,12 @@ class DblogTui(App[None]):
         cancel = getattr(self.screen, "cancel_running", None)
         if cancel is None or not cancel():
             self.notify("ctrl+q quits", markup=False)
+
+
+def _collect_again() -> None:
+    """What is there now stays: it need not be looked through again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 def _zone_name() -> str:

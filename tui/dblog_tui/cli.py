@@ -8,6 +8,7 @@ is the command that shows the same view again.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import os
 import signal
@@ -38,7 +39,8 @@ EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 EXIT_TERMINATED: Final = 143
 
-_FRAMES, _FRAMES_SLOW = "30", "4"
+_FRAMES, _FRAMES_SLOW = "60", "4"
+"""Per second at most: a frame that has just been painted delays the next one by no more than 17 ms."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -94,6 +96,7 @@ def _application(asked: argparse.Namespace) -> int:
     if chosen.warning:
         _say(chosen.warning)
     prepare(os.environ, slow=settings.slow)
+    gc.disable()  # what is made at the start stays; the application sets it going again
     database = chosen.database
     admin_url = database.admin_url or (database.url if asked.admin else None) if database else None
     from dblog_tui.app import DblogTui  # noqa: PLC0415 - loads Textual, which reads the environment
@@ -120,6 +123,8 @@ def _run(app: App[Any], *, mouse: bool) -> int:
                 hushed(app).run(mouse=mouse)
         except Exception as failure:  # noqa: BLE001 - whatever it is, it is reported
             error = failure
+        finally:
+            gc.enable()
     error = error or app._exception  # noqa: SLF001 - what ended it; return_code says only that something did
     if error is None:
         return app.return_code or 0
