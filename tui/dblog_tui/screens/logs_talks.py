@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Talks"]
 
-_PULSE: Final = 10.0
+_PULSE: Final = 5.0
 """Seconds between two looks at the writers."""
 
 
