@@ -38,6 +38,7 @@ def _commands() -> type[Provider]:
 
     return Commands
 
+
 _STARTING: Final = 1.5
 """Seconds from the start in which no garbage is collected, where the command has asked for that."""
 
