@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from dblog_tui.source import Source
 
 __all__ = ["LogsScreen"]
+
+_SETTLING: Final = 0.01
+"""Seconds from the screen's beginning to its first paint."""
 
 
 class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Watched, Screen[None]):
@@ -84,6 +88,8 @@ class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Watched, Sc
         """A word in the header about what was just done."""
         self.proof = ""
         self._over = False
+        self._unseen = ExitStack()
+        """Holds back what would be painted several times over."""
         self._goal: tuple[int, int] | None = None
         """The row to go to once what is around it is loaded."""
 
@@ -112,6 +118,12 @@ class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Watched, Sc
         rows.marked = self.is_marked
         rows.focus()
         self.tell()
+        self._unseen.enter_context(self.app.batch_update())
+        self.set_timer(_SETTLING, self._settled)
+
+    def _settled(self) -> None:
+        """The size is known, and everything has its place: one paint, and then the database."""
+        self._unseen.close()
         self.call_after_refresh(self.run_worker, self._begin(), group="begin", exit_on_error=False)
 
     async def _begin(self) -> None:
@@ -129,6 +141,7 @@ class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Watched, Sc
     async def on_unmount(self) -> None:
         """End what runs in the database."""
         self._over = True
+        self._unseen.close()
         await self.browser.close()
 
     @property
