@@ -182,12 +182,10 @@ class Browser(Paging):
         self._changed("rows")
 
     def _late(self, batch: TailBatch) -> set[int]:
-        """What sorts before something the tail has brought, or before the newest row."""
-        late = {entry_id.int for entry_id in batch.late}
-        last = self.window.last
-        if last is not None and not self.window.newer:
-            late.update(entry.id.int for entry in batch if entry.id is not None and key_of(entry) < last)
-        return late
+        """What sorts before the newest row by more than the writers' own rhythm: several never commit in step."""
+        seen = [row[0] for row in (self.window.last, *map(key_of, batch.entries[-1:])) if row is not None]
+        newest = max(seen, default=0)
+        return {entry.id.int for entry in batch if entry.id is not None and newest - entry.timestamp > _IN_STEP}
 
     def _away(self, error: StoreUnavailable, pause: float) -> None:
         """The database is away; the tail waits for it."""
@@ -221,4 +219,6 @@ class Browser(Paging):
         self.show(self.view)
 
 
+_IN_STEP: Final = 3_000_000
+"""µs between an entry and the newest one up to which nobody calls it late: a writer may wait half a second, and retry."""
 _RATE_SECONDS: Final = 5.0
