@@ -51,9 +51,17 @@ class NewRows:
         """How many there are."""
         return self._once(self._counted, which, others)
 
-    def oldest(self, which: Difference, *others: sa.ColumnElement[bool]) -> sa.Select[Any] | Prepared:
-        """The first ``count``, in order of their transactions' numbers, which come last in each row, as text."""
-        return self._once(self._oldest, which, others)
+    def oldest(
+        self, which: Difference, *others: sa.ColumnElement[bool], first: int | None = None
+    ) -> sa.Select[Any] | Prepared:
+        """The first ``count``, in order of their transactions' numbers, which come last in each row, as text.
+
+        Args:
+            which: see ``newest``.
+            others: see ``newest``.
+            first: the transaction that comes before all others, whatever its number.
+        """
+        return self._once(self._oldest, which, others) if first is None else self._oldest(which, others, first)
 
     def _once(
         self,
@@ -81,10 +89,15 @@ class NewRows:
     def _counted(self, which: Difference, others: tuple[sa.ColumnElement[bool], ...]) -> sa.Select[Any]:
         return sa.select(sa.func.count()).select_from(self._rows(which, [self._logs.c.xid], others))
 
-    def _oldest(self, which: Difference, others: tuple[sa.ColumnElement[bool], ...]) -> sa.Select[Any]:
+    def _oldest(
+        self, which: Difference, others: tuple[sa.ColumnElement[bool], ...], first: int | None = None
+    ) -> sa.Select[Any]:
         found = self._rows(which, [*columns(self._logs), self._logs.c.xid], others)
         number = sa.cast(found.c.xid, sa.Text).label("number")
-        return sa.select(found, number).order_by(found.c.xid, found.c.timestamp, found.c.id).limit(_COUNT)
+        order: tuple[sa.ColumnElement[Any], ...] = (found.c.xid, found.c.timestamp, found.c.id)
+        if first is not None:
+            order = (found.c.xid != xid8(first), *order)
+        return sa.select(found, number).order_by(*order).limit(_COUNT)
 
     def _rows(
         self,

@@ -42,6 +42,12 @@ class Difference(NamedTuple):
             tuple(xid for xid in self.running if xid < high),
         )
 
+    def also(self, number: int) -> Difference:
+        """With the transaction of this number, too."""
+        if number in self.singles or self.low <= number < self.high:
+            return self
+        return self._replace(singles=(*self.singles, number))
+
 
 class Snapshot(NamedTuple):
     """The transactions that are over: those with a number below ``end`` but the ``running`` ones.
@@ -87,6 +93,12 @@ class Snapshot(NamedTuple):
         end = max(self.end, border)
         still = {xid for xid in self.running if xid >= border or xid in later.running}
         return Snapshot(end, frozenset(still | {xid for xid in later.running if self.end <= xid < end}))
+
+    def over(self, number: int) -> Snapshot:
+        """What is over here, and the transaction of this number."""
+        if number < self.end:
+            return Snapshot(self.end, self.running - {number})
+        return Snapshot(number + 1, self.running | set(range(self.end, number)))
 
     def met(self, other: Snapshot) -> Snapshot:
         """What is over here and in ``other``."""

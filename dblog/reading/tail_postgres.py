@@ -176,6 +176,10 @@ class PostgresTail:
             self._place, self._durable = _Place(now), _Durable(_Place(now))
             return Found()
         place, notice = self._known(look, now)
+        if place.within is not None and place.within.xid not in now:
+            if look.standby:  # it lags behind what has been read
+                return Found()
+            place = place._replace(within=None)  # the number is given again
         recovered = look.life != self._life
         if recovered and (again := await self._given_again(place, limit, lossless=lossless)).entries:
             found = again
@@ -204,7 +208,6 @@ class PostgresTail:
         known = snapshot.met(now)
         if look.standby or known == snapshot:
             return self._place, None
-        within = within if within is not None and within.xid < now.end else None
         return _Place(known, within), None if now.end >= self._durable.place.snapshot.end else _OLDER
 
     # -- reading ----------------------------------------------------------------------------------------------
@@ -239,22 +242,27 @@ class PostgresTail:
         """The first that are new at ``now``, in order of their transactions' numbers, of which a stride is looked at.
 
         In this order the place between two transactions is a snapshot again, and a page costs no more for what is
-        behind it.
+        behind it. One that has been read in part is read to its end before any other, whatever its number.
         """
-        new = now.since(place.snapshot)
+        before, within = place
+        after = before if within is None else before.over(within.xid)
+        new = now.since(after)
         border = min(now.end, new.first + self._stride)
-        which = new.below(border)
-        rows = await self._run(self._new.oldest(which, *self._behind(place)), which, limit + 1)
+        which, first = new.below(border), None
+        if within is not None:
+            # First of all, so that there is never more than one that has been read in part.
+            which, first = which.also(within.xid), within.xid
+        rows = await self._run(self._new.oldest(which, *self._behind(place), first=first), which, limit + 1)
         entries = entries_of(rows[:limit], "postgresql")
         if len(rows) <= limit:
             self._stride = min(_WIDEST, self._stride * _WIDER)
-            return Found(entries, more=border < now.end), _Place(place.snapshot.joined(now, border))
+            return Found(entries, more=border < now.end), _Place(after.joined(now, border))
         last, following = int(rows[limit - 1][-1]), int(rows[limit][-1])
         self._stride = max(_LEAST_STRIDE, 2 * (last - new.first))
-        if last != following:
-            return Found(entries, more=True), _Place(place.snapshot.joined(now, last + 1))
-        within = _Within(last, *Cursor.of(entries[-1]))
-        return Found(entries, more=True), _Place(place.snapshot.joined(now, last), within)
+        left = _Within(last, *Cursor.of(entries[-1])) if last == following else None
+        if last == first:
+            return Found(entries, more=True), _Place(after if left is None else before, left)
+        return Found(entries, more=True), _Place(after.joined(now, last if left else last + 1), left)
 
     async def _run(self, statement: sa.Select[Any] | Prepared, which: Difference, count: int = 0) -> list[Any]:
         return await self._sessions.run(statement, values_of(which, self._begun - _DAY, count), regex=self._regex)
@@ -279,5 +287,7 @@ def _parse(text: str) -> tuple[_Place, int]:
         )
     end, offsets, begun, xid, timestamp, id_ = match.groups()
     running = frozenset(int(end) - int(offset) for offset in offsets.split("-")[1:])
+    if xid is not None and int(xid) > int(end):
+        raise ConfigurationError("the token names no place in a PostgreSQL database: it contradicts itself")
     within = None if xid is None else _Within(int(xid), int(timestamp), UUID(id_))
     return _Place(Snapshot(int(end), running), within), int(begun)

@@ -70,6 +70,16 @@ def test_reading_may_stop_between_any_two_transactions(history: list[Snapshot], 
     assert members(history[-1].since(place)) == over(history[-1]) - read
 
 
+@given(histories(), st.integers(90, 120))
+def test_one_transaction_may_be_over_ahead_of_the_others(history: list[Snapshot], number: int) -> None:
+    """``over`` adds it, ``also`` adds it to a difference, and nothing else."""
+    for earlier, later in itertools.pairwise(history):
+        assert over(earlier.over(number)) == over(earlier) | {number}
+        new = later.since(earlier)
+        if number not in new.running:
+            assert members(new.also(number)) == members(new) | {number}
+
+
 @given(histories())
 def test_a_standby_that_lags_takes_nothing_back(history: list[Snapshot]) -> None:
     """Joining an older snapshot, as a standby's is, changes nothing that was over, and gives nothing twice."""

@@ -24,7 +24,7 @@ from dblog.reader import LogReader
 from dblog.reading import tailing
 from dblog.reading.prepared import Prepared
 from dblog.reading.session import Session, Sessions
-from dblog.reading.tailing import Tailer
+from dblog.reading.tailing import Tailer, paced
 from tests.oracle import execute
 from tests.tail_tools import Followed, Writing, drained, ids_of, now, stored, until
 
@@ -146,6 +146,7 @@ async def test_entries_the_query_does_not_match_are_behind_the_tail(
         ("{this}9.1.", "another version"),
         ("{this}1.x.", "names no place"),
         ("{this}1.-1.", "names no place"),
+        ("{this}1.5_0_6_0_00000000000000000000000000000000.", "names no place"),
     ],
 )
 async def test_a_token_of_something_else_is_refused(database_url: str, reading_url: str, token: str, says: str) -> None:
@@ -251,6 +252,31 @@ async def test_what_is_committed_between_the_two_statements_of_a_poll_is_new_to_
     assert first is not None
     assert second is not None
     assert [{entry.id for entry in batch} for batch in (first, second)] == [early, late]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+@pytest.mark.parametrize("others", [0, 200])
+async def test_a_transaction_read_in_part_is_read_to_its_end_first(postgres_url: str, rows: int, others: int) -> None:
+    """One with a lower number ends between two pages, also so far below that it would be looked for alone."""
+    async with tailing_(postgres_url, lossless=True, limit=2) as tailer:
+        with Writing(postgres_url) as slow, Writing(postgres_url) as quick:
+            slow.begin()
+            written = ids_of(slow.insert(*[now()] * rows))
+            for _ in range(others):
+                quick.execute("SELECT pg_current_xact_id()")
+            written |= wrote(postgres_url, *[now()] * 3)
+            followed = Followed()
+            followed.take(await tailer.poll())
+            while tailer.more and not followed.ids:
+                followed.take(await tailer.poll())
+            first, token = set(followed.ids), followed.token
+            assert len(first) == 2
+            slow.execute("COMMIT")
+        await drained(tailer, followed)
+    assert followed.ids == written
+    async with tailing_(postgres_url, lossless=True, limit=500, after=token, follow=False) as tailer:
+        came = [entry async for batch in paced(tailer, 0.01) for entry in batch]
+        assert {entry.id for entry in came} == written - first
 
 
 async def test_rows_restored_from_a_dump_do_not_come(postgres_url: str) -> None:
