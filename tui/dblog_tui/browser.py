@@ -220,5 +220,5 @@ class Browser(Paging):
 
 
 _IN_STEP: Final = 3_000_000
-"""µs between an entry and the newest one up to which nobody calls it late: a writer may wait half a second, and retry."""
+"""µs between an entry and the newest one up to which it is not called late: a writer may wait half a second, and retry."""
 _RATE_SECONDS: Final = 5.0

@@ -119,7 +119,7 @@ def _run(app: App[Any], *, mouse: bool) -> int:
     error: BaseException | None = None
     with _ended_by_signals(app):
         try:
-            with terminal_kept():
+            with terminal_kept(), _drawn_on_a_terminal():
                 hushed(app).run(mouse=mouse)
         except Exception as failure:  # noqa: BLE001 - whatever it is, it is reported
             error = failure
@@ -142,6 +142,18 @@ def _tell(app: App[Any], error: BaseException) -> None:
     _say(f"ended by {type(error).__name__}, which is a mistake in dblog: {where}")
     with contextlib.suppress(Exception):  # it is the failed application that is asked
         _say(f"the same view again: {app.command_line()}")  # type: ignore[attr-defined]  # DblogTui's
+
+
+@contextlib.contextmanager
+def _drawn_on_a_terminal() -> Iterator[None]:
+    """Textual draws on stderr; where that is a file, it draws on stdout, which is a terminal."""
+    before = sys.__stderr__
+    if before is None or not before.isatty():
+        sys.__stderr__ = sys.__stdout__  # type: ignore[misc]  # there is no other way to tell it
+    try:
+        yield
+    finally:
+        sys.__stderr__ = before  # type: ignore[misc]  # as above
 
 
 @contextlib.contextmanager
