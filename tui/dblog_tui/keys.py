@@ -113,8 +113,6 @@ KEYS: Final = (
     Key(
         "logs", "context", "c", "context", "what was logged around it on the host; again: by its logger; all", "context"
     ),
-    Key("logs", "context.more", "z", "context_more(1)", "more context"),
-    Key("logs", "context.less", "Z", "context_more(-1)", "less context"),
     Key("logs", "histogram", "i", "histogram", "into the histogram"),
     Key("logs", "fields", "s", "fields", "fields and their values, with counts"),
     Key("logs", "patterns", "P", "patterns", "templates, and how many entries of each"),

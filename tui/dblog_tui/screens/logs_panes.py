@@ -36,6 +36,9 @@ class Panes(Figures):
     open_trace: Callable[[str], None]
     open_context: Callable[[LogEntry], None]
     empty_changed: Callable[[], None]
+    cancel_running: Callable[[], bool]
+    find: Callable[[str], bool]
+    sought: str
     toggle_class: Any
     add_class: Any
     has_class: Any
@@ -125,6 +128,16 @@ class Panes(Figures):
         self.remove_class("-full", "-open")
         self.detail.display = False
         self.rows.focus()
+
+    def action_escape(self) -> None:
+        """One step back: the entry's pane, the fields that were asked for, the running query, what was looked for."""
+        if self.detail.display:
+            self.close_pane()
+        elif self.fields.display and self.size.width < _WIDE:
+            self.fields.display = False
+        elif not self.cancel_running() and self.sought:
+            self.find("")
+            self.tell()
 
     def fit_pane(self) -> None:
         """Below the rows, or to the right where there is room."""

@@ -50,6 +50,7 @@ class Talks:
     detail: Any
     fields: Any
     cancel_bar: Any
+    close_pane: Callable[[], None]
     total: str
     proof: str
     sought: str
@@ -302,6 +303,8 @@ class Talks:
         """Back, and at the top: quit."""
         if self.fields.has_focus or self.histogram.has_focus or self.detail.has_focus:
             self.rows.focus()
+        elif self.detail.display:
+            self.close_pane()
         else:
             self.app.exit()
 
