@@ -12,13 +12,25 @@ if TYPE_CHECKING:
 
     from textual.app import App
     from textual.pilot import Pilot
+    from textual.strip import Strip
 
-__all__ = ["lines_of", "text_of", "wait_for"]
+__all__ = ["lines_of", "strips_of", "text_of", "wait_for"]
 
 
 def lines_of(app: App[Any]) -> list[str]:
     """The screen's lines, the top one first, without the blanks at their ends; what lies in front hides the rest."""
-    return [strip.text.rstrip() for strip in app.screen._compositor.render_strips()]
+    return [strip.text.rstrip() for strip in strips_of(app)]
+
+
+def strips_of(app: App[Any]) -> list[Strip]:
+    """The screen's lines as they are painted: below a dialog, what it is about."""
+    from textual._context import visible_screen_stack
+
+    token = visible_screen_stack.set([*app._background_screens])
+    try:
+        return app.screen._compositor.render_strips()
+    finally:
+        visible_screen_stack.reset(token)
 
 
 def text_of(app: App[Any]) -> str:

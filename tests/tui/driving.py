@@ -1,0 +1,158 @@
+"""The whole application, driven by keys on the data of ``golden_data``, waited for without sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import textual.app
+import textual.pilot
+
+from dblog.cli.profiles import Database
+from dblog_tui.app import DblogTui
+from dblog_tui.settings import Settings
+from tests.tui.screen import lines_of, text_of, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    import pytest
+    from textual.pilot import Pilot
+
+    from dblog.entry import LogEntry
+    from dblog_tui.screens.logs import LogsScreen
+
+__all__ = ["Driver", "at_home", "driving"]
+
+
+class Driver:
+    """A running application."""
+
+    def __init__(self, app: DblogTui, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    @property
+    def logs(self) -> LogsScreen:
+        """The log screen."""
+        found = self.app.logs
+        assert found is not None
+        return found
+
+    @property
+    def text(self) -> str:
+        """The screen."""
+        return text_of(self.app)
+
+    @property
+    def lines(self) -> list[str]:
+        """Its lines."""
+        return lines_of(self.app)
+
+    @property
+    def line(self) -> str:
+        """The line the cursor is on, of the log screen."""
+        return next((line for line in self.lines if line.startswith(">")), "")
+
+    @property
+    def row(self) -> LogEntry:
+        """The entry the cursor is on."""
+        found = self.logs.rows.entry
+        assert found is not None
+        return found
+
+    @property
+    def query(self) -> str:
+        """The filter that is shown."""
+        return self.logs.browser.view.query
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, one after the other, and wait until everything they began has ended."""
+        for key in keys:
+            await self.pilot.press(key)
+        await self.quiet()
+
+    async def type(self, text: str) -> None:
+        """Type a text."""
+        await self.pilot.press(*("space" if char == " " else char for char in text))
+
+    async def command(self, text: str) -> None:
+        """Give a command behind ``:``."""
+        await self.press("colon")
+        await self.type(text)
+        await self.press("enter")
+
+    async def filter(self, query: str) -> None:
+        """Ask for something."""
+        await self.press("f", "ctrl+e", "ctrl+u")
+        await self.type(query)
+        await self.press("escape" if "list" in query else "enter")
+
+    async def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
+        """Wait until something holds."""
+        await wait_for(self.pilot, condition, seconds)
+
+    async def quiet(self, seconds: float = 10.0) -> None:
+        """Wait until nothing is being asked, and the screen has stopped changing."""
+        deadline, before, same = time.monotonic() + seconds, "", 0
+        while same < 3:
+            await self.pilot.pause()
+            await asyncio.sleep(0.004)
+            now = self.text
+            same = same + 1 if now == before and not self._busy() else 0
+            before = now
+            assert time.monotonic() < deadline, f"it never rests: {self._busy()}\n{now}"
+
+    def _busy(self) -> list[str]:
+        logs = self.app.logs
+        asked = ["browser"] if logs is not None and logs.browser.down is None and logs.browser.busy else []
+        going_on = ("health", "pulse")
+        running = [each.group for each in self.app.workers if not each.is_finished and each.group not in going_on]
+        return asked + running
+
+
+@asynccontextmanager
+async def _without_delay() -> AsyncIterator[None]:
+    """Textual's pilot sleeps two hundredths of a second twice for each key; ``Driver`` knows what it waits for."""
+
+    async def soon(*_: float) -> None:
+        for _turn in range(5):
+            await asyncio.sleep(0)
+
+    before = textual.app.wait_for_idle, textual.pilot.wait_for_idle
+    textual.app.wait_for_idle = textual.pilot.wait_for_idle = soon  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        textual.app.wait_for_idle, textual.pilot.wait_for_idle = before
+
+
+def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the application writes in a folder, which also is the current one."""
+    home.mkdir(exist_ok=True)
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "HOME"):
+        monkeypatch.setenv(name, str(home))
+    for name in ("DBLOG_URL", "DATABASE_URL", "DBLOG_PROFILE", "DBLOG_TUI_CONFIG", "TMUX", "STY", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(home)
+
+
+@asynccontextmanager
+async def driving(
+    url: str | None, *, size: tuple[int, int] = (80, 24), glyphs: str = "unicode", **given: Any
+) -> AsyncIterator[Driver]:
+    """The application with its first rows on the screen; it looks at a database called ``shop``."""
+    settings = Settings(theme="ansi-dark", glyphs=glyphs, timezone="UTC")
+    name = None if url is None else "shop"
+    database = None if url is None else Database(url)
+    app = DblogTui(database=database, settings=settings.checked(), name=name, **given)
+    async with _without_delay(), app.run_test(size=size) as pilot:
+        driver = Driver(app, pilot)
+        if url is not None:
+            await driver.until(lambda: app.logs is not None and app.logs.browser.tailing and len(app.logs.browser.window))
+        await driver.quiet()
+        if url is not None:
+            await driver.until(lambda: driver.logs.writers[0])
+        yield driver
