@@ -8,6 +8,7 @@ stand. "the SELECT alone" is the driver at its best: prepared once, no transacti
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -58,8 +59,7 @@ def run(databases: Databases, dialect: str, rounds: int, count: int = ROWS) -> l
 
 
 async def _measure(url: str, dialect: str, turns: int, note: str) -> list[Report]:
-    raw = await _Raw.open(url, dialect)
-    async with LogReader(url) as reader:
+    async with contextlib.aclosing(await _Raw.open(url, dialect)) as raw, LogReader(url) as reader:
         reports = []
         for read in await _reads(reader, dialect):
             report = Report(f"read, {dialect}: {read.name}", "µs", "the driver alone", notes=[note])
@@ -68,9 +68,7 @@ async def _measure(url: str, dialect: str, turns: int, note: str) -> list[Report
                 report.add("the SELECT alone", await _timed(raw.send(read.text)))
                 report.add("LogReader", await _timed(read.call()))
             reports.append(report)
-        reports += [*await _polls(url, raw, dialect, turns), await _cancel(reader, dialect)]
-    await raw.close()
-    return reports
+        return [*reports, *await _polls(url, raw, dialect, turns), await _cancel(reader, dialect)]
 
 
 async def _reads(reader: LogReader, dialect: str) -> list[_Read]:
@@ -161,7 +159,7 @@ class _Raw:
             return list(await self._connection.execute_fetchall(text.sql, text.values))
         return list(await self._connection.fetch(text.sql, *text.values))
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         await self._connection.close()
         if self._plain is not None:
             await self._plain.close()
@@ -194,15 +192,16 @@ async def _polls(url: str, raw: _Raw, dialect: str, turns: int) -> list[Report]:
     reports = []
     for name, count, times in (("without news", 0, turns), ("that brings 200", 200, max(10, turns // 10))):
         report = Report(f"read, {dialect}: a poll {name}", "µs", "the driver alone")
-        for _ in range(times):
+        for turn in range(times):
             if count:
                 for _ in range(count):
                     writer.handle(record)
                 await asyncio.to_thread(writer.flush, 5.0)
-            telling.sent.clear()
-            await scout.poll()
-            await raw.poll(telling.sent)  # made text, prepared, and what they read is in memory
-            await raw.poll(telling.sent, alone=True)
+            if count or not turn:  # else the statements are the same, and nobody's thread is to be warmer than others'
+                telling.sent.clear()
+                await scout.poll()
+                await raw.poll(telling.sent)  # what they read is in memory, …
+                await raw.poll(telling.sent, alone=True)  # … and they are prepared
             report.add("the driver alone", await _timed(raw.poll(telling.sent)))
             report.add("the statements alone", await _timed(raw.poll(telling.sent, alone=True)))
             report.add("Tailer.poll", await _timed(tailer.poll()))

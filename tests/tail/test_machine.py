@@ -126,6 +126,8 @@ class Schedule(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
+@pytest.mark.hypothesis  # no decorator of Hypothesis's says so here, and `nox -s long` goes by it
+@pytest.mark.timeout(600)  # the long profile
 def test_every_schedule_gives_each_row_once(database_url: str, reading_url: str) -> None:
     """Whatever begins, rolls back, commits and polls in whichever order: a poll yields what is new, and all of it."""
     with contextlib.ExitStack() as stack:
