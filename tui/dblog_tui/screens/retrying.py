@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.text import Text
+from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -37,7 +38,7 @@ class Retrying(ModalScreen[str | None]):
     Retrying Static { width: 1fr; height: auto; }
     Retrying Input, Retrying Input:focus { border: none; height: 1; padding: 0; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(None)", "change nothing")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "change nothing", id="lists.leave")]
 
     def __init__(self, look: Look, letter: str, count: str, where: str) -> None:
         super().__init__()
