@@ -241,7 +241,7 @@ async def test_the_id_and_the_trace_as_a_command_line_are_copied(monkeypatch: py
     """The last line says so."""
     copied = copied_into(monkeypatch)
     told: Any = _Told(story_trace(incident()))
-    told.name = "production"
+    told.name = told.address = "production"
     screen = TraceScreen(told, LOOKS[0], TRACE_ID)
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -8,12 +8,11 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from textual.app import App
-
 from dblog.cli.profiles import Database
 from dblog.errors import ConfigurationError
 from dblog.visible import visible
 from dblog_tui.keys import bindings
+from dblog_tui.notices import NOTICES_CSS, Notices
 from dblog_tui.present.look import ASCII, UNICODE, Look
 from dblog_tui.settings import Settings
 from dblog_tui.source import Source
@@ -43,7 +42,7 @@ _STARTING: Final = 1.5
 """Seconds from the start in which no garbage is collected, where the command has asked for that."""
 
 
-class DblogTui(App[None]):
+class DblogTui(Notices):
     """The terminal application.
 
     Args:
@@ -58,10 +57,11 @@ class DblogTui(App[None]):
 
     TITLE = "dblog"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("everywhere")]
-    COMMANDS = App.COMMANDS | {_commands}
-    CSS = """
-    Screen { background: $background; }
-    Toast { max-width: 70; }
+    COMMANDS = Notices.COMMANDS | {_commands}
+    CSS = f"""
+    Screen {{ background: $background; }}
+    ModalScreen {{ background: transparent; }}
+    {NOTICES_CSS}
     """
 
     def __init__(

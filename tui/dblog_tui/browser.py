@@ -191,7 +191,8 @@ class Browser(Paging):
         """The database is away; the tail waits for it."""
         now = time.monotonic()
         if self.down is None:
-            self.window.mark(Mark(time.time_ns() // 1000, "connection lost here; the tail goes on from this place"))
+            if self.took:  # else nothing has been there to be lost
+                self.window.mark(Mark(time.time_ns() // 1000, "connection lost here; the tail goes on from this place"))
             self.down = Down(now, 1, pause, str(error))
             self._changed("rows")
         else:
@@ -220,5 +221,5 @@ class Browser(Paging):
 
 
 _IN_STEP: Final = 3_000_000
-"""µs between an entry and the newest one up to which it is not called late: a writer may wait half a second, and retry."""
+"""µs behind the newest entry up to which one is not called late: a writer may wait half a second, and retry."""
 _RATE_SECONDS: Final = 5.0

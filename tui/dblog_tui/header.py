@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from rich.segment import Segment
 
+from dblog.cli.charts import compact
 from dblog.cli.moments import at, clock, duration
 from dblog.levels import BAND_NAMES
 from dblog.visible import visible
@@ -29,6 +31,8 @@ __all__ = [
 
 _SHORT: Final = {"warning": "WARN", "critical": "CRIT"}
 _KILO: Final = 1000
+_TYPED: Final = ("query", "lists")
+"""Groups in which one types."""
 
 
 def least_text(least: int, look: Look) -> str:
@@ -75,7 +79,7 @@ def state(
             Mode.LIVE: (f"{glyphs.live} LIVE", styles.good),
             Mode.PAUSED: (f"{glyphs.paused} PAUSED", styles.warning),
             Mode.HISTORY: (f"{glyphs.history} HISTORY", styles.accent),
-        }[browser.mode]
+        }[_mode(browser)]
         left.append(Segment(word, style))
     parts = [span_text(browser.view.span, look), least_text(browser.view.least, look), look.name]
     if browser.mode is Mode.LIVE and browser.rate >= 0.5:  # noqa: PLR2004 - less is no rate
@@ -92,6 +96,13 @@ def state(
     if word:
         right.append(Segment(f"{visible(word)} ", styles.error if bad else styles.dim))
     return left, [segment for segment in right if segment.text]
+
+
+def _mode(browser: Browser) -> Mode:
+    """Looking at a place of which the newest row is in reach is a pause, not history."""
+    if browser.mode is Mode.HISTORY and browser.tailing and not browser.loading and not browser.window.newer:
+        return Mode.PAUSED
+    return browser.mode
 
 
 def _rate(rate: float) -> str:
@@ -115,28 +126,37 @@ def news_line(news: News, look: Look) -> list[Segment]:
     return [Segment(text, style), Segment(glyphs.rule * 300, styles.dim)]
 
 
-def down_line(down: Down, now: float, look: Look) -> list[Segment]:
-    """Since when, how often it was tried, and why."""
-    text = f" away for {duration(max(now - down.since, 0))}, attempt {down.attempt}; r tries now. "
-    return [Segment(text, look.styles.error), Segment(visible(down.why), look.styles.text)]
+def down_line(down: Down, now: float, look: Look) -> tuple[list[Segment], list[Segment]]:
+    """Since when, how often it was tried, and why; and the key that helps."""
+    since = clock(time.time_ns() // 1000 - round(max(now - down.since, 0) * 1e6), look.zone)[:8]
+    text = f" away since {since}, attempt {down.attempt}: "
+    return [Segment(text, look.styles.error), Segment(visible(down.why), look.styles.text)], _keys(look, r="tries now")
 
 
-def searching_line(reached: Reached, hits: int, look: Look) -> list[Segment]:
-    """How far a search without an index has come."""
+def _keys(look: Look, **words: str) -> list[Segment]:
+    """Keys and what they do, for the right side."""
+    pairs = (
+        (Segment(f"  {key}", look.styles.accent), Segment(f" {word}", look.styles.dim)) for key, word in words.items()
+    )
+    return [*(segment for pair in pairs for segment in pair), Segment(" ", look.styles.dim)]
+
+
+def searching_line(reached: Reached, hits: int, look: Look) -> tuple[list[Segment], list[Segment]]:
+    """How far a search without an index has come; and the key that ends it."""
     back = clock(reached.reached, look.zone)[:8]
     moment = at(reached.reached, look.zone)
     day = f"{moment:%m-%d} " if moment else ""
-    text = f" searching{look.glyphs.ellipsis} back to {day}{back} ({reached.share:.0%}), {hits:,} loaded, Esc stops"
-    return [Segment(text, look.styles.accent)]
+    text = f" searching{look.glyphs.ellipsis} back to {day}{back} ({reached.share:.0%}), {hits:,} loaded"
+    return [Segment(text, look.styles.accent)], _keys(look, Esc="stops")
 
 
-def gate_line(gate: Reached, why: str, look: Look) -> list[Segment]:
-    """What it would cost to go on."""
-    text = (
-        f" no index for {visible(why)}: about {gate.rows_left:,} more rows, about {duration(gate.seconds_left)};"
-        f" Enter searches on, backwards; n narrows to 1h; Esc ends"
-    )
-    return [Segment(text, look.styles.warning)]
+def gate_line(gate: Reached, why: str, look: Look) -> tuple[list[Segment], list[Segment]]:
+    """What it would cost to go on; and the keys that say whether to."""
+    about = look.glyphs.about
+    left = f"{about}{compact(gate.rows_left)} more rows, {about}{duration(gate.seconds_left)}"
+    cost = Segment(f" {left}: ", look.styles.warning)
+    keys = _keys(look, Enter="searches on", n="last hour", Esc="ends")
+    return [cost, Segment(f"no index for {visible(why)}", look.styles.text)], keys
 
 
 def trouble_line(trouble: str, look: Look) -> list[Segment]:
@@ -144,8 +164,28 @@ def trouble_line(trouble: str, look: Look) -> list[Segment]:
     return [Segment(f" {visible(trouble)}", look.styles.error)]
 
 
-def hint_line(where: str, look: Look) -> Iterator[Segment]:
-    """Keys and what they do, for the bottom of the screen."""
-    for key, word in (*hints(where), *hints("everywhere")):
+def hint_line(where: str, look: Look, width: int) -> Iterator[Segment]:
+    """Keys and what they do, for the bottom of the screen: as many as there is room for, and always the help's.
+
+    Args:
+        where: the group of keys.
+        look: how they look.
+        width: of the screen.
+    """
+    # Where one types, a question mark is a question mark.
+    last = ("F1" if where in _TYPED else "?", "help")
+    shown = []
+    room = width - _hint_cells(last)
+    for each in (*hints(where), *hints(where, wide=True)):
+        if _hint_cells(each) <= room:
+            room -= _hint_cells(each)
+            shown.append(each)
+    for key, word in (*shown, last):
         yield Segment(f" {key}", look.styles.accent)
         yield Segment(f" {word} ", look.styles.dim)
+
+
+def _hint_cells(hint: tuple[str, str]) -> int:
+    """The blank behind the last one may be cut."""
+    key, word = hint
+    return len(key) + len(word) + (2 if word == "help" else 3)

@@ -33,6 +33,8 @@ class Key:
     """What it does, for the help."""
     hint: str = ""
     """A word for the line of hints at the bottom; empty: not there."""
+    wide: str = ""
+    """The same, for where a wide terminal has room for more."""
 
     @property
     def id(self) -> str:
@@ -81,12 +83,12 @@ KEYS: Final = (
     Key("logs", "find", "slash", "find", "find: jumps, hides nothing", "find"),
     Key("logs", "find.next", "n", "find_next(-1)", "the next hit, towards older"),
     Key("logs", "find.previous", "N", "find_next(1)", "the hit before, towards newer"),
-    Key("logs", "include", "plus", "include", "only what has this row's value of a field", "- incl/excl"),
+    Key("logs", "include", "plus", "include", "only what has this row's value of a field", "- only/not"),
     Key("logs", "exclude", "minus", "exclude", "nothing that has it"),
     Key("logs", "level.raise", "greater_than_sign", "level(1)", "raise the least level"),
     Key("logs", "level.lower", "less_than_sign", "level(-1)", "lower the least level"),
     Key("logs", "error.next", "e", "seek('error', 1)", "next error, towards newer"),
-    Key("logs", "error.previous", "E", "seek('error', -1)", "previous error"),
+    Key("logs", "error.previous", "E", "seek('error', -1)", "previous error", "error"),
     Key("logs", "warning.next", "w", "seek('warning', 1)", "next warning or worse"),
     Key("logs", "warning.previous", "W", "seek('warning', -1)", "previous warning or worse"),
     Key("logs", "live", "0", "follow", "LIVE"),
@@ -99,24 +101,24 @@ KEYS: Final = (
     Key("logs", "range.24h", "7", "span('7')", "the last 24 hours"),
     Key("logs", "advice", "8", "advice('8')", "nothing matches: what the 8 beside a repair does"),
     Key("logs", "advice.9", "9", "advice('9')", "nothing matches: what the 9 does"),
-    Key("logs", "goto", "at", "goto", "go to a time: 14:05, -2h, 2026-11-20T10:00"),
-    Key("logs", "back", "left_square_bracket", "history(-1)", "the view before"),
+    Key("logs", "goto", "at", "goto", "go to a time: 14:05, -2h, 2026-11-20T10:00", wide="time"),
+    Key("logs", "back", "left_square_bracket", "history(-1)", "the view before", wide="back"),
     Key("logs", "forward", "right_square_bracket", "history(1)", "the view after"),
     Key("logs", "rerun", "ctrl+r,f5", "rerun", "ask again"),
     Key("logs", "retry", "r", "retry", "the database is away: try again now"),
     # -- logs: looking closer
-    Key("logs", "detail", "enter", "detail", "the whole entry; again: full screen", "detail"),
+    Key("logs", "detail", "enter", "detail", "the whole entry; again: full screen", "open"),
     Key("logs", "pane", "p", "pane", "show or hide the entry's pane"),
     Key("logs", "trace", "t", "trace", "the whole trace, across services", "trace"),
     Key("logs", "trace.next", "o", "seek('trace', 1)", "next row of this trace"),
     Key("logs", "trace.previous", "O", "seek('trace', -1)", "previous row of this trace"),
     Key(
-        "logs", "context", "c", "context", "what was logged around it on the host; again: by its logger; all", "context"
+        "logs", "context", "c", "context", "what was logged around it on the host; again: by its logger; all", "around"
     ),
-    Key("logs", "histogram", "i", "histogram", "into the histogram"),
-    Key("logs", "fields", "s", "fields", "fields and their values, with counts"),
-    Key("logs", "patterns", "P", "patterns", "templates, and how many entries of each"),
-    Key("logs", "compare", "D", "compare", "what differs here from everything else"),
+    Key("logs", "histogram", "i", "histogram", "into the histogram", wide="histogram"),
+    Key("logs", "fields", "s", "fields", "fields and their values, with counts", wide="fields"),
+    Key("logs", "patterns", "P", "patterns", "templates, and how many entries of each", wide="patterns"),
+    Key("logs", "compare", "D", "compare", "what differs here from everything else", wide="compare"),
     Key("logs", "relative", "T", "relative", "times relative to the row above, or of the clock"),
     Key("logs", "columns", "x", "columns", "choose columns"),
     Key("logs", "bookmark", "m", "bookmark", "mark this row"),
@@ -124,16 +126,16 @@ KEYS: Final = (
     Key("logs", "bookmark.previous", "U", "seek('bookmark', -1)", "previous marked row"),
     Key("logs", "note", "M", "note", "mark this row with a note"),
     # -- logs: taking away
-    Key("logs", "copy", "y", "copy_line", "copy the row"),
+    Key("logs", "copy", "y", "copy_line", "copy the row", wide="copy"),
     Key("logs", "copy.json", "Y", "copy_json", "copy the entry as JSON"),
-    Key("logs", "link", "L", "link", "copy this view and row as a command line"),
-    Key("logs", "views", "v", "views", "saved views"),
+    Key("logs", "link", "L", "link", "copy this view and row as a command line", wide="link"),
+    Key("logs", "views", "v", "views", "saved views", wide="views"),
     Key("logs", "view.save", "V", "save_view", "save this view under a name"),
     Key("logs", "export", "ctrl+s", "export", "write what matches into a file"),
     Key("logs", "plain", "exclamation_mark", "plain", "the rows on the plain terminal, to select them there"),
     Key("logs", "sql", "semicolon", "sql", "the SQL of this view"),
-    Key("logs", "health", "H", "health", "writers, dead letters, the table"),
-    Key("logs", "command", "colon", "command", "type a command"),
+    Key("logs", "health", "H", "health", "writers, dead letters, the table", wide="health"),
+    Key("logs", "command", "colon", "command", "type a command", wide="command"),
     Key("logs", "escape", "escape", "escape", "close a pane; end the query; clear the find: one step each"),
     Key("logs", "quit", "q", "leave", "back; at the top: quit"),
     # -- the query line
@@ -143,8 +145,8 @@ KEYS: Final = (
     Key("query", "suggestion.previous", "up", "suggestion(-1)", "previous suggestion; else the older query", "older"),
     Key("query", "page.next", "pagedown", "suggestion(8)", "further down in the suggestions"),
     Key("query", "page.previous", "pageup", "suggestion(-8)", "further up in the suggestions"),
-    Key("query", "as.text", "f4", "as_text", "look for exactly this text", "as plain text"),
-    Key("query", "cancel", "escape", "cancel", "close the list; leave the query as it was", "leave it"),
+    Key("query", "as.text", "f4", "as_text", "look for exactly this text", "as text"),
+    Key("query", "cancel", "escape", "cancel", "close the list; leave the query as it was", "leave"),
     Key("query", "left", "left", "step(-1)", "one character to the left"),
     Key("query", "right", "right", "step(1)", "one character to the right; at the end the pale text is taken"),
     Key("query", "word.left", "ctrl+left,alt+b", "go('jump', -1)", "one word to the left"),
@@ -206,15 +208,15 @@ KEYS: Final = (
     Key("detail", "last", "G,end", "edge(1)", "to the end"),
     Key("detail", "neighbour.next", "J", "neighbour(1)", "the entry of the next row"),
     Key("detail", "neighbour.previous", "K", "neighbour(-1)", "the entry of the row before"),
-    Key("detail", "include", "plus", "include", "only entries with this value", "incl"),
-    Key("detail", "exclude", "minus", "exclude", "none with this value", "excl"),
+    Key("detail", "include", "plus", "include", "only entries with this value", "- only/not"),
+    Key("detail", "exclude", "minus", "exclude", "none with this value"),
     Key("detail", "column", "x", "column", "this field as a column of the rows"),
     Key("detail", "unfold", "o,right,l", "unfold", "unfold an object, or the frames of libraries; fold it", "unfold"),
     Key("detail", "fold", "left,h", "fold", "fold it, or go to what it lies in"),
     Key("detail", "copy", "y", "copy_field", "copy the field", "copy"),
     Key("detail", "copy.json", "Y", "copy_json", "copy the entry as JSON"),
     Key("detail", "trace", "t", "trace", "the whole trace", "trace"),
-    Key("detail", "context", "c", "context", "what was logged around it", "context"),
+    Key("detail", "context", "c", "context", "what was logged around it", "around"),
     Key("detail", "pattern", "P", "pattern", "only entries of this template"),
     Key("detail", "full", "enter", "full", "full screen, and back", "full"),
     Key("detail", "leave", "escape,q", "leave", "back to the rows", "back"),
@@ -234,9 +236,9 @@ KEYS: Final = (
     Key("trace", "level.raise", "greater_than_sign", "level(1)", "raise the least level"),
     Key("trace", "level.lower", "less_than_sign", "level(-1)", "lower the least level", "> level"),
     Key("trace", "spans", "s", "spans", "spans as a tree, or entries by time", "tree"),
-    Key("trace", "services", "x", "services", "one service only, the next one, all of them", "service"),
-    Key("trace", "detail", "enter", "detail", "the whole entry", "detail"),
-    Key("trace", "context", "c", "context", "what was logged around the entry, by others too", "context"),
+    Key("trace", "services", "x", "services", "one service only, the next one, all of them", wide="service"),
+    Key("trace", "detail", "enter", "detail", "the whole entry", "open"),
+    Key("trace", "context", "c", "context", "what was logged around the entry, by others too", "around"),
     Key("trace", "goto", "o", "goto", "the entry among all rows"),
     Key("trace", "copy", "y", "copy_id", "copy the trace's id"),
     Key("trace", "link", "L", "link", "copy this trace as a command line"),
@@ -266,7 +268,7 @@ KEYS: Final = (
     Key("health", "up", "k,up", "move(-1)", "previous writer or dead letter"),
     Key("health", "page.down", "pagedown,space", "page(1)", "a page down"),
     Key("health", "page.up", "pageup,b", "page(-1)", "a page up"),
-    Key("health", "rows", "enter", "rows", "entries of that writer; of a dead letter: its payload", "rows, payload"),
+    Key("health", "rows", "enter", "rows", "entries of that writer; of a dead letter: its payload", "rows"),
     Key("health", "errors", "e", "errors", "only what has a problem", "problems"),
     Key("health", "section", "tab", "section(1)", "writers, dead letters, table, doctor", "next part"),
     Key("health", "retry", "R", "retry", "store the dead letter again; needs --admin", "retry"),
@@ -339,11 +341,12 @@ _NAMES: Final = {
 }  # fmt: skip
 
 
-def hints(where: str) -> Iterator[tuple[str, str]]:
-    """Keys and words of the line at the bottom."""
+def hints(where: str, *, wide: bool = False) -> Iterator[tuple[str, str]]:
+    """Keys and words of the line at the bottom; ``wide``: those for which only wide terminals have room."""
     for key in KEYS:
-        if key.where == where and key.hint:
-            yield _shown(key.keys.split(",")[0]), key.hint
+        word = key.wide if wide else key.hint
+        if key.where == where and word:
+            yield _shown(key.keys.split(",")[0]), word
 
 
 def markdown() -> Iterator[str]:

@@ -111,7 +111,7 @@ class Payments(Service):
             await self.spend(0.11)
             declined = self.chance.random() < 0.012  # noqa: PLR2004 - seldom
             extra = self.took(began, code=51 if declined else 0, waited_ms=round(waited * 1000, 1))
-            self.child("bank").debug("bank answered %d for order %d", extra["code"], number, extra=extra)
+            self.child("bank").debug("bank answered %02d for order %d", extra["code"], number, extra=extra)
             if declined:
                 raise CardDeclinedError
 

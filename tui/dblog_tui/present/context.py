@@ -84,14 +84,18 @@ class ContextSheet:
         return strip([(left, styles.strong), *right], self.width, self.look)
 
     def row(self, entry: LogEntry, found: Found | None = None) -> Strip:
-        """An entry, the first cell left for the cursor; the one it is about has a mark."""
+        """An entry, the first cell left for the cursor; the one it is about has a mark, and those of its trace."""
         return strip(self._row(entry, found), self.width, self.look)
 
     def _row(self, entry: LogEntry, found: Found | None) -> Iterator[Piece]:
         look, styles, here = self.look, self.look.styles, self.context.entry
         mine, band = entry is here, band_of(entry.severity)
         yield " ", styles.text
-        yield look.glyphs.bookmark if mine else " ", styles.warning
+        same = bool(here.trace_id) and entry.trace_id == here.trace_id
+        if mine:
+            yield look.glyphs.bookmark, styles.warning
+        else:
+            yield look.glyphs.side if same else " ", styles.accent
         if self.width >= _CLOCKED:
             yield f"{clock(entry.timestamp, look.zone)} ", styles.dim
         away = "here" if mine else offset(entry.timestamp - here.timestamp)
@@ -106,8 +110,5 @@ class ContextSheet:
             yield f" {fit(visible(entry.host or ''), 12, look.glyphs.ellipsis)}", styles.dim
         if self.width >= _HOSTED and self.scope != "logger":
             yield f" {fit(visible(entry.logger), 16, look.glyphs.ellipsis)}", styles.dim
-        yield "  " if mine else " ", styles.text
-        same = bool(here.trace_id) and entry.trace_id == here.trace_id
-        if same and not mine:
-            yield f"{look.glyphs.side} ", styles.accent
+        yield " ", styles.text
         yield from said(entry, self.width, look, found)

@@ -59,7 +59,7 @@ class EntriesScreen(Watched, Screen[Outcome]):
         self.lines = self.make_lines()
         self.pane = DetailPane(look)
         self.foot = Line(look)
-        self._in_pane = False
+        self._in_pane = self._said = False
 
     # -- for whoever derives from it ----------------------------------------------------------------------------------
 
@@ -97,14 +97,16 @@ class EntriesScreen(Watched, Screen[Outcome]):
         wide = event.size.width >= _WIDE
         self.set_class(wide, "wide")
         self.pane.beside = wide
+        if not self._said:
+            self.tell()
 
     def tell(self, sentence: str = "", *, bad: bool = False) -> None:
         """Say a sentence in the last line, until the cursor moves; by itself it shows keys."""
-        styles = self.look.styles
+        styles, self._said = self.look.styles, bool(sentence)
         if sentence:
             self.foot.say([Segment(f" {sentence}", styles.error if bad else styles.accent)])
             return
-        self.foot.say(hint_line("detail" if self._in_pane else self.KEYS, self.look))
+        self.foot.say(hint_line("detail" if self._in_pane else self.KEYS, self.look, self.size.width))
 
     def on_descendant_focus(self) -> None:
         """The last line is about what has the focus."""

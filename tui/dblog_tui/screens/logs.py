@@ -16,6 +16,7 @@ from dblog_tui.keys import bindings
 from dblog_tui.screens.logs_actions import Actions
 from dblog_tui.screens.logs_commands import Commanding
 from dblog_tui.screens.logs_empty import Empty
+from dblog_tui.screens.logs_find import Finding
 from dblog_tui.screens.logs_panes import Panes
 from dblog_tui.screens.logs_query import Querying
 from dblog_tui.screens.logs_talks import Talks
@@ -40,7 +41,7 @@ _SETTLING: Final = 0.01
 """Seconds from the screen's beginning to its first paint."""
 
 
-class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Watched, Screen[None]):
+class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Watched, Screen[None]):
     """Rows, and around them what is known about them.
 
     Args:
@@ -97,7 +98,7 @@ class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Watched, Sc
         """From top to bottom."""
         look = self.look
         yield Line(look, id="header")
-        yield Line(look, id="banner")
+        yield Line(look, keep=True, id="banner")
         yield from self.compose_query()
         yield from self.compose_histogram()
         with Horizontal(id="body"):
@@ -206,7 +207,12 @@ class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Watched, Sc
 
     def on_descendant_focus(self) -> None:
         """The line of hints is about the pane that has the focus."""
-        self.query_one("#hints", Line).say(header.hint_line(self.app.group, self.look))
+        self.query_one("#hints", Line).say(header.hint_line(self.app.group, self.look, self.size.width))
+
+    def on_resize(self) -> None:
+        """As many hints as there is room for; the entry's pane where there is."""
+        self.on_descendant_focus()
+        self.call_after_refresh(self.fit_pane)
 
     def tell(self) -> None:
         """Say how things stand; lines that say the same are not painted again."""
@@ -234,11 +240,11 @@ class LogsScreen(Talks, Commanding, Actions, Querying, Empty, Panes, Watched, Sc
         browser, look = self.browser, self.look
         banner = self.query_one("#banner", Line)
         if browser.down is not None:
-            banner.say(header.down_line(browser.down, time.monotonic(), look))
+            banner.say(*header.down_line(browser.down, time.monotonic(), look))
         elif browser.gate is not None:
-            banner.say(header.gate_line(browser.gate, self.cost_reason(), look))
+            banner.say(*header.gate_line(browser.gate, self.cost_reason(), look))
         elif browser.reached is not None:
-            banner.say(header.searching_line(browser.reached, len(browser.window), look))
+            banner.say(*header.searching_line(browser.reached, len(browser.window), look))
         elif browser.trouble:
             banner.say(header.trouble_line(browser.trouble, look))
         else:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dblog.entry import LogEntry
-from dblog.errors import DblogError, QuerySyntaxError
+from dblog.errors import DblogError
 from dblog_tui.browser import Mode
 from dblog_tui.present.rows import Moments
 from dblog_tui.view import ALL, LEVELS, SPANS, Span
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Actions"]
 
 _SEVERITIES = {"error": 17, "warning": 13}
+_SOUGHT = {"error": ("error", "e"), "warning": ("warning", "w"), "trace": ("row of this trace", "o")}
+"""What is jumped to, in words, and the key that looks for newer ones."""
 
 
 class Actions:
@@ -42,9 +43,6 @@ class Actions:
     tell: Callable[[], None]
     advised: Callable[[str], bool]
     app: Any
-    sought = ""
-    """What ``/`` looks for, as typed."""
-    _finding: Query | None = None
 
     # -- moving -----------------------------------------------------------------------------------------------
 
@@ -139,6 +137,8 @@ class Actions:
         """Look at once whether the database is back."""
         if self.browser.down is not None:
             self.browser.retry()
+        else:
+            self.say("the database is there; ctrl+r asks again")
 
     # -- jumping ----------------------------------------------------------------------------------------------
 
@@ -158,10 +158,10 @@ class Actions:
             wanted = lambda row: row.trace_id == entry.trace_id  # noqa: E731 - one of two
         else:
             wanted = lambda row: row.severity >= _SEVERITIES[kind]  # noqa: E731 - one of two
-        if not self._seek_loaded(entry, wanted, direction):
+        if not self._seek_loaded(entry, kind, wanted, direction):
             self._seek_stored(self._seeking(kind, entry), kind, direction)
 
-    def _seek_loaded(self, entry: LogEntry, wanted: Callable[[LogEntry], bool], direction: int) -> bool:
+    def _seek_loaded(self, entry: LogEntry, kind: str, wanted: Callable[[LogEntry], bool], direction: int) -> bool:
         """Among the rows that are loaded; whether one is there, or none can be elsewhere."""
         window = self.browser.window
         index = window.index(key_of(entry)) + direction
@@ -173,7 +173,7 @@ class Actions:
                 return True
             index += direction
         if not (window.newer if direction > 0 else window.older):
-            self.say("there is none further on")
+            self.say(_none(kind, direction))
             return True
         return False
 
@@ -186,7 +186,7 @@ class Actions:
             asked = replace(view, least=max(view.least, wanted["least"])).asked(self.browser.shown_at, self.source.zone)
         else:
             asked = self.joined(view, wanted)
-        self.seek_query(asked, f"there is no further {kind}", direction)
+        self.seek_query(asked, lambda: self.say(_none(kind, direction)), direction)
 
     def joined(self, view: View, fields: dict[str, Any]) -> Query:
         """The view's query, with exact values of further fields."""
@@ -197,8 +197,8 @@ class Actions:
         more = where(fields).tree
         return Query("", more if isinstance(base, All) else both([base, more]))
 
-    def seek_query(self, query: Query, none: str, direction: int) -> None:
-        """Go to the nearest entry a query finds, from the cursor on."""
+    def seek_query(self, query: Query, none: Callable[[], None], direction: int) -> None:
+        """Go to the nearest entry a query finds, from the cursor on; without any, do what ``none`` does."""
         start = self.browser.place(self.rows.entry)
         if start is None:
             return
@@ -206,7 +206,7 @@ class Actions:
         def then(found: LogEntry | None) -> None:
             place = self.browser.place(found)
             if place is None:
-                self.say(none)
+                none()
             else:
                 self.go_to(place)
 
@@ -216,42 +216,6 @@ class Actions:
         """A jump is no following."""
         self.rows.following = False
         self.browser.pause()
-
-    # -- find -------------------------------------------------------------------------------------------------
-
-    def find(self, text: str) -> bool:
-        """Look for a query without hiding anything; the nearest older hit first. False where it cannot be read."""
-        from dblog.query import parse  # noqa: PLC0415 - loaded by now
-
-        self.sought = text.strip()
-        if not self.sought:
-            self._finding, self.rows.rows.found = None, None
-            self.rows.restyle()
-            return True
-        try:
-            self._finding = parse(self.sought, timezone=self.source.zone)
-        except QuerySyntaxError:
-            return False
-        self.rows.rows.found = _found(self.sought)
-        self.rows.restyle()
-        self.action_find_next(-1)
-        return True
-
-    def action_find_next(self, direction: int) -> None:
-        """The next hit of what was looked for; while a search waits for an answer, ``n`` narrows it."""
-        from dblog.query import Query  # noqa: PLC0415 - loaded by now
-        from dblog.query.tree import All, both  # noqa: PLC0415 - as above
-
-        if self.browser.gate is not None:
-            self.show(replace(self.browser.view, span=Span(last=3600)))
-            return
-        if self._finding is None:
-            self.say("nothing to find yet: press /")
-            return
-        base = self.browser.view.asked(self.browser.shown_at, self.source.zone).tree
-        tree = self._finding.tree if isinstance(base, All) else both([base, self._finding.tree])
-        self.leave_live()
-        self.seek_query(Query("", tree), f"{self.sought!r} is not found further on", direction)
 
     # -- how rows look ------------------------------------------------------------------------------------------
 
@@ -278,9 +242,9 @@ class Actions:
         raise NotImplementedError
 
 
-def _found(text: str) -> Callable[[str], list[tuple[int, int]]]:
-    """Where plain words of a query stand in a message, without regard to the case of ASCII letters."""
-    words = [word.strip("\"'") for word in re.findall(r"\"[^\"]+\"|'[^']+'|[^\s():]+", text)]
-    kept = [re.escape(word) for word in words if word and word not in ("AND", "OR", "NOT") and not word.startswith("-")]
-    pattern = re.compile("|".join(kept) or "(?!)", re.IGNORECASE | re.ASCII)
-    return lambda message: [match.span() for match in pattern.finditer(message) if match.end() > match.start()]
+def _none(kind: str, direction: int) -> str:
+    """Nothing of a kind in one direction: what was looked for, and the key that looks in the other."""
+    what, key = _SOUGHT[kind]
+    if direction > 0:
+        return f"no newer {what}; {key.upper()} looks for older ones"
+    return f"no older {what}; {key} looks for newer ones"

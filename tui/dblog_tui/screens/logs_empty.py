@@ -100,4 +100,5 @@ class Empty:
 
     def action_advice(self, key: str) -> None:
         """A key that means something only here."""
-        self.advised(key)
+        if not self.advised(key):
+            self.say(f"{key} is for where nothing matches")

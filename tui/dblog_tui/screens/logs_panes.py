@@ -104,8 +104,10 @@ class Panes(Figures):
         pane = self.detail
         if pane.display:
             pane.focus()
-            return
-        self.open_pane()
+        elif self.rows.entry is None:
+            self.say("there is no row to open here")
+        else:
+            self.open_pane()
 
     def open_pane(self) -> None:
         """Show the entry under the cursor."""
@@ -121,7 +123,7 @@ class Panes(Figures):
         if self.detail.display:
             self.close_pane()
         else:
-            self.open_pane()
+            self.action_detail()
 
     def close_pane(self) -> None:
         """Hide it."""

@@ -254,7 +254,8 @@ class Talks:
 
         mark = self.marks.next(entry.timestamp, entry.id, direction) if entry.id is not None else None
         if mark is None:
-            self.say("there is no further mark")
+            none = "no newer mark; U looks for older ones" if direction > 0 else "no older mark; u looks for newer ones"
+            self.say(none if len(self.marks) else "no row is marked; m marks the one under the cursor")
             return
         self.leave_live()
         self.go_to(Cursor(mark.timestamp, mark.id))

@@ -115,7 +115,20 @@ class RowLines(Widget, can_focus=True):
             self._owners += [index] * len(lines)
             index += 1
         del self._strips[self._height :], self._owners[self._height :]
+        if not (self.page_fill and self.following):
+            self._fill_up()
         self._clean = True
+
+    def _fill_up(self) -> None:
+        """No blank lines at the bottom while there are rows above the top one."""
+        index = self._owners[0] if self._owners else 0
+        while index > 0 and len(self._strips) < self._height:
+            lines = self._lines(index - 1)
+            if len(self._strips) + len(lines) > self._height:
+                return
+            index -= 1
+            self._strips[:0], self._owners[:0] = lines, [index] * len(lines)
+            self._top = self._key(index)
 
     def _lines(self, index: int) -> list[Strip]:
         row, before = self.window.rows[index], self.window.rows[index - 1] if index else None
