@@ -223,7 +223,8 @@ def readout_strip(bars: Bars, columns: tuple[int, int], width: int, look: Look, 
     if (counts := bars.total(first, last)) is None:
         pieces.append(("  not counted yet", styles.warning))
     else:
-        pieces.append((f"  {about}{compact(sum(counts))}", styles.text))
+        total = sum(counts)
+        pieces.append((f"  {about}{compact(total)} {'entry' if total == 1 else 'entries'}", styles.text))
         pieces += [
             (f"  {about}{compact(counts[band])} {LETTERS[band]}", styles.bands[band])
             for band in reversed(range(_WARNING, BANDS))

@@ -152,13 +152,16 @@ def axis(story: Story, look: Look, width: int, at: int | None = None) -> Strip:
     label = label_width(story, width)
     room = max(width - label - 3, 0)
     cells: list[Piece | None] = [None] * room
+    here = column(story, at, room) if at is not None and room else None
     for gap in sorted(story.gaps, key=lambda gap: not gap.longest):
         _bracket(cells, story, gap, look)
-    _put(cells, 0, clock(story.first, look.zone), look.styles.dim)
-    end = f"+{brief(story.length)}"
-    _put(cells, room - len(end), end, look.styles.dim)
-    if at is not None and room:
-        cells[column(story, at, room)] = look.glyphs.peak, look.styles.strong
+    # The ends' labels give way to the cursor: a digit under it would be misread.
+    start, end = clock(story.first, look.zone), f"+{brief(story.length)}"
+    _put(cells, 0 if here is None or here >= len(start) else here + 2, start, look.styles.dim)
+    beyond = here is not None and here >= room - len(end)
+    _put(cells, here - 1 - len(end) if beyond and here is not None else room - len(end), end, look.styles.dim)
+    if here is not None:
+        cells[here] = look.glyphs.peak, look.styles.strong
     blank = " ", look.styles.text
     runs = itertools.groupby((cell or blank for cell in cells), key=lambda cell: cell[1])
     drawn = [("".join(text for text, _ in run), style) for style, run in runs]
