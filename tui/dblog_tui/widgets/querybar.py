@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from textual.geometry import Offset
 from textual.message import Message
 
-from dblog.errors import DblogError
+from dblog.errors import DblogError, QuerySyntaxError
 from dblog.visible import visible
 from dblog_tui.complete import field_names
 from dblog_tui.draft import Draft
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from textual.strip import Strip
     from textual.timer import Timer
 
-    from dblog.errors import QuerySyntaxError
     from dblog_tui.present.look import Look
 
     Values = Callable[[str], Awaitable[Sequence[tuple[str, int]]]]
@@ -288,6 +287,8 @@ class QueryBar(Watched, Painted):
     async def _fetch(self, field: str, values: Values) -> None:
         try:
             self.draft.learn(field, await values(field))
+        except QuerySyntaxError:
+            self.draft.learn(field, ())  # there is no such field: that is said of the query as a whole, with its place
         except DblogError as error:
             self.draft.learn(field, (), str(error).split("\n", 1)[0])
         self._paint()
