@@ -106,7 +106,7 @@ class LogView(RowLines):
                 self._settle_bottom()
             self._pay()
         self._dated()
-        self.redraw()
+        self.redraw_changed()
         self._ask()
 
     # -- moving -----------------------------------------------------------------------------------------------

@@ -56,6 +56,8 @@ class RowLines(Widget, can_focus=True):
         self._owners: list[int] = []
         """Index of the row of each line on the screen."""
         self._clean = False
+        self._painted: dict[int, Strip] = {}
+        """Lines as they were rendered last."""
 
     def redraw(self) -> None:
         """Paint everything anew."""
@@ -149,6 +151,20 @@ class RowLines(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
+        self._painted[y] = strip = self._line(y)
+        return strip
+
+    def redraw_changed(self) -> None:
+        """Lay out again, and paint the lines that look otherwise now."""
+        self._clean = False
+        changed = [y for y in range(self._height) if self._painted.get(y) != self._line(y)]
+        if len(changed) * 2 > self._height:
+            self.refresh()
+            return
+        for y in changed:
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    def _line(self, y: int) -> Strip:
         self._lay_out()
         style, width = self.rows.look.styles.text, self.size.width
         if y >= len(self._strips):
