@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
@@ -14,7 +12,7 @@ from dblog.errors import ConfigurationError, DblogError, QuerySyntaxError, Query
 from dblog.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
 
     from dblog.migrate import Step
     from dblog.reader import LogReader
@@ -140,6 +138,7 @@ def reading(database: Database, body: Callable[[LogReader], Coroutine[Any, Any, 
     """
     import asyncio
 
+    from dblog.cli.signals import Signals
     from dblog.reader import LogReader
 
     async def run() -> T:
@@ -154,35 +153,17 @@ def reading(database: Database, body: Callable[[LogReader], Coroutine[Any, Any, 
             return await body(reader)
 
     async def watched() -> T:
-        with _cancelled_by_sigterm():
+        with signals.cancelling():
             return await run()
 
-    try:
-        return asyncio.run(watched())
-    except asyncio.CancelledError:  # by nobody else; Ctrl-C is a KeyboardInterrupt by now
-        raise typer.Exit(EXIT_TERMINATED) from None
-
-
-@contextmanager
-def _cancelled_by_sigterm() -> Iterator[None]:
-    """SIGTERM cancels the task, as SIGINT does by itself.
-
-    An exception out of a signal handler would end the event loop, and with it whoever tells the database to stop.
-    """
-    import asyncio
-
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-    def cancel(*_: object) -> None:
-        if task is not None:
-            task.cancel()
-        loop.call_soon_threadsafe(lambda: None)  # wakes it up
-
-    before = signal.signal(signal.SIGTERM, cancel)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with Signals() as signals:
+        try:
+            result = asyncio.run(watched())
+        except asyncio.CancelledError:  # by nobody else
+            signals.end()
+    if signals.number:  # it came at the last moment
+        signals.end()
+    return result
 
 
 def sentence(error: DblogError) -> str:

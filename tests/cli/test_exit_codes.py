@@ -146,6 +146,21 @@ def test_a_tail_ends_by_a_signal(stored: str, number: signal.Signals, code: int)
     assert said.startswith(b"sqlite1.")
 
 
+@pytest.mark.parametrize("gap", [0, 0.003, 0.01])
+def test_a_signal_that_comes_twice_at_once_is_one(stored: str, gap: float) -> None:
+    """As ``timeout`` sends it, to the process and to its group: the end is as quiet, and comes."""
+    for _ in range(3):
+        with start(stored, "tail", "-n", "1", stdout=subprocess.PIPE) as tail:
+            assert tail.stdout is not None
+            assert tail.stdout.readline()
+            for _ in range(2):
+                tail.send_signal(signal.SIGINT)
+                time.sleep(gap)
+            _, said = tail.communicate(timeout=20)
+        assert said == b""
+        assert tail.returncode in (130, -signal.SIGINT)  # which a shell shows as 130: the second met the very end
+
+
 _WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
