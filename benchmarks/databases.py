@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import sqlalchemy as sa
 
+from benchmarks import history
 from dblog import migrate
 from dblog.url import sync_url
 from tests import pgserver
@@ -22,11 +23,16 @@ __all__ = ["Databases"]
 
 
 class Databases:
-    """Makes and empties databases of both kinds; use as a context manager."""
+    """Makes and empties databases of both kinds; use as a context manager.
 
-    def __init__(self) -> None:
+    Args:
+        keep: where databases full of history stay for the next run; None makes them anew.
+    """
+
+    def __init__(self, keep: Path | None = None) -> None:
         # On a disk, not in /dev/shm: what a commit costs is part of the figure.
         self._folder = Path(tempfile.mkdtemp(prefix="dblog-bench-", dir="/var/tmp"))
+        self._keep = keep
         self._server: pgserver.Server | None = None
 
     def __enter__(self) -> Self:
@@ -34,7 +40,7 @@ class Databases:
 
     def __exit__(self, *_exc: object) -> None:
         if self._server is not None:
-            self._server.stop("immediate")
+            self._server.stop("fast" if self._keep else "immediate")
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @contextlib.contextmanager
@@ -57,9 +63,39 @@ class Databases:
         with server.admin() as admin:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @contextlib.contextmanager
+    def filled(self, dialect: str, count: int) -> Iterator[str]:
+        """The URL of a database with so many rows of history: the one that was kept, or a new one."""
+        if self._keep is None:
+            with self.fresh(dialect) as url:
+                history.load(url, count)
+                yield url
+            return
+        name = f"history-{count}"
+        if dialect == "sqlite":
+            file = self._keep / f"{name}.db"
+            if not file.exists():
+                _made(f"sqlite:///{file}.new", count)
+                Path(f"{file}.new").rename(file)
+            yield f"sqlite:///{file}"
+            return
+        server = self._server = self._server or self._start()
+        with server.admin() as admin:
+            known = admin.execute("SELECT FROM pg_database WHERE datname = %s", (name,)).fetchone()
+            if known is None:
+                admin.execute(f'CREATE DATABASE "{name}-new"')
+                _made(server.url(f"{name}-new", sockets=True), count)
+                admin.execute(f'ALTER DATABASE "{name}-new" RENAME TO "{name}"')
+        yield server.url(name, sockets=True)
+
     def _start(self) -> pgserver.Server:
-        self._folder.chmod(0o755)
-        server = pgserver.Server.create(self._folder / "server", pgserver.make_pristine(self._folder))
+        if self._keep is not None and (self._keep / "server" / "data").exists():
+            server = pgserver.Server(self._keep / "server", 54_399)
+            server.start()
+            return server
+        folder = self._keep or self._folder
+        folder.chmod(0o755)
+        server = pgserver.Server.create(folder / "server", pgserver.make_pristine(folder))
         with server.admin() as admin:
             for setting in ("fsync = on", "full_page_writes = on", "wal_level = replica", "shared_buffers = '1GB'"):
                 admin.execute(f"ALTER SYSTEM SET {setting}")
@@ -67,6 +103,11 @@ class Databases:
             admin.execute("ALTER SYSTEM SET autovacuum = on")
         server.restart()
         return server
+
+
+def _made(url: str, count: int) -> None:
+    migrate.upgrade(url)
+    history.load(url, count)
 
 
 def count_rows(url: str) -> int:

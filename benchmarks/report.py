@@ -36,6 +36,11 @@ class Report:
         """The median of a contestant's samples."""
         return statistics.median(self.samples[contestant])
 
+    def most(self, contestant: str, share: float = 0.95) -> float:
+        """What so large a share of a contestant's samples does not exceed."""
+        values = sorted(self.samples[contestant])
+        return values[min(int(len(values) * share), len(values) - 1)]
+
     def ratio(self, contestant: str) -> float:
         """To the reference's median."""
         return self.median(contestant) / self.median(self.reference)

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["DOWN", "END", "PAGE_DOWN", "PAGE_UP", "UP", "Pressed", "Terminal", "command", "environment_in"]
 
 UP, DOWN, PAGE_UP, PAGE_DOWN, END = b"\x1b[A", b"\x1b[B", b"\x1b[5~", b"\x1b[6~", b"\x1b[F"
-_ANSWERS: Final = {"?2026$p": b"\x1b[?2026;2$y", "?2048$p": b"\x1b[?2048;0$y"}
-"""Synchronized output is known, reports of the size in the stream are not."""
+_ANSWERS: Final = {
+    "?2026$p": b"\x1b[?2026;2$y", "?2048$p": b"\x1b[?2048;0$y", "6n": b"\x1b[1;1R", "c": b"\x1b[?62c",
+}  # fmt: skip
+"""Synchronized output is known, reports of the size in the stream are not; the last two are other programs'."""
+_QUESTION: Final = re.compile(rb"\x1b\[(\?20(?:26|48)\$p|6n|c)")
 _ROOT: Final = Path(__file__).parents[2]
 
 
@@ -64,6 +68,7 @@ class Terminal:
         folder: where its user's folders are, and where it runs.
         size: columns and rows.
         environment: on top of the isolated one.
+        watched: keep a screen; without one only bytes and times are, which costs nothing between two reads.
     """
 
     def __init__(
@@ -73,7 +78,9 @@ class Terminal:
         *,
         size: tuple[int, int] = (80, 24),
         environment: Mapping[str, str] | None = None,
+        watched: bool = True,
     ) -> None:
+        self._watched = watched
         self.screen = Screen(*size)
         self.output = bytearray()
         self.reads: list[tuple[float, int]] = []
@@ -117,11 +124,18 @@ class Terminal:
             data = os.read(self._master, 65_536)  # OSError: nobody has the terminal open any more
             self.reads.append((time.perf_counter(), len(data)))
             self.output += data
+            self._answer(data)
+            return data
+        return b""
+
+    def _answer(self, data: bytes) -> None:
+        if self._watched:
             self.screen.feed(data)
             while self.screen.questions:
                 self.send(_ANSWERS[self.screen.questions.pop(0)])
-            return data
-        return b""
+        else:
+            for question in _QUESTION.findall(data):
+                self.send(_ANSWERS[question.decode()])
 
     def send(self, data: bytes) -> None:
         """Keys, or answers."""
@@ -155,6 +169,18 @@ class Terminal:
                 held = condition in self.screen.text if isinstance(condition, str) else condition(self.screen)
                 assert held, f"the program has ended ({self.process.returncode}); its screen:\n{self.screen.text}"
         return (self.reads[-1][0] if self.reads else time.perf_counter()) - self.started
+
+    def find(self, pattern: bytes, seconds: float = 60.0) -> float:
+        """Wait until what was written from the start on matches; seconds since the start.
+
+        Raises:
+            AssertionError: it never did.
+        """
+        compiled, deadline = re.compile(pattern), time.monotonic() + seconds
+        while not compiled.search(self.output):
+            assert time.monotonic() < deadline, f"no {pattern!r} in {bytes(self.output[-2000:])!r}"
+            self.pump(0.02)
+        return self.reads[-1][0] - self.started
 
     def settle(self, quiet: float = 0.3, seconds: float = 20.0) -> int:
         """Wait until nothing comes for so long; how many bytes came."""

@@ -69,13 +69,13 @@ class Walk:
         assert self.terminal.process.poll() is None, (step, self.screen.text)
         self.seen.update(_MARK.findall(self.screen.text))
 
-    def through(self, *keys: bytes) -> None:
+    def through(self, *keys: bytes, quiet: float = 0.03) -> None:
         """Press each as often as it changes what is on the screen."""
         for key in keys:
             before = ""
             while before != self.screen.text:
                 before = self.screen.text
-                self.press(key)
+                self.press(key, quiet=quiet)
 
     @property
     def at_home(self) -> bool:
@@ -123,7 +123,7 @@ def walk(request: pytest.FixtureRequest, corpus: Corpus, tmp_path: Path) -> Iter
 def test_every_text_is_shown(walk: Walk, corpus: Corpus) -> None:
     """Each message in its row; each text of each field, and of the metadata, in the entry's pane."""
     made = list(entries(corpus.texts, 0))
-    walk.through(PAGE_UP)
+    walk.through(PAGE_UP, quiet=0.3)  # older rows are on their way
     assert {mark for each in made if (mark := each.message[:6]) in corpus.marks} - walk.seen == set()
     walk.press(b"G", ENTER, ENTER, ENTER, quiet=0.15)
     walk.press(b"G", b"o", quiet=0.1)  # the last section is folded
@@ -193,7 +193,11 @@ def test_no_screen_passes_anything_on(walk: Walk) -> None:
 
 
 def _everything(walk: Walk) -> None:
-    """Back to the view of all rows."""
+    """Back to the view of all rows, without a find."""
+    for _ in range(3):
+        if "every entry" in walk.screen.lines[1]:
+            return
+        walk.press(ESCAPE)
     if "every entry" not in walk.screen.lines[1]:
         for _ in range(10):  # a pane that closes may still have the focus
             walk.press(b"f", quiet=0.1)
