@@ -7,10 +7,12 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import textual.app
 import textual.pilot
 
 from dblog.cli.profiles import Database
+from dblog.entry import LogEntry
 from dblog_tui.app import DblogTui
 from dblog_tui.settings import Settings
 from tests.tui.screen import lines_of, text_of, wait_for
@@ -19,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    import pytest
     from textual.pilot import Pilot
+    from textual.screen import Screen
 
-    from dblog.entry import LogEntry
+    from dblog_tui.browser import Mode
     from dblog_tui.screens.logs import LogsScreen
 
 __all__ = ["Driver", "at_home", "driving"]
@@ -74,21 +76,43 @@ class Driver:
             await self.pilot.press(key)
         await self.quiet()
 
-    async def type(self, text: str) -> None:
+    async def write(self, text: str) -> None:
         """Type a text."""
         await self.pilot.press(*("space" if char == " " else char for char in text))
 
     async def command(self, text: str) -> None:
         """Give a command behind ``:``."""
         await self.press("colon")
-        await self.type(text)
+        await self.write(text)
         await self.press("enter")
 
     async def filter(self, query: str) -> None:
         """Ask for something."""
         await self.press("f", "ctrl+e", "ctrl+u")
-        await self.type(query)
-        await self.press("escape" if "list" in query else "enter")
+        await self.write(query)
+        await self.press("enter")
+
+    def mode(self) -> Mode:
+        """LIVE, or not."""
+        return self.logs.browser.mode
+
+    def columns(self) -> tuple[str, ...]:
+        """Of the rows."""
+        return tuple(self.logs.rows.rows.columns)
+
+    def shows(self, screen: type[Screen[Any]]) -> bool:
+        """A screen is in front."""
+        return isinstance(self.app.screen, screen)
+
+    @property
+    def said(self) -> str:
+        """What the application said last."""
+        return next((each.message for each in reversed([*self.app._notifications])), "")
+
+    @property
+    def messages(self) -> list[str]:
+        """The messages of the rows that are loaded."""
+        return [row.message for row in self.logs.browser.window.rows if isinstance(row, LogEntry)]
 
     async def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
         """Wait until something holds."""
@@ -121,12 +145,10 @@ async def _without_delay() -> AsyncIterator[None]:
         for _turn in range(5):
             await asyncio.sleep(0)
 
-    before = textual.app.wait_for_idle, textual.pilot.wait_for_idle
-    textual.app.wait_for_idle = textual.pilot.wait_for_idle = soon  # type: ignore[assignment]
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(textual.app, "wait_for_idle", soon)
+        patch.setattr(textual.pilot, "wait_for_idle", soon)
         yield
-    finally:
-        textual.app.wait_for_idle, textual.pilot.wait_for_idle = before
 
 
 def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +173,9 @@ async def driving(
     async with _without_delay(), app.run_test(size=size) as pilot:
         driver = Driver(app, pilot)
         if url is not None:
-            await driver.until(lambda: app.logs is not None and app.logs.browser.tailing and len(app.logs.browser.window))
+            await driver.until(
+                lambda: app.logs is not None and app.logs.browser.tailing and len(app.logs.browser.window)
+            )
         await driver.quiet()
         if url is not None:
             await driver.until(lambda: driver.logs.writers[0])

@@ -43,7 +43,7 @@ _SEVERITIES: Final = {"DEBUG": 5, "INFO": 9, "WARNING": 13, "ERROR": 17, "CRITIC
 _PIDS: Final = {"gateway": 411, "orders": 412, "payments": 413}
 _INSTANCES: Final = {"gateway": UUID(int=1), "orders": UUID(int=2), "payments": UUID(int=3)}
 _DEPLOY: Final = NOW - 247 * SECOND
-_TRACEBACK: Final = '''\
+_TRACEBACK: Final = """\
 Traceback (most recent call last):
   File "/srv/shop/payments/bank.py", line 88, in charge
     response = await client.post(url, timeout=3)
@@ -66,7 +66,7 @@ Traceback (most recent call last):
   File "/srv/shop/payments/bank.py", line 92, in charge
     raise BankTimeoutError(f"no answer within {patience:g} s") from error
 payments.bank.BankTimeoutError: no answer within 3 s
-'''
+"""
 
 
 def entries() -> list[LogEntry]:
@@ -83,7 +83,7 @@ def news() -> list[LogEntry]:
         _said(at + 4_000, "INFO", "orders", "order 7301 received", "order %d received", trace_id="b" * 32),
         _said(at + 9_000, "WARNING", "payments", "card declined for order 7301", "card declined for order %d"),
         _said(at + 700_000, "ERROR", "payments", "payment of order 7302 failed", "payment of order %d failed"),
-        _said(at + 705_000, "CRITICAL", "payments", "5 payments failed: paging on-call", "%d payments failed: paging on-call"),
+        _said(at + 705_000, "CRITICAL", "payments", "5 payments failed: paging on-call", "%d payments failed"),
     ]  # fmt: skip
     return [_numbered(entry, 5000 + number) for number, entry in enumerate(made)]
 
@@ -160,29 +160,30 @@ def _failed(at: int, number: int, random: Random) -> Iterator[LogEntry]:
 
 
 def _incident(at: int) -> Iterator[LogEntry]:
-    def said(ms: int, level: str, service: str, message: str, span: str, parent: str | None, **fields: Any) -> LogEntry:
+    gateway: tuple[str, str | None] = "00f067aa0ba902b7", None
+    orders, payments = ("53995c3f42cd8ad8", gateway[0]), ("a2fb4a1d1a96d312", "53995c3f42cd8ad8")
+
+    def said(ms: int, level: str, service: str, message: str, span: tuple[str, str | None], **fields: Any) -> LogEntry:
         took = fields.pop("took", None)
         if took is not None:
             fields["metadata"] = json.dumps({"order": 7250, "duration_ms": took})
         return _said(at + ms * 1000, level, service, message, fields.pop("template", None), trace_id=FAILED_TRACE,
-                     span_id=span, parent_span_id=parent, user_id="u-9547", **fields)  # fmt: skip
+                     span_id=span[0], parent_span_id=span[1], user_id="u-9547", **fields)  # fmt: skip
 
     retry = "no answer from the bank within 1500 ms, retry 1 of 1"
-    yield said(0, "INFO", "gateway", "POST /orders", "00f067aa0ba902b7", None, template="POST /orders")
-    yield said(4, "DEBUG", "gateway", "route matched orders.create", "00f067aa0ba902b7", None)
-    yield said(9, "INFO", "orders", "order 7250 received", "53995c3f42cd8ad8", "00f067aa0ba902b7",
-               template="order %d received")  # fmt: skip
-    yield said(14, "DEBUG", "orders", "stock reserved: 3 items", "53995c3f42cd8ad8", "00f067aa0ba902b7")
-    yield said(19, "INFO", "payments", "charging 48.13 EUR for order 7250", "a2fb4a1d1a96d312", "53995c3f42cd8ad8")
-    yield said(1520, "WARNING", "payments", retry, "a2fb4a1d1a96d312", "53995c3f42cd8ad8", logger="payments.bank")
-    yield said(3021, "ERROR", "payments", "payment of order 7250 failed after 3.0 s", "a2fb4a1d1a96d312",
-               "53995c3f42cd8ad8", took=3002.4, template="payment of order %d failed after %.1f s",
-               function="pay", pathname="/srv/shop/payments/service.py", lineno=54, **_exception())  # fmt: skip
-    yield said(3026, "WARNING", "orders", "order 7250 not paid, stock released", "53995c3f42cd8ad8",
-               "00f067aa0ba902b7", took=3017.9)  # fmt: skip
-    yield said(3030, "ERROR", "gateway", "POST /orders 502 in 3030 ms", "00f067aa0ba902b7", None, took=3030.2,
+    yield said(0, "INFO", "gateway", "POST /orders", gateway, template="POST /orders")
+    yield said(4, "DEBUG", "gateway", "route matched orders.create", gateway)
+    yield said(9, "INFO", "orders", "order 7250 received", orders, template="order %d received")
+    yield said(14, "DEBUG", "orders", "stock reserved: 3 items", orders)
+    yield said(19, "INFO", "payments", "charging 48.13 EUR for order 7250", payments)
+    yield said(1520, "WARNING", "payments", retry, payments, logger="payments.bank")
+    yield said(3021, "ERROR", "payments", "payment of order 7250 failed after 3.0 s", payments, took=3002.4,
+               template="payment of order %d failed after %.1f s", function="pay",
+               pathname="/srv/shop/payments/service.py", lineno=54, **_exception())  # fmt: skip
+    yield said(3026, "WARNING", "orders", "order 7250 not paid, stock released", orders, took=3017.9)
+    yield said(3030, "ERROR", "gateway", "POST /orders 502 in 3030 ms", gateway, took=3030.2,
                template="%s %s %d in %.0f ms")  # fmt: skip
-    yield said(3140, "INFO", "orders", "customer told by mail", "b9c7c989f97918e1", "53995c3f42cd8ad8", took=96.0)
+    yield said(3140, "INFO", "orders", "customer told by mail", ("b9c7c989f97918e1", orders[0]), took=96.0)
 
 
 def _exception() -> dict[str, str]:

@@ -82,7 +82,7 @@ async def _logs(driver: Driver) -> AsyncIterator[str]:
 
 async def _incident(driver: Driver) -> None:
     """To the payment that failed, whose trace has everything."""
-    await driver.command(f"entry {_failed().id.hex[-12:]}")  # type: ignore[union-attr]  # it has one
+    await driver.command(f"entry {_failed().id.hex[-12:]}")
     await driver.until(lambda: driver.row.message.startswith("payment of order 7250"))
     if driver.logs.detail.display:
         await driver.press("escape")
@@ -103,17 +103,17 @@ async def _detail(driver: Driver) -> AsyncIterator[str]:
 
 async def _query(driver: Driver) -> AsyncIterator[str]:
     await driver.press("f")
-    await driver.type("level>=warning service:")
+    await driver.write("level>=warning service:")
     await driver.until(lambda: "payments" in driver.lines[3])
     yield "query suggestions"
     await driver.press("escape")
     await driver.press("f")
-    await driver.type("service:payments AND levle:error")
+    await driver.write("service:payments AND levle:error")
     await driver.until(lambda: "did you mean" in driver.text)
     yield "query mistake"
     await driver.press("escape")
     await driver.press("slash")
-    await driver.type("failed")
+    await driver.write("failed")
     yield "find"
     await driver.press("enter")
     yield "found"
@@ -184,11 +184,11 @@ async def _dialogs(driver: Driver) -> AsyncIterator[str]:
     ):  # fmt: skip
         await driver.press(key)
         if name == "goto":
-            await driver.type("10:38")
+            await driver.write("10:38")
         yield name
         await driver.press("escape")
     await driver.press("colon")
-    await driver.type("vi")
+    await driver.write("vi")
     yield "command line"
     await driver.press("escape")
     await driver.press("question_mark")
@@ -197,7 +197,7 @@ async def _dialogs(driver: Driver) -> AsyncIterator[str]:
     yield "help end"
     await driver.press("escape")
     await driver.press("ctrl+p")
-    await driver.type("trace")
+    await driver.write("trace")
     await driver.until(lambda: "whole trace" in driver.text)
     yield "palette"
     await driver.press("escape")

@@ -49,7 +49,7 @@ class Spec:
         return _ACTIONS.get(self.key, "")
 
 
-_ACTIONS: Final = {key.id: key.action for key in KEYS}
+_ACTIONS: Final = {key.id: f"app.{key.action}" if key.where == "everywhere" else key.action for key in KEYS}
 
 COMMANDS: Final = (
     Spec("filter", "only entries that match; without a query: all", "[QUERY]", "query", ("f",)),

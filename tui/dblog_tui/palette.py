@@ -51,7 +51,7 @@ class Commands(Provider):
         done = set()
         if _executes(screen):
             for spec in COMMANDS:
-                done.add(spec.action)
+                done.add(spec.action.removeprefix("app."))
                 yield Entry(f"{spec.name}: {spec.says}", spec.usage, _runner(screen, spec))
         for group, node in groups_of(self.focused, screen):
             for key in KEYS:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dblog.query import Query
+    from dblog.reading.values import Cursor
     from dblog_tui.browser import Browser
     from dblog_tui.source import Source
     from dblog_tui.view import History, View
@@ -43,6 +44,8 @@ class Actions:
     tell: Callable[[], None]
     advised: Callable[[str], bool]
     app: Any
+    _hops: list[tuple[Query, Callable[[], None], int]] | None = None
+    """Jumps that were asked for while one was being looked for; None: none is."""
 
     # -- moving -----------------------------------------------------------------------------------------------
 
@@ -198,17 +201,26 @@ class Actions:
         return Query("", more if isinstance(base, All) else both([base, more]))
 
     def seek_query(self, query: Query, none: Callable[[], None], direction: int) -> None:
-        """Go to the nearest entry a query finds, from the cursor on; without any, do what ``none`` does."""
-        start = self.browser.place(self.rows.entry)
-        if start is None:
-            return
+        """Go to the nearest entry a query finds, from the cursor on; without any, do what ``none`` does.
 
+        Where one is being looked for already, this is looked for from there on: two keys are two jumps.
+        """
+        if self._hops is not None and self.browser.busy:
+            self._hops.append((query, none, direction))
+        elif (start := self.browser.place(self.rows.entry)) is not None:
+            self._hops = []
+            self._hop(query, none, direction, start)
+
+    def _hop(self, query: Query, none: Callable[[], None], direction: int, start: Cursor) -> None:
         def then(found: LogEntry | None) -> None:
-            place = self.browser.place(found)
+            place, waiting, self._hops = self.browser.place(found), self._hops, None
             if place is None:
                 none()
-            else:
-                self.go_to(place)
+                return
+            self.go_to(place)
+            if waiting:
+                self._hops = waiting[1:]
+                self._hop(*waiting[0], place)
 
         self.browser.seek(query, newer=direction > 0, start=start, then=then)
 

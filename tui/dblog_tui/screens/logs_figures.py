@@ -46,6 +46,9 @@ class Figures:
     query_one: Any
     run_worker: Any
     size: Any
+    detail: Any
+    remove_class: Any
+    set_class: Any
     include: Callable[[str, Any], None]
     exclude: Callable[[str, Any], None]
     _is_empty: Callable[[], bool]
@@ -133,7 +136,7 @@ class Figures:
     def on_histogram_pane_range_chosen(self, message: HistogramPane.RangeChosen) -> None:
         """Look at the rows of a range."""
         self._zoomed = None
-        self.rows.focus()
+        self._leave_histogram()
         self.show(replace(self.browser.view, span=Span(since=message.since, until=message.until), at=None))
 
     def on_histogram_pane_zoomed(self, message: HistogramPane.Zoomed) -> None:
@@ -148,7 +151,7 @@ class Figures:
 
     def on_histogram_pane_left(self) -> None:
         """Back to the rows; and to the bars of the view."""
-        self.rows.focus()
+        self._leave_histogram()
         if self._zoomed is not None:
             self._zoomed = None
             self.count_bars()
@@ -158,8 +161,12 @@ class Figures:
         if self._is_empty():
             self.action_setup()
             return
-        self.histogram.display = True
+        self.remove_class("-open")  # where an entry's pane has taken its place
         self.histogram.focus()
+
+    def _leave_histogram(self) -> None:
+        self.set_class(self.detail.display, "-open")
+        self.rows.focus()
 
     # -- fields -------------------------------------------------------------------------------------------------
 

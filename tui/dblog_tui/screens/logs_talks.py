@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -218,10 +219,16 @@ class Talks:
 
     def action_plain(self) -> None:
         """The rows on the plain terminal, where its own selection works, until Enter is pressed."""
+        from textual.app import SuspendNotSupported  # noqa: PLC0415 - only here
+
         lines = [self.rows.rows.of(row, None).text.rstrip() for row in self.rows.on_screen]
-        with self.app.suspend():
-            print("\n".join(lines))  # noqa: T201 - the plain terminal is meant
-            input("Enter goes back ")
+        try:
+            with self.app.suspend():
+                print("\n".join(lines))  # noqa: T201 - the plain terminal is meant
+                with suppress(EOFError, KeyboardInterrupt):
+                    input("Enter goes back ")
+        except SuspendNotSupported:
+            self.say("there is no plain terminal to go to here")
 
     # -- marks --------------------------------------------------------------------------------------------------
 

@@ -204,14 +204,20 @@ class Columns(Picking[tuple[str, ...]]):
             yield name, [Segment(f" {box} ", styles.accent), Segment(visible(name), style)]
 
     def action_take(self) -> None:
-        """Take it in behind the others, or leave it out."""
+        """Take it in behind the others, but before the message; or leave it out."""
         if not isinstance(name := self.choices.key, str):
             return
         self._chosen ^= {name}
         if name in self._chosen:
             self._names.remove(name)
-            self._names.insert(sum(each in self._chosen for each in self._names), name)
+            self._names.insert(self._behind_others(), name)
         self._changed(name)
+
+    def _behind_others(self) -> int:
+        """Where one more goes: the message takes all the room there is, and what stands behind it is not seen."""
+        if "message" in self._chosen and "message" in self._names:
+            return self._names.index("message")
+        return sum(each in self._chosen for each in self._names)
 
     def action_shift(self, by: int) -> None:
         """Among those that are chosen."""
@@ -236,7 +242,7 @@ class Columns(Picking[tuple[str, ...]]):
         def named(name: str | None) -> None:
             if name is not None:
                 self._names = [each for each in self._names if each != name]
-                self._names.insert(sum(each in self._chosen for each in self._names), name)
+                self._names.insert(self._behind_others(), name)
                 self._chosen.add(name)
                 self._changed(name)
 
