@@ -61,6 +61,10 @@ class DblogTui(Notices):
     CSS = f"""
     Screen {{ background: $background; }}
     ModalScreen {{ background: transparent; }}
+    DblogTui.-ascii SearchIcon {{ display: none; }}
+    DblogTui.-ascii CommandPalette #--input {{ border-top: ascii $border; border-bottom: none; }}
+    DblogTui.-ascii CommandPalette LoadingIndicator {{ border-bottom: ascii $border; }}
+    DblogTui.-ascii CommandPalette CommandList {{ border-bottom: ascii $border; }}
     {NOTICES_CSS}
     """
 
@@ -80,6 +84,7 @@ class DblogTui(Notices):
         self.settings = settings or Settings()
         zone = self.settings.zone
         glyphs = ASCII if self.settings.glyphs == "ascii" else UNICODE
+        self.set_class(glyphs is ASCII, "-ascii")
         self.look = Look(zone=zone, glyphs=glyphs, name=self.settings.timezone or _zone_name())
         self.database, self.link, self.demo = database, link, demo
         self.admin_url, self.colour, self.database_name = admin_url, colour, name

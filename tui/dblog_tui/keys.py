@@ -14,7 +14,7 @@ from textual.binding import Binding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["GROUPS", "KEYS", "Key", "bindings", "hints", "shown_keys"]
+__all__ = ["GROUPS", "KEYS", "Key", "bindings", "hints", "shown_keys", "spelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +339,16 @@ _NAMES: Final = {
     "escape": "Esc", "full_stop": ".", "space": "Space", "tab": "Tab", "delete": "Del", "f1": "F1", "f4": "F4",
     "f5": "F5",
 }  # fmt: skip
+
+
+_ARROWS: Final = {"↓": "Down", "↑": "Up", "←": "Left", "→": "Right"}
+
+
+def spelled(keys: str) -> str:
+    """Keys as they are shown, in letters that every font has."""
+    for arrow, word in _ARROWS.items():
+        keys = keys.replace(arrow, word)
+    return keys
 
 
 def hints(where: str, *, wide: bool = False) -> Iterator[tuple[str, str]]:

@@ -105,10 +105,14 @@ def _value_line(field: str, counted: tuple[str, int], most: int, width: int, loo
     mark = f" {look.glyphs.square} " if band is not None else "   "
     yield Segment(mark, styles.bands[band] if band is not None else styles.text)
     room = width - 3 - 1 - _COUNT - 1 - _BAR - 1
-    name = fitted(shown_value(value), max(room, 4), look, keep_end=field == "logger")
+    name = fitted(shown_value(value), max(room, 4), look, keep_end=field in _DOTTED)
     yield Segment(name, look.service(value) if field == "service" else styles.text)
     yield Segment(f" {compact(count):>{_COUNT}} ", styles.text)
     yield Segment(blocks(count, most, _BAR, look), styles.dim if band is None else styles.bands[band])
+
+
+_DOTTED: Final = ("logger", "exc_type")
+"""Names of which the end says more than the beginning."""
 
 
 def shown_value(value: str) -> str:

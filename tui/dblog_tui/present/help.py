@@ -10,7 +10,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from dblog.levels import BAND_NAMES
-from dblog_tui.keys import GROUPS, KEYS, shown_keys
+from dblog_tui.keys import GROUPS, KEYS, shown_keys, spelled
 from dblog_tui.present.look import LETTERS
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ __all__ = ["help_lines"]
 _COLUMN: Final = 60
 """Cells that a key and what it does need at least, where several stand beside each other."""
 _WIDEST: Final = 18
-_ASCII: Final = {"↓": "Down", "↑": "Up", "←": "Left", "→": "Right"}
 _FILTERS: Final = (
     ("timeout", "the message has this text, in any case"),
     ("level>=error service:payments", "both; or, not and ( ) work as well"),
@@ -75,10 +74,7 @@ def _keys(group: str, look: Look, width: int, keymap: Mapping[str, str]) -> list
 
 
 def _shown(keys: str, look: Look) -> str:
-    if look.glyphs.rule.isascii():
-        for arrow, word in _ASCII.items():
-            keys = keys.replace(arrow, word)
-    return keys
+    return spelled(keys) if look.glyphs.rule.isascii() else keys
 
 
 def _signs(look: Look) -> Iterator[tuple[str, str]]:

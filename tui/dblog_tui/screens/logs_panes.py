@@ -68,9 +68,14 @@ class Panes(Figures):
         known = pane.entry
         if entry is not None and known is not None and known.id == entry.id:
             return
-        pane.show(entry, loading=entry is not None)
-        if entry is not None:
-            self.run_worker(self._load_entry(entry), group="detail", exclusive=True, exit_on_error=False)
+        if entry is None:
+            pane.show(None)
+        else:
+            self._show_entry(entry)
+
+    def _show_entry(self, entry: LogEntry) -> None:
+        self.detail.show(entry, loading=True)
+        self.run_worker(self._load_entry(entry), group="detail", exclusive=True, exit_on_error=False)
 
     async def _load_entry(self, entry: LogEntry) -> None:
         await asyncio.sleep(_SETTLED)
@@ -109,13 +114,16 @@ class Panes(Figures):
         else:
             self.open_pane()
 
-    def open_pane(self) -> None:
-        """Show the entry under the cursor."""
+    def open_pane(self, entry: LogEntry | None = None) -> None:
+        """Show the entry under the cursor, or one that the cursor is on its way to."""
         self.leave_live()
         self.add_class("-open")
         self.detail.display = True
         self.fit_pane()
-        self.row_changed()
+        if entry is None:
+            self.row_changed()
+        else:
+            self._show_entry(entry)
         self.tell()
 
     def action_pane(self) -> None:

@@ -52,6 +52,7 @@ class Talks:
     fields: Any
     cancel_bar: Any
     close_pane: Callable[[], None]
+    open_pane: Callable[[LogEntry | None], None]
     total: str
     proof: str
     sought: str
@@ -170,8 +171,7 @@ class Talks:
             self.say(f"there is no entry whose id ends in {digits[:40]}", bad=True)
             return
         self.go_to(place)
-        self.detail.display = True
-        self.detail.show(entry)
+        self.open_pane(entry)
 
     # -- taking away --------------------------------------------------------------------------------------------
 
