@@ -12,7 +12,7 @@ from dblog.cli.moments import at, clock, duration
 from dblog.levels import BAND_NAMES
 from dblog.visible import visible
 from dblog_tui.browser import Mode
-from dblog_tui.keys import hints
+from dblog_tui.keys import hints, spelled
 from dblog_tui.present.look import LETTERS
 from dblog_tui.view import duration_text
 
@@ -176,13 +176,19 @@ def hint_line(where: str, look: Look, width: int) -> Iterator[Segment]:
     last = ("F1" if where in _TYPED else "?", "help")
     shown = []
     room = width - _hint_cells(last)
-    for each in (*hints(where), *hints(where, wide=True)):
+    for each in (*_hints(where, look), *_hints(where, look, wide=True)):
         if _hint_cells(each) <= room:
             room -= _hint_cells(each)
             shown.append(each)
     for key, word in (*shown, last):
         yield Segment(f" {key}", look.styles.accent)
         yield Segment(f" {word} ", look.styles.dim)
+
+
+def _hints(where: str, look: Look, *, wide: bool = False) -> Iterator[tuple[str, str]]:
+    plain = look.glyphs.rule.isascii()
+    for key, word in hints(where, wide=wide):
+        yield spelled(key) if plain else key, word
 
 
 def _hint_cells(hint: tuple[str, str]) -> int:

@@ -99,12 +99,12 @@ class Rows:
         if strip.cell_length <= width:
             return [strip]
         indent = min(4, width // 4)
-        lines, rest = [strip.crop(0, width)], strip.crop(width)
         margin = Segment(" " * indent, self.look.styles.text)
-        step = max(width - indent, 1)
+        head, rest = _broken(strip, width)
+        lines = [head]
         while rest.cell_length and len(lines) < _MOST_LINES:
-            lines.append(Strip([margin, *rest.crop(0, step)]))
-            rest = rest.crop(step)
+            head, rest = _broken(rest, max(width - indent, 1))
+            lines.append(Strip([margin, *head]))
         return lines
 
     # -- the pieces of a row ------------------------------------------------------------------------------------
@@ -187,6 +187,18 @@ class Rows:
 
 _MOST: Final = 8000
 _MOST_LINES: Final = 100
+
+
+def _broken(strip: Strip, room: int) -> tuple[Strip, Strip]:
+    """What fits, up to a blank unless a word takes half the line; and the rest."""
+    if strip.cell_length <= room:
+        return strip, Strip([])
+    head = strip.crop(0, room)
+    text, cells = head.text, room
+    if not strip.crop(room, room + 1).text.startswith(" "):
+        blank = text.rfind(" ", len(text) // 2)
+        cells = cell_len(text[: blank + 1]) if blank > 0 else room
+    return strip.crop(0, cells), strip.crop(cells)
 
 
 def _fit(text: str, width: int, look: Look) -> str:

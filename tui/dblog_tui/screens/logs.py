@@ -170,7 +170,7 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
 
     def _changed(self, what: str) -> None:
         """The browser has something new."""
-        if self._over:
+        if self._over or not self.query("#rows"):  # taken down, or about to be
             return
         if what == "batch":
             self.grow_bars()
