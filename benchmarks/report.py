@@ -42,8 +42,9 @@ class Report:
         return values[min(int(len(values) * share), len(values) - 1)]
 
     def ratio(self, contestant: str) -> float:
-        """To the reference's median."""
-        return self.median(contestant) / self.median(self.reference)
+        """To the reference's median; 1 where both are 0, 0 where only that one is."""
+        mine, reference = self.median(contestant), self.median(self.reference)
+        return mine / reference if reference else float(mine == reference)
 
     def show(self) -> None:
         """Print the table."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import history
+from tests.tui.terminal import DOWN, END, UP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,14 +36,14 @@ _FORMAT = {
 class Peers(NamedTuple):
     """Who takes part."""
 
-    contestants: list[tuple[str, Sequence[str], dict[str, str]]]
+    contestants: list[tuple[str, Sequence[str], dict[str, str], bytes, bytes, bytes]]
     absent: list[str]
     """Sentences about who does not."""
 
 
 def prepare(folder: Path, count: int) -> Peers:
     """Write the newest ``count`` rows as JSON lines, and say how to look at them with whom."""
-    found: list[tuple[str, Sequence[str], dict[str, str]]] = []
+    found: list[tuple[str, Sequence[str], dict[str, str], bytes, bytes, bytes]] = []
     absent = []
     lnav, toolong = shutil.which("lnav"), shutil.which("tl")
     file = folder / "rows.jsonl"
@@ -53,11 +54,11 @@ def prepare(folder: Path, count: int) -> Peers:
         place.mkdir(parents=True)
         (place / "dblog_bench.json").write_text(json.dumps(_FORMAT), encoding="utf-8")
         version = subprocess.run([lnav, "-V"], capture_output=True, text=True, check=False).stdout.split()
-        found.append((" ".join(version) or "lnav", [lnav, "-I", str(folder / "lnav"), str(file)], {}))
+        found.append((" ".join(version) or "lnav", [lnav, "-I", str(folder / "lnav"), str(file)], {}, b"k", b"j", b""))
     else:
         absent.append("lnav is not installed (Debian: apt-get install lnav): without it")
     if toolong:
-        found.append(("toolong", [toolong, str(file)], {"TEXTUAL_ANIMATIONS": "none"}))
+        found.append(("toolong", [toolong, str(file)], {"TEXTUAL_ANIMATIONS": "none"}, UP, DOWN, END))
     else:
         absent.append("toolong is not on the PATH (pip install toolong into a place of its own): without it")
     return Peers(found, absent)
