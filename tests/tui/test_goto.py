@@ -29,6 +29,8 @@ NOW = MIDNIGHT + 10 * H + 45 * 60 * S
         ("-2h", NOW - 2 * H),
         ("- 2h", NOW - 2 * H),
         ("2h ago", NOW - 2 * H),
+        ("yesterday 14:05", MIDNIGHT - 10 * H + 5 * 60 * S),
+        ("today at 9:05", MIDNIGHT + 9 * H + 5 * 60 * S),
         ("1h30m", NOW - 90 * 60 * S),
         (" yesterday ", MIDNIGHT - DAY),
         ("2026-11-20T10:00", MIDNIGHT + 10 * H),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from textual.app import App
@@ -11,7 +12,7 @@ from textual.app import App
 from dblog.cli.profiles import Database
 from dblog_tui import header
 from dblog_tui.app import DblogTui
-from dblog_tui.keys import GROUPS
+from dblog_tui.keys import GROUPS, hints
 from dblog_tui.present.look import Look
 from dblog_tui.settings import Settings
 from dblog_tui.source import Down, Reached
@@ -109,6 +110,21 @@ async def test_a_place_whose_newest_row_is_in_reach_is_a_pause(sqlite_url: str) 
         await wait_for(pilot, lambda: "PAUSED" in lines_of(app)[0])
 
 
+async def test_another_time_zone_keeps_place_columns_and_history(sqlite_url: str) -> None:
+    """``:tz`` changes how times are written, and nothing else."""
+    async with _logs(sqlite_url, rows=40) as (pilot, app):
+        await pilot.press("greater_than_sign", "k", "k")
+        await wait_for(pilot, lambda: len(_there(app).browser.window) == 40 and _there(app).rows.entry.lineno == 37)  # type: ignore[union-attr]
+        _there(app).add_column("host")
+        app.set_zone(ZoneInfo("Asia/Tokyo"), "Asia/Tokyo")
+        await wait_for(pilot, lambda: "Asia/Tokyo" in lines_of(app)[0] and _there(app).rows.entry is not None)
+        await wait_for(pilot, lambda: _there(app).rows.entry.lineno == 37)  # type: ignore[union-attr]
+        assert "PAUSED" in lines_of(app)[0]
+        assert "host" in _there(app).rows.rows.columns
+        await pilot.press("left_square_bracket")
+        await wait_for(pilot, lambda: "INFO" not in lines_of(app)[0])
+
+
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_no_hint_is_cut_and_the_help_is_always_there(width: int) -> None:
     """Hints for which there is no room are left out."""
@@ -122,7 +138,7 @@ def test_no_hint_is_cut_and_the_help_is_always_there(width: int) -> None:
 def test_the_common_terminal_has_room_for_every_hint(where: str) -> None:
     """80 columns show all of what is not for wide terminals only."""
     text = "".join(segment.text for segment in header.hint_line(where, Look(), _WIDTH))
-    assert all(f" {key} {word}" in text for key, word in header.hints(where))
+    assert all(f" {key} {word}" in text for key, word in hints(where))
 
 
 class _One(App[None]):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dblog_tui.demo import Demo
     from dblog_tui.links import Link
     from dblog_tui.screens.logs import LogsScreen
+    from dblog_tui.view import History
 
 __all__ = ["DblogTui"]
 
@@ -161,9 +162,12 @@ class DblogTui(Notices):
         self.settings = replace(self.settings, timezone=name)
         logs = self.logs
         if logs is not None:
-            view, source = logs.browser.view, logs.source
-            source.zone = zone
-            self._show_logs(source, view)
+            logs.source.zone = zone
+            self.settings = replace(self.settings, columns=logs.rows.rows.columns)
+            at = None if logs.rows.following else logs.browser.place(logs.rows.entry)
+            from dblog_tui.links import Link  # noqa: PLC0415 - for those who make one
+
+            self._show_logs(logs.source, logs.browser.view, Link(at=at), history=logs.history)
 
     def set_mouse(self, *, on: bool) -> None:
         """Let the mouse be the terminal's own, or take it."""
@@ -193,13 +197,16 @@ class DblogTui(Notices):
         if before is not None:
             self.run_worker(before.close(), exit_on_error=False)
 
-    def _show_logs(self, source: Source, view: View, link: Link | None = None) -> None:
+    def _show_logs(
+        self, source: Source, view: View, link: Link | None = None, *, history: History | None = None
+    ) -> None:
         from dblog_tui.screens.logs import LogsScreen  # noqa: PLC0415 - the start screen does without
 
         screen = LogsScreen(
             source, self.look, self.settings, view=replace(view, at=None), link=link, colour=self.colour,
             admin_url=self.admin_url,
         )  # fmt: skip
+        screen.history = history or screen.history
         if self.logs is None:
             self.push_screen(screen)
         else:

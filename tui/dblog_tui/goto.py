@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from dblog.cli.moments import at
 from dblog.errors import ConfigurationError
 from dblog_tui.settings import zone_of
 from dblog_tui.view import ALL, Span
@@ -22,6 +23,7 @@ _S: Final = 1_000_000
 _EPOCH_DIGITS: Final = {10: _S, 13: 1000, 16: 1}
 """Digits of a number of seconds, ms, µs since 1970, of the years 2001 to 2286 → µs of one."""
 _BETWEEN: Final = re.compile(r"(.+?)\s*(?:\.\.|–|\sto\s|\s-\s)\s*(.+)", re.IGNORECASE)
+_OF_A_DAY: Final = re.compile(r"(today|yesterday)\s+(?:at\s+)?([0-9][0-9:.]+)", re.IGNORECASE)
 _ENDS: Final = {"since": "since", "from": "since", "until": "until"}
 
 
@@ -29,7 +31,8 @@ def moment(text: str, *, now: int | None = None, zone: dt.tzinfo | None = None) 
     """The µs since 1970 UTC that a text names: a clock time (the latest), a duration ago, a date, an ISO time.
 
     Args:
-        text: as a query would have it; ``-2h`` and ``2h ago`` are taken as well, and numbers of s, ms or µs since 1970.
+        text: as a query would have it; ``-2h``, ``2h ago``, ``yesterday 14:05`` and numbers of s, ms or µs since 1970 are
+            taken as well.
         now: µs; what relative times count from.
         zone: of times written without one; the machine's where None.
 
@@ -45,6 +48,10 @@ def moment(text: str, *, now: int | None = None, zone: dt.tzinfo | None = None) 
     wanted = re.sub(r"\A-\s*(?=[0-9])|\s+ago\Z", "", wanted)
     clock = Clock(round(time.time() * _S) if now is None else now, zone)
     try:
+        if match := _OF_A_DAY.fullmatch(wanted):
+            day = at(clock.moment(match[1].lower()).at, zone)
+            hour = match[2] if match[2][1:2] != ":" else f"0{match[2]}"
+            wanted = f"{day:%Y-%m-%d}T{hour}" if day is not None else wanted
         return clock.moment(wanted).at
     except BadValue as error:
         meant = next((each for each in error.instead if _reads(clock.moment, each)), None)

@@ -106,7 +106,7 @@ class Asking:
         def preview(text: str) -> str:
             return spoken(moment(text, zone=self.source.zone), self.look.zone)
 
-        example = "14:05   -2h   yesterday   2026-11-20T10:00"
+        example = "14:05   -2h   yesterday 14:05   2026-11-20T10:00"
         ask = Ask(self.look, "Go to a time", check, preview=preview, example=example, verb="go")
         self.app.push_screen(ask, lambda text: self.goto_time(text) if text else None)
 

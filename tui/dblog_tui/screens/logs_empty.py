@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from rich.segment import Segment
+
 from dblog.errors import DblogError
 
 if TYPE_CHECKING:
@@ -41,11 +43,13 @@ class Empty:
         """Rows came, or did not: begin to advise, or stop."""
         browser = self.browser
         if len(browser.window) or browser.loading or browser.reached is not None or browser.gate is not None:
-            if self._advised is not None:
-                self._advised, self._advice = None, ()
-                self.rows.instead = None
+            self._advised, self._advice, self.rows.instead = None, (), None
             return
-        if self._advised is not browser.view and browser.down is None and not browser.window.older:
+        if browser.window.older and browser.down is None:
+            self.rows.instead = self._ended_lines
+            self.rows.redraw()
+            return
+        if self._advised is not browser.view and browser.down is None:
             self._advised, self._advice, self._advice_done = browser.view, (), False
             self.run_worker(self._advise(browser.view), group="advice", exclusive=True, exit_on_error=False)
 
@@ -67,6 +71,16 @@ class Empty:
         if self._advised is not None:
             self.rows.instead = self._advice_lines
             self.rows.redraw()
+
+    def _ended_lines(self, width: int) -> list[Strip]:
+        """A search was ended before it had found something."""
+        from textual.strip import Strip  # noqa: PLC0415 - only where nothing is shown
+
+        said = "Nothing found so far: the search was ended before it came to the oldest entry."
+        keys = "ctrl+r searches again   f edits the filter   [ goes back"
+        styles = self.look.styles
+        lines = [("", styles.text), (said, styles.text), ("", styles.text), (keys, styles.dim)]
+        return [Strip([Segment(f"   {text}", style)]).crop(0, width) for text, style in lines]
 
     def _is_empty(self) -> bool:
         """Nobody has ever written into this table."""

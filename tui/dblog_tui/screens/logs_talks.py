@@ -42,6 +42,7 @@ class Talks:
     say: Callable[..., None]
     tell: Callable[[], None]
     leave_live: Callable[[], None]
+    empty_changed: Callable[[], None]
     run_worker: Any
     set_interval: Any
     post_message: Any
@@ -305,7 +306,9 @@ class Talks:
 
     def cancel_running(self) -> bool:
         """End the running query; whether there was one."""
-        return self.browser.cancel()
+        was = self.browser.cancel()
+        self.empty_changed()
+        return was
 
     def action_leave(self) -> None:
         """Back, and at the top: quit."""

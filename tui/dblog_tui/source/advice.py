@@ -91,9 +91,9 @@ async def advise(source: Source, view: View, now: int) -> AsyncIterator[Advice]:
     Raises:
         DblogError: the database cannot be asked.
     """
-    extent = await source.extent()
-    yield await _newest(source, extent.newest, now)
-    if extent.newest is None:
+    newest = (await source.reader.bounds())[1]  # what is known of the extent may be half a minute old
+    yield await _newest(source, newest, now)
+    if newest is None:
         return
     visit = _Visit(source, view, now)
     for part in (visit.drops(), visit.tries(), visit.wider()):
