@@ -185,7 +185,7 @@ class Rows:
         )
 
 
-_MOST: Final = 8000
+_MOST: Final = 400
 _MOST_LINES: Final = 100
 
 
