@@ -53,7 +53,7 @@ def export(
         Shape | None, typer.Option("--format", show_default="by the file's ending, else ndjson", help="How.")
     ] = None,
     output: Annotated[
-        str, typer.Option(metavar="FILE", help="A file, compressed if it ends in .gz; - is stdout.")
+        str, typer.Option("--output", "-o", metavar="FILE", help="A file, compressed if it ends in .gz; - is stdout.")
     ] = "-",
     since: SinceOption = None,
     until: UntilOption = None,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EPILOG", "instances"]
 
-EPILOG = examples("dblog instances", "dblog instances --json | jq 'select(.state == \"down\") | .host'")
+EPILOG = examples("dblog instances", "dblog instances --json | jq 'select(.state == \"DOWN\") | .host'")
 
 _HEADS: Final = (
     "service", "host", "pid", "state", "seen", "emitted", "stored", "dropped", "failed", "queued",

@@ -46,7 +46,8 @@ class Signals:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # Where one has come the program is ending, and whatever Python does in that is not to be interrupted aloud.
+            signal.signal(number, signal.SIG_DFL if self.number else handler)
 
     @contextmanager
     def cancelling(self) -> Iterator[None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -101,13 +103,25 @@ def test_wrong_usage(dblog: Callable[..., Any], fake: FakeReader, arguments: tup
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_help(dblog: Callable[..., Any], command: str) -> None:
-    """Of every command: within 80 columns; that of a reading command ends with examples, which it understands."""
+    """Of every command: within 80 columns; that of a reading command ends with examples."""
     done = dblog(command, "--help")
     assert done.code == 0
     assert all(len(each) <= 80 for each in done.lines)
     if command in READING:
         place = done.lines.index("  Examples:")
         assert all(each.startswith("    dblog ") for each in done.lines[place + 1 :])
+
+
+@pytest.mark.parametrize("command", ["search", "tail", "trace", "show", "stats", "histogram", "facets", "instances"])
+def test_examples(dblog: Callable[..., Any], fake: FakeReader, command: str) -> None:
+    """What the help of a reading command shows runs, profiles aside: nobody has the same."""
+    fake.entries = [] if command == "facets" else [entry(1)]  # it knows no keys of metadata
+    lines = dblog(command, "--help").lines
+    for each in lines[lines.index("  Examples:") + 1 :]:
+        for part in re.split(r" \| (?=jq )| 2>token; ", each.strip()):
+            program, *words = shlex.split(part.replace("$(cat token)", "token-0"))
+            if program == "dblog" and "--profile" not in words:
+                assert dblog(*words).code in (0, 1), part
 
 
 def test_the_command_line_starts_light(sqlite_url: str) -> None:
