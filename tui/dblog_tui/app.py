@@ -163,7 +163,7 @@ class DblogTui(Notices):
         logs = self.logs
         if logs is not None:
             logs.source.zone = zone
-            self.settings = replace(self.settings, columns=logs.rows.rows.columns)
+            self.settings = replace(self.settings, columns=tuple(logs.rows.rows.columns))
             at = None if logs.rows.following else logs.browser.place(logs.rows.entry)
             from dblog_tui.links import Link  # noqa: PLC0415 - for those who make one
 

@@ -31,8 +31,8 @@ def moment(text: str, *, now: int | None = None, zone: dt.tzinfo | None = None) 
     """The µs since 1970 UTC that a text names: a clock time (the latest), a duration ago, a date, an ISO time.
 
     Args:
-        text: as a query would have it; ``-2h``, ``2h ago``, ``yesterday 14:05`` and numbers of s, ms or µs since 1970 are
-            taken as well.
+        text: as a query would have it; ``-2h``, ``2h ago``, ``yesterday 14:05`` and numbers of s, ms or µs since 1970
+            are taken as well.
         now: µs; what relative times count from.
         zone: of times written without one; the machine's where None.
 

@@ -76,7 +76,7 @@ class Empty:
         """A search was ended before it had found something."""
         from textual.strip import Strip  # noqa: PLC0415 - only where nothing is shown
 
-        said = "Nothing found so far: the search was ended before it came to the oldest entry."
+        said = "Nothing found so far; the search was ended before the oldest entry."
         keys = "ctrl+r searches again   f edits the filter   [ goes back"
         styles = self.look.styles
         lines = [("", styles.text), (said, styles.text), ("", styles.text), (keys, styles.dim)]
