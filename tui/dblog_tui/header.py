@@ -31,6 +31,8 @@ __all__ = [
 
 _SHORT: Final = {"warning": "WARN", "critical": "CRIT"}
 _KILO: Final = 1000
+_MINUTES: Final = 120
+"""Seconds from which minutes say more."""
 _TYPED: Final = ("query", "lists")
 """Groups in which one types."""
 
@@ -92,7 +94,7 @@ def state(
     if note:
         left.append(Segment(f"  {visible(note)}", styles.accent))
     word, bad = writers
-    right = [Segment(f"{lock}  " if lock else "", styles.warning if lock else styles.dim)]
+    right = [Segment(f"{lock}  " if lock else "", styles.dim if lock == "read-only" else styles.danger)]
     if word:
         right.append(Segment(f"{visible(word)} ", styles.error if bad else styles.dim))
     return left, [segment for segment in right if segment.text]
@@ -153,9 +155,11 @@ def searching_line(reached: Reached, hits: int, look: Look) -> tuple[list[Segmen
 def gate_line(gate: Reached, why: str, look: Look) -> tuple[list[Segment], list[Segment]]:
     """What it would cost to go on; and the keys that say whether to."""
     about = look.glyphs.about
-    left = f"{about}{compact(gate.rows_left)} more rows, {about}{duration(gate.seconds_left)}"
+    seconds = gate.seconds_left
+    took = f"{seconds:.0f} s" if 1 <= seconds < _MINUTES else duration(seconds)
+    left = f"{about}{compact(gate.rows_left)} more rows, {about}{took}"
     cost = Segment(f" {left}: ", look.styles.warning)
-    keys = _keys(look, Enter="searches on", n="last hour", Esc="ends")
+    keys = _keys(look, Enter="searches on", n="1h", Esc="ends")
     return [cost, Segment(f"no index for {visible(why)}", look.styles.text)], keys
 
 
