@@ -160,7 +160,7 @@ async def test_what_a_search_costs_and_the_keys_that_decide_fit_a_narrow_termina
     app = _One(Line(look, keep=True))
     async with app.run_test(size=(_WIDTH, 24)) as pilot:
         for said, words in (
-            (header.gate_line(gate, "message like " + "z" * 90, look), ("≈9.95M more rows", "≈4.60 s", "Enter", "Esc")),
+            (header.gate_line(gate, "message like " + "z" * 90, look), ("≈9.95M more rows", "≈5 s", "Enter", "Esc")),
             (header.down_line(Down(0.0, 3, 1.0, "gone " * 30), 5.0, look), ("attempt 3", "r tries now")),
         ):
             app.line.say(*said)
