@@ -121,13 +121,15 @@ class Driver:
     async def quiet(self, seconds: float = 10.0) -> None:
         """Wait until nothing is being asked, and the screen has stopped changing."""
         deadline, before, same = time.monotonic() + seconds, "", 0
-        while same < 3:
+        while same < 2:
             await self.pilot.pause()
-            await asyncio.sleep(0.004)
+            await asyncio.sleep(0.005)
+            assert time.monotonic() < deadline, f"it never rests: {self._busy()}\n{self.text}"
+            if self._busy():
+                same = 0
+                continue
             now = self.text
-            same = same + 1 if now == before and not self._busy() else 0
-            before = now
-            assert time.monotonic() < deadline, f"it never rests: {self._busy()}\n{now}"
+            same, before = same + 1 if now == before else 0, now
 
     def _busy(self) -> list[str]:
         logs = self.app.logs

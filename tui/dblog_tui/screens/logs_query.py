@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dblog.cli.charts import compact
 from dblog.cli.lines import attributes_of
 from dblog.entry import LogEntry
 from dblog.errors import DblogError, QuerySyntaxError
@@ -44,8 +45,6 @@ class Querying:
     say: Callable[..., None]
     query_one: Any
     sought: str
-    total = ""
-    """How many entries there are, roughly."""
 
     def compose_query(self) -> ComposeResult:
         """The line."""
@@ -81,6 +80,15 @@ class Querying:
         """The query that is shown, and its answer."""
         self.bar.show(self.browser.view.query, self.sought)
         self.bar.answer(header.answer(self.browser, self.total))
+
+    @property
+    def total(self) -> str:
+        """How many entries there are, roughly; never fewer than are loaded."""
+        extent = self.source.known_extent
+        if extent is None:
+            return ""
+        about = "" if extent.rows.exact else self.look.glyphs.about
+        return f"{about}{compact(max(extent.rows.value, len(self.browser.window)))}"
 
     def mistaken(self, error: DblogError, query: str) -> None:
         """A query could not be read: edit it, and say why. The rows stay."""

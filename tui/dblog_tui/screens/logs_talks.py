@@ -53,8 +53,7 @@ class Talks:
     fields: Any
     cancel_bar: Any
     close_pane: Callable[[], None]
-    open_pane: Callable[[LogEntry | None], None]
-    total: str
+    open_pane: Callable[..., None]
     proof: str
     sought: str
     writers: tuple[str, bool] = ("", False)
@@ -284,11 +283,10 @@ class Talks:
     async def _look_around(self) -> None:
         try:
             access = await self.source.access()
-            extent = await self.source.extent()
+            await self.source.extent()
         except DblogError:
             return  # the rows say what is wrong
         self.proof = "read-only" if access.read_only else "NOT READ-ONLY"
-        self.total = f"{'' if extent.rows.exact else self.look.glyphs.about}{_short(extent.rows.value)}"
         self.tell()
         await self._pulse()
 
@@ -297,6 +295,7 @@ class Talks:
 
         try:
             found = await pulse(self.source)
+            await self.source.extent()
         except DblogError:
             return
         self.writers = (str(found), found.bad)
@@ -318,9 +317,3 @@ class Talks:
             self.close_pane()
         else:
             self.app.exit()
-
-
-def _short(number: int) -> str:
-    from dblog.cli.charts import compact  # noqa: PLC0415 - only here
-
-    return compact(number)
