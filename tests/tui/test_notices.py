@@ -125,6 +125,25 @@ async def test_another_time_zone_keeps_place_columns_and_history(sqlite_url: str
         await wait_for(pilot, lambda: "INFO" not in lines_of(app)[0])
 
 
+async def test_a_key_about_a_row_says_so_where_there_is_none(sqlite_url: str) -> None:
+    """No key does nothing and says nothing."""
+    async with _logs(sqlite_url, rows=0) as (pilot, app):
+        for key in ("e", "plus", "t", "c", "m", "Y", "M"):
+            await pilot.press("k", key)
+            await wait_for(pilot, lambda: "there is no row under the cursor" in lines_of(app)[-1])
+
+
+async def test_why_a_database_cannot_be_had_is_readable_where_it_never_was_there() -> None:
+    """In whole, for the line above the rows has no room for it."""
+    url = "postgresql://nobody@127.0.0.1:1/app"
+    app = DblogTui(database=Database(url), settings=Settings(theme="ansi-dark", timezone="UTC"))
+    async with app.run_test(size=(_WIDTH, 24)) as pilot:
+        await wait_for(pilot, lambda: "DB DOWN" in lines_of(app)[0])
+        await wait_for(pilot, lambda: "is it running, and is this its address?" in " ".join(text_of(app).split()))
+        assert "r tries now" in lines_of(app)[1]
+        assert "connection lost here" not in text_of(app)
+
+
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_no_hint_is_cut_and_the_help_is_always_there(width: int) -> None:
     """Hints for which there is no room are left out."""

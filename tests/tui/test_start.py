@@ -132,7 +132,7 @@ async def test_a_file_by_its_name(sqlite_url: str, tmp_path: Path, monkeypatch: 
             field.value = text
             await pilot.press("enter")
             await wait_for(pilot, lambda says=says: says in text_of(app))  # type: ignore[misc]  # a lambda's default
-        field.value = path
+        field.value = f"./{path}"  # it was there, and the whole path typed behind it
         await pilot.press("enter")
         await wait_for(pilot, lambda: bool(app.left))
     assert app.left == [Database(f"sqlite:///{path}")]
@@ -149,7 +149,7 @@ async def test_a_server_by_its_url() -> None:
         app.screen.query_one(Input).value = "mysql://x/y"
         await pilot.press("enter")
         await wait_for(pilot, lambda: "stores in Postgres or SQLite only" in text_of(app))
-        app.screen.query_one(Input).value = "postgresql://reader@db/app"
+        app.screen.query_one(Input).value = "postgresql://postgresql://reader@db/app"  # pasted behind what was there
         await pilot.press("enter")
         await wait_for(pilot, lambda: bool(app.left))
     assert app.left == [Database("postgresql://reader@db/app")]

@@ -143,11 +143,18 @@ class Actions:
         else:
             self.say("the database is there; ctrl+r asks again")
 
+    def under_cursor(self) -> LogEntry | None:
+        """The entry under the cursor; without one, that is said."""
+        entry = self.rows.entry
+        if entry is None:
+            self.say("there is no row under the cursor")
+        return entry
+
     # -- jumping ----------------------------------------------------------------------------------------------
 
     def action_seek(self, kind: str, direction: int) -> None:
         """The nearest error, warning, row of this trace, or marked row."""
-        entry = self.rows.entry
+        entry = self.under_cursor()
         if entry is None:
             return
         if kind == "bookmark":

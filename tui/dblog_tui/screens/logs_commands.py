@@ -147,8 +147,8 @@ class Commanding(Asking):
             self._load_view(SavedViews().get(command.argument))
 
     def _do_note(self, command: Command) -> None:
-        if self.rows.entry is not None:
-            self._noted(self.rows.entry, command.argument)
+        if (entry := self.under_cursor()) is not None:
+            self._noted(entry, command.argument)
 
     def _do_trace(self, command: Command) -> None:
         self.open_trace(command.argument)
@@ -161,8 +161,8 @@ class Commanding(Asking):
     def _do_context(self, command: Command) -> None:
         from dblog_tui.screens.context import ContextScreen  # noqa: PLC0415 - only where it is asked for
 
-        if self.rows.entry is not None:
-            screen = ContextScreen(self.source, self.look, self.rows.entry, int(command.argument))
+        if (entry := self.under_cursor()) is not None:
+            screen = ContextScreen(self.source, self.look, entry, int(command.argument))
             self.app.push_screen(screen, self.come_back)
 
     def come_back(self, outcome: Any) -> None:

@@ -36,6 +36,7 @@ class Asking:
     include: Callable[[str, Any], None]
     exclude: Callable[[str, Any], None]
     leave_live: Callable[[], None]
+    under_cursor: Callable[[], LogEntry | None]
     goto_time: Callable[[str], str | None]
     app: Any
 
@@ -58,7 +59,7 @@ class Asking:
         from dblog_tui.clauses import choices  # noqa: PLC0415 - loads the grammar
         from dblog_tui.screens.picking import PickField  # noqa: PLC0415 - only where it is asked for
 
-        if (entry := self.rows.entry) is not None:
+        if (entry := self.under_cursor()) is not None:
             self.app.push_screen(PickField(self.look, choices(entry), wanted=wanted), self._picked)
 
     def _picked(self, picked: Picked | None) -> None:
@@ -114,7 +115,7 @@ class Asking:
         """Ask for a note, and mark the row with it."""
         from dblog_tui.screens.asking import Ask  # noqa: PLC0415 - only where it is asked for
 
-        entry = self.rows.entry
+        entry = self.under_cursor()
         if entry is None or entry.id is None:
             return
         self.leave_live()

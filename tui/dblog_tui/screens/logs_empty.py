@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
 
 from dblog.errors import DblogError
+from dblog.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from textual.strip import Strip
 
@@ -45,11 +47,15 @@ class Empty:
         if len(browser.window) or browser.loading or browser.reached is not None or browser.gate is not None:
             self._advised, self._advice, self.rows.instead = None, (), None
             return
-        if browser.window.older and browser.down is None:
+        if browser.down is not None:
+            self.rows.instead = self._down_lines
+            self.rows.redraw()
+            return
+        if browser.window.older:
             self.rows.instead = self._ended_lines
             self.rows.redraw()
             return
-        if self._advised is not browser.view and browser.down is None:
+        if self._advised is not browser.view:
             self._advised, self._advice, self._advice_done = browser.view, (), False
             self.run_worker(self._advise(browser.view), group="advice", exclusive=True, exit_on_error=False)
 
@@ -72,15 +78,21 @@ class Empty:
             self.rows.instead = self._advice_lines
             self.rows.redraw()
 
-    def _ended_lines(self, width: int) -> list[Strip]:
-        """A search was ended before it had found something."""
+    def _down_lines(self, width: int) -> list[Strip]:
+        """The database has not been there yet: all of what it says, for the line above has no room for it."""
+        down = self.browser.down
+        why = textwrap.wrap(visible(down.why if down is not None else ""), max(width - 6, 20))
+        return self._said([*why, "", "It is tried again and again; r tries now, q quits."], width)
+
+    def _said(self, texts: Sequence[str], width: int) -> list[Strip]:
         from textual.strip import Strip  # noqa: PLC0415 - only where nothing is shown
 
+        return [Strip([Segment(f"   {text}", self.look.styles.text)]).crop(0, width) for text in ("", *texts)]
+
+    def _ended_lines(self, width: int) -> list[Strip]:
+        """A search was ended before it had found something."""
         said = "Nothing found so far; the search was ended before the oldest entry."
-        keys = "ctrl+r searches again   f edits the filter   [ goes back"
-        styles = self.look.styles
-        lines = [("", styles.text), (said, styles.text), ("", styles.text), (keys, styles.dim)]
-        return [Strip([Segment(f"   {text}", style)]).crop(0, width) for text, style in lines]
+        return self._said([said, "", "ctrl+r searches again   f edits the filter   [ goes back"], width)
 
     def _is_empty(self) -> bool:
         """Nobody has ever written into this table."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dblog.entry import LogEntry
 from dblog.errors import DblogError
 from dblog_tui.clipboard import copy
-from dblog_tui.marks import Marks, marks_path
+from dblog_tui.screens.logs_marks import Marking
 from dblog_tui.view import Span, View
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _PULSE: Final = 5.0
 """Seconds between two looks at the writers."""
 
 
-class Talks:
+class Talks(Marking):
     """What ``LogsScreen`` opens, and copies."""
 
     source: Source
@@ -42,6 +42,7 @@ class Talks:
     say: Callable[..., None]
     tell: Callable[[], None]
     leave_live: Callable[[], None]
+    under_cursor: Callable[[], LogEntry | None]
     empty_changed: Callable[[], None]
     run_worker: Any
     set_interval: Any
@@ -57,7 +58,6 @@ class Talks:
     proof: str
     sought: str
     writers: tuple[str, bool] = ("", False)
-    _marks: Marks | None = None
 
     # -- include and exclude ------------------------------------------------------------------------------------
 
@@ -84,11 +84,11 @@ class Talks:
 
     def action_trace(self) -> None:
         """The trace of the row under the cursor."""
-        entry = self.rows.entry
-        if entry is None or not entry.trace_id:
+        entry = self.under_cursor()
+        if entry is not None and entry.trace_id:
+            self.open_trace(entry.trace_id)
+        elif entry is not None:
             self.say("this entry belongs to no trace")
-            return
-        self.open_trace(entry.trace_id)
 
     def open_trace(self, trace_id: str) -> None:
         """A whole trace, whatever the filter says."""
@@ -102,8 +102,8 @@ class Talks:
 
     def action_context(self) -> None:
         """What was logged around the row under the cursor."""
-        if self.rows.entry is not None:
-            self.open_context(self.rows.entry)
+        if (entry := self.under_cursor()) is not None:
+            self.open_context(entry)
 
     def open_context(self, entry: LogEntry) -> None:
         """What was logged around an entry, whatever the filter says."""
@@ -188,7 +188,7 @@ class Talks:
     async def _copy_json(self) -> None:
         from dblog.interchange import to_json  # noqa: PLC0415 - only where it is asked for
 
-        entry = self.rows.entry
+        entry = self.under_cursor()
         try:
             whole = await self.source.get(entry.id) if entry is not None else None
         except DblogError as error:
@@ -229,45 +229,6 @@ class Talks:
                     input("Enter goes back ")
         except SuspendNotSupported:
             self.say("there is no plain terminal to go to here")
-
-    # -- marks --------------------------------------------------------------------------------------------------
-
-    @property
-    def marks(self) -> Marks:
-        """The marked entries of this database."""
-        if self._marks is None:
-            database = self.source.database
-            self._marks = Marks(marks_path(self.source.safe_url, database.schema, database.table))
-        return self._marks
-
-    def is_marked(self, entry: LogEntry) -> bool:
-        """For the rows' gutter."""
-        return entry.id in self.marks
-
-    def action_bookmark(self) -> None:
-        """Mark the row, or take the mark away."""
-        entry = self.rows.entry
-        if entry is not None and entry.id is not None:
-            self.leave_live()
-            self.marks.toggle(entry.timestamp, entry.id)
-            if self.marks.trouble:
-                self.say(self.marks.trouble, bad=True)
-            self.rows.restyle()
-            self.tell()
-
-    def seek_mark(self, entry: LogEntry, direction: int) -> None:
-        """The next marked row."""
-        from dblog.reading.values import Cursor  # noqa: PLC0415 - loaded by now
-
-        mark = self.marks.next(entry.timestamp, entry.id, direction) if entry.id is not None else None
-        if mark is None:
-            none = "no newer mark; U looks for older ones" if direction > 0 else "no older mark; u looks for newer ones"
-            self.say(none if len(self.marks) else "no row is marked; m marks the one under the cursor")
-            return
-        self.leave_live()
-        self.go_to(Cursor(mark.timestamp, mark.id))
-        if mark.note:
-            self.say(mark.note)
 
     # -- the writers, and whether one could write -----------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
@@ -166,7 +167,8 @@ def _file(text: str) -> Database:
     Raises:
         ConfigurationError: there is no such file, or no log is in it.
     """
-    path = Path(text.strip()).expanduser()
+    # Where the dialog begins with ./, an absolute path may have been typed behind it.
+    path = Path(re.sub(r"\A\./+(?=[/~])", "", text.strip())).expanduser()
     if not path.is_file():
         raise ConfigurationError(f"there is no file {path}")
     database = named(str(path)).database
@@ -183,13 +185,15 @@ def _server(text: str) -> Database:
     Raises:
         ConfigurationError: it is neither.
     """
-    database = named(text.strip()).database
-    if database is None or text.strip() == "postgresql://":
+    # Where the dialog begins with postgresql://, a whole URL may have been pasted behind it.
+    url = re.sub(r"\Apostgresql://(?=[a-z0-9+]+://)", "", text.strip())
+    database = named(url).database
+    if database is None or url == "postgresql://":
         raise ConfigurationError("write postgresql://user@host/database, or a profile's name")
-    if "://" in text:
+    if "://" in url:
         from dblog.url import sync_url  # noqa: PLC0415 - loads SQLAlchemy, which opening does next
 
-        sync_url(text.strip())
+        sync_url(url)
     return database
 
 
