@@ -80,6 +80,8 @@ class Styles:
     found: Style = field(default_factory=lambda: Style.parse("black on yellow"))
     selected: Style = field(default_factory=lambda: Style.parse("reverse"))
     """Laid over a finished line."""
+    picked: Style = field(default_factory=lambda: Style.parse("reverse default on default"))
+    """Of the row under the cursor, all of it: one colour is calm, and few bytes."""
     danger: Style = field(default_factory=lambda: Style.parse("bold white on red"))
     bands: tuple[Style, ...] = field(
         default_factory=lambda: _styles(

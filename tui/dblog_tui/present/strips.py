@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dblog.entry import LogEntry
     from dblog_tui.present.look import Look
 
-__all__ = ["Found", "Piece", "apart", "brief", "clip", "fit", "offset", "said", "strip", "wrapped"]
+__all__ = ["Found", "Piece", "apart", "brief", "clip", "fit", "offset", "picked", "said", "strip", "wrapped"]
 
 Piece: TypeAlias = "tuple[str, Style]"
 """Visible text, and how it looks."""
@@ -30,6 +30,11 @@ Found: TypeAlias = "Callable[[str], Sequence[tuple[int, int]]]"
 _ERROR: Final = 4
 _DAY: Final = 86_400
 _YEAR: Final = 365 * _DAY
+
+
+def picked(line: Strip, look: Look) -> Strip:
+    """The line under the cursor."""
+    return Strip([Segment(line.text, look.styles.picked)], line.cell_length)
 
 
 def apart(text: str) -> str:

@@ -13,6 +13,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from dblog_tui.present.strips import picked
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -227,7 +229,7 @@ class LineList(Widget, can_focus=True):
             strip = self._strips[index] = self.draw(index)
         if index == self.cursor and self.may_stop(index):
             cursor = Segment(self.look.glyphs.cursor, self.look.styles.strong)
-            strip = Strip([cursor, *strip.crop(1, width)], width).apply_style(self.look.styles.selected)
+            strip = picked(Strip([cursor, *strip.crop(1, width)], width), self.look)
         return strip
 
     # -- events -------------------------------------------------------------------------------------------------------

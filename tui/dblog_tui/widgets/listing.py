@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.strip import Strip
 
+from dblog_tui.present.strips import picked
 from dblog_tui.widgets.painted import Painted
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Listing(Painted, can_focus=True):
         item, style = self._items[index], self.look.styles.text
         if index != self._cursor or not self.has_focus or item.key is None:
             return item.strip
-        return self.on_item(item.strip.adjust_cell_length(width, style)).apply_style(self.look.styles.selected)
+        return picked(self.on_item(item.strip.adjust_cell_length(width, style)), self.look)
 
     # -- moving -----------------------------------------------------------------------------------------------------
 

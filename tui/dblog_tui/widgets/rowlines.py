@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from dblog.entry import LogEntry
 from dblog_tui.present.rows import Rows
+from dblog_tui.present.strips import picked
 from dblog_tui.window import Window, key_of
 
 if TYPE_CHECKING:
@@ -172,11 +173,9 @@ class RowLines(Widget, can_focus=True):
         strip = self._strips[y].adjust_cell_length(width, style)
         row = self._owners[y]
         if row >= 0 and self._cursor is not None and row == self.window.index(self._cursor):
-            strip = strip.apply_style(self.rows.look.styles.selected)
-            if not y or self._owners[y - 1] != row:
-                gutter = next(iter(strip), None)
-                if gutter is not None and gutter.text == " ":
-                    strip = Strip([Segment(self.rows.look.glyphs.cursor, gutter.style), *strip.crop(1, width)], width)
+            if (not y or self._owners[y - 1] != row) and strip.text[:1] == " ":
+                strip = Strip([Segment(self.rows.look.glyphs.cursor, style), *strip.crop(1, width)], width)
+            strip = picked(strip, self.rows.look)
         return strip
 
     def _refresh_row(self, index: int) -> None:

@@ -15,6 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from dblog_tui.present.blocks import line
+from dblog_tui.present.strips import picked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,7 +167,7 @@ class Sheet(Widget, can_focus=True):
         if number != self._index or at != self._starts[number]:
             return strip
         cursor = Segment(self._look.glyphs.cursor, self._look.styles.text)
-        return Strip([cursor, *strip.crop(1)], width).apply_style(self._look.styles.selected)
+        return picked(Strip([cursor, *strip.crop(1)], width), self._look)
 
     def render_line(self, y: int) -> Strip:
         """The line as it was last made."""
