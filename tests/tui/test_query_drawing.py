@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -57,6 +57,7 @@ def test_the_cursor_is_in_the_window(text: str, cursor: int, first: int, width: 
 
 
 @given(_TEXT, st.integers(0, 30), _WIDTHS, st.sampled_from(["", "vice:"]))
+@example(":::::::::日", 9, 20, "")
 def test_the_line_is_as_wide_as_it_has_to_be(text: str, cursor: int, width: int, ghost: str) -> None:
     """With one cell in reverse, the cursor's, in it."""
     cursor = min(cursor, len(text))

@@ -78,7 +78,8 @@ def scrolled(text: str, cursor: int, first: int, width: int) -> int:
     first = min(first, cursor)
     if first and cursor == first:
         first = max(cursor - max(width // 4, 1), 0)  # some of what lies before
-    while first < cursor and sum(shown[first:cursor]) >= width:
+    under = max(shown[cursor], 1) if cursor < len(shown) else 1
+    while first < cursor and sum(shown[first:cursor]) + under > width:
         first += 1
     # What was pushed out comes back when there is room again.
     while first and sum(shown[first - 1 :]) < width:
