@@ -125,7 +125,7 @@ def at_rest(text: str, look: Look, *, found: str, answer: str, width: int, names
     if text:
         needed = sum(segment.cell_length for segment in beside)
         left += _segments(text, max(room - min(needed, room // 2), 1), look, names=names)
-    elif not found:
+    else:
         left.append(Segment("every entry", styles.dim))
     return _with_answer(Strip([*left, *beside]).crop(0, width), answer, look, width)
 
