@@ -91,7 +91,7 @@ def test_at_rest_the_answer_stands_on_the_right() -> None:
     text = at_rest("x" * 99, _LOOK, found="", answer=answer, width=80, names=()).text
     assert text.endswith(f"x…  {answer} ")
     text = at_rest("", _LOOK, found="timeout", answer="", width=40, names=()).text
-    assert text.rstrip() == " filter›    /timeout"
+    assert text.rstrip() == " filter› every entry   /timeout"
     assert at_rest("", _PLAIN, found="", answer="", width=40, names=()).text.rstrip() == " filter> every entry"
 
 

@@ -115,6 +115,8 @@ class Talks(Marking):
         """Another screen has ended with a place, with a view, with a query, or with what its detail pane was asked."""
         from dblog.reading.values import Cursor  # noqa: PLC0415 - loaded by now
 
+        if isinstance(outcome, (View, str)) and self.histogram.has_focus:
+            self.rows.focus()  # the bars were compared; now it is about rows
         if isinstance(outcome, Cursor):
             self.go_to(outcome)
         elif isinstance(outcome, View):
