@@ -231,7 +231,7 @@ def test_a_context_marks_its_entry_and_says_how_far_away_the_others_are() -> Non
     sheet = ContextSheet(Context((first, entries[1]), middle, (other,)), "host", LOOKS[0], 80)
     rows = [sheet.row(each).text for each in sheet.entries]
     assert "-0.006" in rows[0]
-    assert "│ ->" in rows[0]
+    assert rows[0].startswith(" │")
     assert rows[2].startswith(" ▌")
     assert "here" in rows[2]
     assert "+0.003" in rows[3]
