@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+import textwrap
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.cells import chop_cells
 from rich.segment import Segment
@@ -44,6 +45,13 @@ def spoken(statement: Statement) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _broken(line: str, width: int) -> Iterator[str]:
+    """Lines that fit, broken between words, and within one only where it is longer than a line."""
+    options: dict[str, Any] = {"expand_tabs": False, "replace_whitespace": False, "break_on_hyphens": False}
+    for part in textwrap.wrap(line, width, subsequent_indent="    ", **options) or [""]:
+        yield from chop_cells(part, width) or [""]
+
+
 class Sql(Picking[None]):
     """The SQL of a view.
 
@@ -62,7 +70,7 @@ class Sql(Picking[None]):
         number = 0
         for line in self._text.rstrip("\n").split("\n"):
             style = styles.dim if line.startswith("-- ") else styles.text
-            for part in chop_cells(visible(line[:_LONGEST]), width) or [""]:
+            for part in _broken(visible(line[:_LONGEST]), width):
                 yield number, [Segment(f" {part}", style)]
                 number += 1
 
