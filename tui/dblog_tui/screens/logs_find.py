@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dblog.errors import QuerySyntaxError
 from dblog_tui.view import Span
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from dblog_tui.widgets.logview import LogView
 
 __all__ = ["Finding"]
+
+_HOUR: Final = 3_600_000_000
+"""µs."""
 
 
 class Finding:
@@ -62,7 +66,12 @@ class Finding:
     def action_find_next(self, direction: int) -> None:
         """The next hit of what was looked for; while a search waits for an answer, ``n`` narrows it."""
         if self.browser.gate is not None:
-            self.show(replace(self.browser.view, span=Span(last=3600)))
+            # The last hour in which anything was logged: where nobody logs any more, the last one is empty.
+            extent = self.source.known_extent
+            newest = extent.newest if extent is not None else None
+            old = newest is not None and newest < time.time_ns() // 1000 - _HOUR
+            span = Span(since=newest - _HOUR) if newest is not None and old else Span(last=3600)
+            self.show(replace(self.browser.view, span=span))
             return
         if self._finding is None:
             self.say("nothing to find yet: press /")
