@@ -53,7 +53,10 @@ def run(databases: Databases, dialect: str, rounds: int, count: int = ROWS) -> I
     """Reports on the start, on keys, on bytes, on memory, and on following what is logged."""
     with databases.filled(dialect, count) as url, tempfile.TemporaryDirectory(prefix="dblog-bench-") as folder:
         peers = terminal_peers.prepare(Path(folder), count // 10)
-        contestants = [Contestant(OURS, command(url), {}), *(Contestant(*peer) for peer in peers.contestants)]
+        contestants = [
+            Contestant(OURS, command(url.removeprefix("sqlite:///")), {}),
+            *(Contestant(*peer) for peer in peers.contestants),
+        ]
         place = _Place(Path(folder))
         first = _starts(contestants, place, dialect, rounds)
         first.notes += peers.absent

@@ -30,7 +30,7 @@ def reports(url: str, folder: Path, dialect: str) -> Iterator[Report]:
 
 
 def _open(url: str, folder: Path, *, watched: bool = False) -> Terminal:
-    terminal = Terminal(command(url), folder, watched=watched)
+    terminal = Terminal(command(url.removeprefix("sqlite:///")), folder, watched=watched)
     terminal.find(rb"cache miss|connection reset|signed in|finished in|paid, |GET /api")
     terminal.settle(1.5, 5.0)
     return terminal
@@ -71,9 +71,9 @@ def _flood(url: str, folder: Path, dialect: str, rate: float = 5000.0, seconds: 
                 report.add("dblog-tui", (_seconds(terminal.pid) - spent) / (time.monotonic() - before) * 100)
             share = (_seconds(terminal.pid) - used) / (time.monotonic() - began) * 100
             behind = _behind(terminal, somebody)
-            skipped = re.search(r"([\d,]+) skipped", terminal.screen.lines[0])
+            skipped = re.search(r"… ([\d,]+)", terminal.screen.lines[0])
         report.notes.append(f"{share:.1f} % in all (wanted: ≤ 15); the newest row was there {behind}")
-        report.notes.append(f"the header says {skipped[0] if skipped else 'nothing of rows it skipped'}")
+        report.notes.append(f"of {count:,} rows the header says it skipped {skipped[1] if skipped else 'none'}")
         report.notes.append(_counted(url, terminal))
     return report
 
