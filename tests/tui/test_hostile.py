@@ -144,7 +144,7 @@ def _unfold(walk: Walk) -> None:
     before = ""
     while before != walk.screen.text:
         before = walk.screen.text
-        if ">▸" in walk.screen.text or "> ▸" in walk.screen.text:
+        if re.search(r">\s*▸", walk.screen.text):
             walk.press(b"o")
         walk.press(DOWN)
     walk.through(PAGE_UP)

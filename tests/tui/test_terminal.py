@@ -231,3 +231,14 @@ def test_nothing_of_it_is_the_users(logs: Path, tmp_path: Path) -> None:
     assert set(seen) == {"XDG_CONFIG_HOME", "XDG_STATE_HOME"}
     assert all(Path(path).is_relative_to(tmp_path) for path in seen.values())
     assert not any(name.startswith("DBLOG_TUI") for name in os.environ)
+
+
+def test_keys_on_their_way_close_one_screen(running: Terminal) -> None:
+    """Enter many times in a dialog closes the dialog: the rows below it are there, and keys work."""
+    running.press(b"@", 0.3)
+    running.send(b"-1m" + b"\r" * 6)
+    running.settle(0.5)
+    for _ in range(4):
+        running.press(b"\x1b", 0.15)
+    running.send(b"G")
+    running.until(lambda screen: f"row {ROWS - 1}" in screen.text and "LIVE" in screen.text)

@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from dblog.visible import visible
 from dblog_tui.keys import bindings
+from dblog_tui.screens.once import Once
 from dblog_tui.widgets.line import Line
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ __all__ = ["Dialog", "T"]
 T = TypeVar("T")
 
 
-class Dialog(ModalScreen[T | None], Generic[T]):
+class Dialog(Once, ModalScreen[T | None], Generic[T]):
     """A title, what a subclass puts below it, a sentence if need be, and a line of keys.
 
     Args:

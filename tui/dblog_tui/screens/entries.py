@@ -13,6 +13,7 @@ from textual.containers import Container
 from textual.screen import Screen
 
 from dblog_tui.header import hint_line
+from dblog_tui.screens.once import Once
 from dblog_tui.widgets.detail import DetailPane
 from dblog_tui.widgets.line import Line
 from dblog_tui.widgets.watched import Watched
@@ -35,7 +36,7 @@ _WIDE: Final = 120
 """Cells from which on the pane stands beside the rows."""
 
 
-class EntriesScreen(Watched, Screen[Outcome]):
+class EntriesScreen(Once, Watched, Screen[Outcome]):
     """Rows, and the pane of the whole entry below or beside them.
 
     Args:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual.screen import Screen
 
 from dblog.errors import DblogError
+from dblog_tui.screens.once import Once
 from dblog_tui.widgets.figures import FigureList
 from dblog_tui.widgets.watched import Watched
 
@@ -24,7 +25,7 @@ __all__ = ["FigureScreen"]
 _GROUP = "figures"
 
 
-class FigureScreen(Watched, Screen["str | None"]):
+class FigureScreen(Once, Watched, Screen["str | None"]):
     """A list; it is dismissed with the text of the query somebody wants now, or None.
 
     Args:

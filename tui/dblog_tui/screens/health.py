@@ -20,6 +20,7 @@ from dblog_tui.keys import bindings, hints
 from dblog_tui.present.health import FOLD
 from dblog_tui.present.health_page import Page
 from dblog_tui.present.health_table import PARTITIONS
+from dblog_tui.screens.once import Once
 from dblog_tui.screens.retrying import ALL, Retrying
 from dblog_tui.source.health import GONE, Health
 from dblog_tui.view import Span, View
@@ -53,7 +54,7 @@ _SECTIONS: Final = 4
 _NO_ADMIN: Final = "storing dead letters again needs --admin, or admin_url in the profile"
 
 
-class HealthScreen(Watched, Screen[View | None]):
+class HealthScreen(Once, Watched, Screen[View | None]):
     """Gives the view of a writer's entries, or None.
 
     Args:

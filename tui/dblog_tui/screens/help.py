@@ -12,6 +12,7 @@ from dblog_tui.commands import COMMANDS
 from dblog_tui.keys import bindings
 from dblog_tui.present.help import help_lines
 from dblog_tui.present.look import Look
+from dblog_tui.screens.once import Once
 from dblog_tui.widgets.line import Line
 from dblog_tui.widgets.painted import Painted
 
@@ -61,7 +62,7 @@ class _Lines(Painted):
         return f"{self.top + 1}-{min(len(self._lines), self.top + self.size.height)} of {len(self._lines)}"
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Once, ModalScreen[None]):
     """The keys.
 
     Args:

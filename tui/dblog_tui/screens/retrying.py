@@ -10,6 +10,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from dblog_tui.screens.once import Once
+
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
@@ -22,7 +24,7 @@ ONE: Final = "retry"
 ALL: Final = "retry all"
 
 
-class Retrying(ModalScreen[str | None]):
+class Retrying(Once, ModalScreen[str | None]):
     """Asks; gives ``ONE``, ``ALL``, or None.
 
     Args:

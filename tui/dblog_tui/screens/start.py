@@ -19,6 +19,7 @@ from dblog_tui import nearby
 from dblog_tui.arguments import named
 from dblog_tui.keys import bindings
 from dblog_tui.present.start import SETUP, setup_lines, start_lines
+from dblog_tui.screens.once import Once
 from dblog_tui.widgets.line import Line
 from dblog_tui.widgets.painted import Painted
 from dblog_tui.widgets.watched import Watched
@@ -62,7 +63,7 @@ class _Lines(Painted):
         return start_lines(__version__, self.found, time.time_ns() // 1000, self.look, width)
 
 
-class StartScreen(Watched, Screen["Choice"]):
+class StartScreen(Once, Watched, Screen["Choice"]):
     """What to look at, where nothing says it.
 
     Args:
@@ -215,7 +216,7 @@ def paths(text: str) -> list[Completion]:
     return [Completion(f"{stem}{slash}{each.name}{'/' * each.is_dir()}", "") for each in fitting[:50]]
 
 
-class DemoScreen(Watched, Screen[bool]):
+class DemoScreen(Once, Watched, Screen[bool]):
     """While the demo makes its past; True when it can be looked at, False when somebody would rather not wait.
 
     Args:
