@@ -15,6 +15,7 @@ from dblog.reading.selection import Selection, cursor_of, select_matching, tree_
 from dblog.reading.session import Sessions
 
 if TYPE_CHECKING:
+    import asyncio
     import datetime as dt
     import os
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -129,7 +130,7 @@ class LogReader:
         limit: int = 500,
         lossless: bool = False,
         follow: bool = True,
-        away: Callable[[StoreUnavailable, float], None] | None = None,
+        away: Callable[[StoreUnavailable, float], asyncio.Future[Any] | None] | None = None,
     ) -> AsyncIterator[TailBatch]:
         """Follow what is committed from now on, or from ``after`` (a batch's token): each entry once, none missed.
 
@@ -137,7 +138,9 @@ class LogReader:
         only when there is something to say. A poll that finds more than ``limit`` yields the newest and the number
         skipped; ``lossless`` yields them all, in several batches.
         It never ends by itself; a database that is away is waited for, and the first batch afterwards says so.
-        Meanwhile ``away`` is called at each look that failed, with the error and the seconds to the next look.
+        Meanwhile ``away`` is called at each look that failed, with the error and the seconds to the next look; a
+        future it returns has that come sooner. Who gave it gets a batch, be it empty, at the first look that does not
+        fail, and at the first one behind ``after``.
         Without ``follow`` it ends where there is no more, with a batch that may be empty, and waits for no database.
         """
         from dblog.reading.tailing import tail  # noqa: PLC0415 - for those who follow

@@ -119,7 +119,7 @@ class SyncLogReader:
         limit: int = 500,
         lossless: bool = False,
         follow: bool = True,
-        away: Callable[[StoreUnavailable, float], None] | None = None,
+        away: Callable[[StoreUnavailable, float], asyncio.Future[Any] | None] | None = None,
     ) -> Iterator[TailBatch]:
         """See ``LogReader.tail``; leave the loop over it, or close the reader, to end it.
 

@@ -96,7 +96,7 @@ class Followed:
         self.skipped = 0
         self.notices: list[str] = []
         self.token = ""
-        self.batches = 0
+        self.batches = self.anew = 0
         self._greatest: Cursor | None = None
 
     def take(self, batch: TailBatch | None) -> None:
@@ -118,6 +118,7 @@ class Followed:
         self.notices += [batch.notice] if batch.notice else []
         self.token = batch.token
         self.batches += 1
+        self.anew += batch.anew
 
 
 async def drained(tailer: Tailer, followed: Followed | None = None) -> Followed:

@@ -193,7 +193,7 @@ class PostgresTail:
             self._life = look.life
             self._durable.crashed(place)
         self._move(place, look, found)
-        return found._replace(notice=notice)
+        return found._replace(notice=notice, anew=notice is not None)
 
     def _move(self, place: _Place, look: _Look, found: Found) -> None:
         self._place = place

@@ -21,6 +21,8 @@ class Found(NamedTuple):
     more: bool = False
     """There is more that was there already."""
     notice: str | None = None
+    anew: bool = False
+    """What was found before need not be there any more."""
 
 
 class TailSource(Protocol):

@@ -137,7 +137,7 @@ class SQLiteTail:
             read = self._oldest if lossless else self._newest
             found, last = await read(session, last, top, limit)
         self._last, self._replaced, self._version = last, False, None if found.more else version
-        return found._replace(notice=notice)
+        return found._replace(notice=notice, anew=notice is not None)
 
     async def _top(self, session: Session) -> int:
         """The highest number given so far; unlike the table's highest it never falls when rows are deleted."""

@@ -11,7 +11,7 @@ import re
 import time
 from bisect import bisect_left
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dblog.backoff import Backoff
 from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
@@ -48,7 +48,7 @@ def tail(
     limit: int = 500,
     lossless: bool = False,
     follow: bool = True,
-    away: Callable[[StoreUnavailable, float], None] | None = None,
+    away: Callable[[StoreUnavailable, float], asyncio.Future[Any] | None] | None = None,
 ) -> AsyncIterator[TailBatch]:
     """See ``LogReader.tail``.
 
@@ -60,7 +60,8 @@ def tail(
         limit: entries of a batch at most, 1 to 100,000.
         lossless: every entry, in several batches where there are more.
         follow: go on for ever; else to the end of what is there, and wait for no database.
-        away: called at each look that failed, with the error and the seconds to the next.
+        away: called at each look that failed, with the error and the seconds to the next, which comes sooner where a
+            future it returned is done; the first look that does not fail brings a batch then, be it an empty one.
 
     Raises:
         ConfigurationError: ``poll_interval`` or ``limit`` cannot be, ``after`` is not a token of this kind of database.
@@ -85,7 +86,11 @@ async def paced(tailer: Tailer, interval: float) -> AsyncIterator[TailBatch]:
             if not (tailer.more or tailer.follow):
                 return
             if not tailer.more:
-                await asyncio.sleep(max(0.0, began + (tailer.pause or interval) - clock()))
+                seconds = max(0.0, began + (tailer.pause or interval) - clock())
+                if tailer.sooner is not None:
+                    await asyncio.wait({tailer.sooner}, timeout=seconds)
+                else:
+                    await asyncio.sleep(seconds)
     finally:
         await tailer.aclose()
 
@@ -116,7 +121,7 @@ class Tailer:
         limit: int = 500,
         lossless: bool = False,
         follow: bool = True,
-        away: Callable[[StoreUnavailable, float], None] | None = None,
+        away: Callable[[StoreUnavailable, float], asyncio.Future[Any] | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not 1 <= limit <= _MOST:
@@ -126,6 +131,8 @@ class Tailer:
         """The next poll has entries that were there already: ask at once."""
         self.pause = 0.0
         """Seconds to wait before the next poll, because the database is away; 0 while it is not."""
+        self.sooner: asyncio.Future[Any] | None = None
+        """Ends that wait."""
         self._limit, self._lossless = limit, lossless
         self._dialect = sessions.dialect
         self._after = after
@@ -138,6 +145,8 @@ class Tailer:
         self._clock = clock
         self._away = away
         self._away_since: float | None = None
+        self._unsaid = away is not None and after is not None
+        """Somebody waits to hear that the database is there."""
         self._locked_only = True
         """It was away for a lock and nothing worse."""
         self._backoff = Backoff(0.25, 5.0)
@@ -168,8 +177,9 @@ class Tailer:
             return None
         notice = " ".join(filter(None, (self._back(found), found.notice))) or None
         self.more = found.more
+        unsaid, self._unsaid, self.sooner = self._unsaid, False, None
         last = not (self.follow or found.more)
-        if not (found.entries or found.skipped or notice or last):
+        if not (found.entries or found.skipped or notice or last or unsaid):
             return None
         return self._batch(found, notice)
 
@@ -186,7 +196,7 @@ class Tailer:
                 behind = bisect_left([_PLACE(entry) for entry in entries], before)
                 late = frozenset(entry.id for entry in entries[:behind] if entry.id is not None)
             self._greatest = last if before is None else max(before, last)
-        return TailBatch(entries, late, found.skipped, self._token(), notice)
+        return TailBatch(entries, late, found.skipped, self._token(), notice, found.anew)
 
     def _token(self) -> str:
         return f"{self._dialect}{_VERSION}.{self._source.place()}.{self._greatest or ''}"
@@ -204,7 +214,8 @@ class Tailer:
         self.more = False
         self.pause = max(_LEAST_PAUSE, self._backoff.next())
         if self._away is not None:
-            self._away(error, self.pause)
+            self._unsaid = True
+            self.sooner = self._away(error, self.pause)
 
     def _back(self, found: Found) -> str | None:
         """The sentence for a database that is back; a lock that has passed is not worth one."""

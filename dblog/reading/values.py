@@ -88,6 +88,8 @@ class TailBatch:
     """Give as ``after`` to go on behind this batch, in this process or another, without gap or repetition."""
     notice: str | None = None
     """A sentence for people: the database was away and is back, or was replaced."""
+    anew: bool = False
+    """It was replaced, by another or an older copy: what was yielded before need not be in it."""
 
     def __iter__(self) -> Iterator[LogEntry]:
         return iter(self.entries)

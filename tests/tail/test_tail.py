@@ -468,6 +468,7 @@ async def test_a_token_of_a_newer_file_begins_the_older_one_anew(sqlite_url: str
         followed = await drained(tailer)
     assert followed.ids == there
     assert "older copy" in followed.notices[0]
+    assert followed.anew == 1
 
 
 async def test_a_backlog_is_read_to_its_end(sqlite_url: str) -> None:
@@ -518,6 +519,51 @@ async def test_an_absence_is_told_with_its_length(
         assert (batch and batch.notice) == says
         assert await tailer.poll() is None
         assert tailer.pause == 0
+
+
+@pytest.mark.parametrize("kind", [ErrorClass.RESEND, ErrorClass.RECONNECT])
+async def test_who_was_told_that_it_is_away_is_told_when_it_is_back(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, kind: ErrorClass
+) -> None:
+    """By a batch at the first look that does not fail, even where there is nothing to say, and only there."""
+    told: list[StoreUnavailable] = []
+    async with tailing_(sqlite_url, away=lambda error, _: told.append(error)) as tailer:
+        with monkeypatch.context() as patch:
+            patch.setattr(Session, "scalar_outside", AsyncMock(side_effect=StoreUnavailable(kind, "X", "away")))
+            assert await tailer.poll() is None
+        assert len(told) == 1
+        batch = await tailer.poll()
+        assert batch is not None
+        assert not batch.entries
+        assert await tailer.poll() is None
+        token = batch.token
+    async with tailing_(sqlite_url, after=token, away=lambda error, _: told.append(error)) as tailer:
+        assert await tailer.poll() is not None
+        assert await tailer.poll() is None
+
+
+async def test_whoever_cannot_wait_has_it_look_sooner(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause of an hour ends with the future that ``away`` returned."""
+    sooner: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    told = asyncio.Event()
+
+    def away(*_: object) -> asyncio.Future[None]:
+        told.set()
+        return sooner
+
+    monkeypatch.setattr("dblog.backoff.Backoff.next", lambda _: 3600.0)
+    async with reading(sqlite_url) as sessions:
+        tail: Any = tailing.tail(sessions, All(), poll_interval=0.01, away=away)
+        await anext(tail)
+        with monkeypatch.context() as patch:
+            gone = StoreUnavailable(ErrorClass.RECONNECT, "X", "away")
+            patch.setattr(Session, "scalar_outside", AsyncMock(side_effect=gone))
+            task = asyncio.ensure_future(anext(tail))
+            await told.wait()
+        sooner.set_result(None)
+        batch = await asyncio.wait_for(task, 5)
+        assert "away" in batch.notice
+        await tail.aclose()
 
 
 async def test_what_does_not_heal_is_raised(database_url: str) -> None:
@@ -578,7 +624,7 @@ async def test_polls_keep_their_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the beginning of one to the beginning of the next, whatever a poll takes; at once where there is more."""
     clock, waited = [100.0], list[float]()
     polls = iter([(0.1, False, 0.0), (0.4, False, 0.0), (0.2, True, 0.0), (0.2, False, 0.0), (0.5, False, 2.0)])
-    stub: Any = SimpleNamespace(follow=True, more=False, pause=0.0, begin=AsyncMock(), aclose=AsyncMock())
+    stub: Any = SimpleNamespace(follow=True, more=False, pause=0.0, sooner=None, begin=AsyncMock(), aclose=AsyncMock())
 
     async def poll() -> None:
         took, stub.more, stub.pause = next(polls)

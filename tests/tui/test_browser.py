@@ -71,10 +71,13 @@ async def test_it_shows_the_newest_and_follows(looking: Looking) -> None:
     await looking.until(lambda: looking.browser.tailing and not looking.browser.loading)
     assert looking.numbers == list(range(300, 500))
     assert looking.browser.mode is Mode.LIVE
-    late = [entry(1000, start + 490_500), entry(1001, start + 4_000_000)]
-    await asyncio.to_thread(fill, _url(looking), late)
-    await looking.until(lambda: 1001 in looking.numbers)
-    assert looking.numbers[-12:] == [490, 1000, *range(491, 500), 1001]
+    both = [entry(1001, start + 3_000_000), entry(1002, start + 7_000_000)]
+    await asyncio.to_thread(fill, _url(looking), both)
+    await looking.until(lambda: 1002 in looking.numbers)
+    assert looking.browser.late == 0, "nothing newer than the first of them had been seen"
+    await asyncio.to_thread(fill, _url(looking), [entry(1000, start + 490_500)])
+    await looking.until(lambda: 1000 in looking.numbers)
+    assert looking.numbers[-13:] == [490, 1000, *range(491, 500), 1001, 1002]
     assert looking.browser.late == 1
 
 

@@ -44,7 +44,9 @@ class Table(App[None]):
 
     def on_mount(self) -> None:
         """The newest page."""
-        self.shown.reset(self.entries[-self.page_size :][::-1], older=len(self.entries) > self.page_size, newer=False)
+        page = self.entries[-self.page_size :][::-1]
+        floor = key_of(page[-1]) if len(self.entries) > self.page_size else None
+        self.shown.reset(page, self.shown.fetching(), floor=floor)
         self.view.focus()
         self.view.changed()
 
@@ -56,18 +58,18 @@ class Table(App[None]):
             self.run_worker(self._fetch(older=message.older))
 
     async def _fetch(self, *, older: bool) -> None:
-        self.shown.fetching()
+        asked = self.shown.fetching()
         edge = self.shown.first if older else self.shown.last
         assert edge is not None
         await asyncio.sleep(0)
         if older:
             found = [entry for entry in self.entries if key_of(entry) < edge]
             page, more = found[-self.page_size :][::-1], len(found) > self.page_size
-            self.shown.add_older(page, more=more)
+            self.shown.add_older(page, asked, floor=key_of(page[-1]) if more else None)
         else:
             found = [entry for entry in self.entries if key_of(entry) > edge]
             page, more = found[: self.page_size][::-1], len(found) > self.page_size
-            self.shown.add_newer(page, more=more)
+            self.shown.add_newer(page, asked, more=more)
         self.busy = False
         self.view.changed()
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dblog.entry import LogEntry
-from dblog_tui.window import Mark, Window, key_of, slim
+from dblog_tui.window import Window, key_of, slim
 from tests.oracle import examples
 
 if TYPE_CHECKING:
-    from dblog_tui.window import Key
+    from dblog_tui.window import Asked, Key
 
 
 def _entry(timestamp: int, number: int) -> LogEntry:
@@ -25,7 +25,7 @@ class Stored(RuleBasedStateMachine):
     """A table that grows at both ends and in between, a tail that brings what was committed, and pages of it.
 
     The tail brings each commit once, at any time after it; a flood is skipped to its newest. Pages are read at one
-    moment and applied at a later one.
+    moment and applied at a later one; one at each end, and one of what lies between, may be under way together.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Stored(RuleBasedStateMachine):
         self.table: dict[Key, LogEntry] = {}
         self.untold: list[LogEntry] = []
         self.window = Window(capacity=30)
-        self.page: tuple[str, list[LogEntry], bool] | None = None
+        self.pages: dict[str, tuple[Asked, list[LogEntry], bool]] = {}
         self.count = 0
 
     @initialize(before=st.lists(st.integers(0, 100), max_size=60))
@@ -42,8 +42,8 @@ class Stored(RuleBasedStateMachine):
         for timestamp in before:
             self._insert(timestamp)
         self.untold.clear()
-        self._read_newest()
-        self.apply()
+        self._read("newest")
+        self._apply("newest")
 
     def _insert(self, timestamp: int) -> None:
         self.count += 1
@@ -65,75 +65,88 @@ class Stored(RuleBasedStateMachine):
         self.untold.clear()
         self.window.arrived(new[-limit:], skipped=max(len(new) - limit, 0), following=following)
 
-    @precondition(lambda self: self.page is None)
-    @rule(older=st.booleans())
-    def ask(self, older: bool) -> None:
+    @rule(kind=st.sampled_from(["older", "newer", "between"]))
+    def ask(self, kind: str) -> None:
         """A page is read where there may be more."""
-        if self.window.rows and not (self.window.older if older else self.window.newer):
-            return
-        keys = sorted(self.table)
-        first, last = self.window.first, self.window.last
-        if first is None or last is None:
-            self.window.begin()
-            self.window.fetching()
-            self._read_newest()
-            return
-        self.window.fetching()
-        if older:
-            found = [key for key in keys if key < first]
-            self.page = "older", [self.table[key] for key in found[-7:][::-1]], len(found) > 7
-        else:
-            found = [key for key in keys if key > last]
-            self.page = "newer", [self.table[key] for key in found[:7][::-1]], len(found) > 7
+        wanted = {"older": self.window.older, "newer": self.window.newer, "between": self.window.doubtful}[kind]
+        if wanted and kind not in self.pages and self.window.rows and not {"newest", "around"} & self.pages.keys():
+            self._read(kind)
 
-    def _read_newest(self) -> None:
-        keys = sorted(self.table)
-        self.page = "newest", [self.table[key] for key in keys[-10:][::-1]], len(keys) > 10
+    @rule(kind=st.sampled_from(["newest", "around"]), foreign=st.booleans())
+    def begin(self, kind: str, foreign: bool) -> None:
+        """Other rows are to replace these; what was asked for before may still come."""
+        self.pages.pop("newest" if kind == "around" else "around", None)
+        self.window.begin(foreign=foreign)
+        self._read(kind)
 
-    @precondition(lambda self: self.page is not None)
-    @rule()
-    def apply(self) -> None:
-        """The page that was read arrives."""
-        assert self.page is not None
-        (kind, entries, more), self.page = self.page, None
+    def _read(self, kind: str) -> None:
+        asked = self.window.fetching()
+        floor, newest, last = self.window.floor, self.window.newest, self.window.last
+        keys = sorted(self.table)
         if kind == "newest":
-            self.window.reset(entries, older=more, newer=False)
+            found, more = keys[-10:], len(keys) > 10
+        elif kind == "around":
+            found, more = (
+                [*[key for key in keys if key < (60, 0)][-5:], *[key for key in keys if key > (60, 0)][:5]],
+                True,
+            )
         elif kind == "older":
-            self.window.add_older(entries, more=more)
+            assert floor is not None
+            found = [key for key in keys if key < floor]
+            found, more = found[-7:], len(found) > 7
+        elif kind == "newer":
+            found = [key for key in keys if newest is None or key > newest]
+            found, more = found[:7], len(found) > 7
         else:
-            self.window.add_newer(entries, more=more)
+            assert last is not None
+            found = [key for key in keys if (floor is None or key > floor) and key < last]
+            found, more = found[-30:], len(found) > 30
+        self.pages[kind] = asked, [self.table[key] for key in reversed(found)], more
 
-    @precondition(lambda self: self.window.doubtful and self.page is None and self.window.rows)
-    @rule()
-    def look_again(self) -> None:
-        """After a flood that was skipped, what lies between is read again."""
-        first, last = self.window.first, self.window.last
-        assert first is not None
-        assert last is not None
-        self.window.merge([self.table[key] for key in sorted(self.table) if first <= key <= last])
+    @precondition(lambda self: self.pages)
+    @rule(data=st.data())
+    def apply(self, data: st.DataObject) -> None:
+        """A page that was read arrives."""
+        self._apply(data.draw(st.sampled_from(sorted(self.pages))))
+
+    def _apply(self, kind: str) -> None:
+        asked, entries, more = self.pages.pop(kind)
+        floor = key_of(entries[-1]) if more and entries else None
+        if kind == "newest":
+            self.window.reset(entries, asked, floor=floor, following=True)
+        elif kind == "around":
+            newer = len([entry for entry in entries if key_of(entry) > (60, 0)]) == 5
+            low = [entry for entry in entries if key_of(entry) < (60, 0)]
+            self.window.reset(entries, asked, floor=key_of(low[-1]) if len(low) == 5 else None, newer=newer)
+        elif kind == "older":
+            self.window.add_older(entries, asked, floor=floor)
+        elif kind == "newer":
+            self.window.add_newer(entries, asked, more=more)
+        else:
+            self.window.merge(entries, asked, more=more)
 
     @invariant()
     def contiguous(self) -> None:
-        """The rows are the table between the first and the last, without what the tail has not brought yet."""
+        """The rows are the table from the floor to the last, without what the tail has not brought yet."""
         rows = [key_of(row) for row in self.window.rows]
         assert rows == sorted(set(rows))
-        if not rows:
+        assert set(rows) <= set(self.table)
+        if self.window.foreign or self.window.doubtful:
             return
-        if self.page is not None or self.window.doubtful:
-            return  # while a page is under way, entries may wait for it
-        untold = {key_of(entry) for entry in self.untold}
-        between = [key for key in sorted(self.table) if rows[0] <= key <= rows[-1]]
-        assert [key for key in between if key in rows or key not in untold] == rows
-        known = set(self.table) - untold
-        if not self.window.newer:
-            assert all(key <= rows[-1] for key in known)
-        if not self.window.older:
-            assert all(key >= rows[0] for key in known)
+        waiting = set(self.window._aside) if self.pages else set()
+        known = set(self.table) - {key_of(entry) for entry in self.untold} - waiting
+        floor = self.window.floor
+        low = rows[0] if rows and self.window.newer and floor is None else floor
+        high = None if not self.window.newer else rows[-1] if rows else (-1, 0)
+        should = [key for key in sorted(known) if (low is None or key >= low) and (high is None or key <= high)]
+        assert [key for key in rows if key in known] == should
 
     @invariant()
     def bounded(self) -> None:
-        """Never more rows than the capacity."""
+        """Never more rows than the capacity; nothing is kept for pages that are not under way."""
         assert len(self.window) <= self.window.capacity
+        if not self.pages:
+            assert not self.window._aside
 
 
 TestStored = Stored.TestCase
@@ -141,13 +154,22 @@ TestStored.settings = settings(examples(60), stateful_step_count=40)
 
 
 def test_a_mark_stands_behind_what_was_there() -> None:
-    """A line that is no entry has a place among the rows, and keeps it when more arrives."""
+    """A line that is no entry has a place among the rows, and keeps it: when more comes, and when pages come and go."""
     window = Window()
-    window.reset([_entry(5, 1)], older=False, newer=False)
-    window.mark(Mark(7, "away"))
+    window.reset([_entry(7, 5), _entry(5, 1)], window.fetching(), floor=(5, 1))
+    window.mark("away", 1000)
     window.arrived([_entry(9, 2), _entry(6, 3)])
-    assert [row.timestamp for row in window.rows] == [5, 6, 7, 9]
-    assert window.index((7, 1 << 128)) == 2
+    assert [row.timestamp for row in window.rows] == [5, 6, 7, 7, 9]
+    assert window.index((7, 1 << 128)) == 3
+    window.arrived([_entry(20, 6)], skipped=3)
+    assert len(window) == 1
+    window.add_older([_entry(9, 2), _entry(7, 5), _entry(6, 3)], window.fetching(), floor=(6, 3))
+    assert [getattr(row, "text", row.timestamp) for row in window.rows] == [6, 7, "away", 9, 20]
+    window.reset([_entry(5, 1)], window.fetching(), floor=None, newer=True)
+    window.mark("not here", 2000)
+    assert len(window) == 1
+    window.add_newer([_entry(9, 2), _entry(7, 5), _entry(6, 3)], window.fetching(), more=True)
+    assert [getattr(row, "text", row.timestamp) for row in window.rows] == [5, 6, 7, "away", 9]
 
 
 def test_rows_keep_little_of_a_large_entry() -> None:

@@ -75,7 +75,8 @@ def state(
     named = styles.danger if colour else styles.strong
     left = [Segment(" ", styles.text), Segment(visible(name)[:40], named), Segment(" ", styles.text)]
     if browser.down is not None:
-        left.append(Segment(f"{glyphs.down} DB DOWN", styles.danger))
+        word = "CANNOT READ" if browser.down.refused else "DB DOWN"
+        left.append(Segment(f"{glyphs.down} {word}", styles.danger))
     else:
         word, style = {
             Mode.LIVE: (f"{glyphs.live} LIVE", styles.good),
@@ -131,7 +132,7 @@ def news_line(news: News, look: Look) -> list[Segment]:
 def down_line(down: Down, now: float, look: Look) -> tuple[list[Segment], list[Segment]]:
     """Since when, how often it was tried, and why; and the key that helps."""
     since = clock(time.time_ns() // 1000 - round(max(now - down.since, 0) * 1e6), look.zone)[:8]
-    text = f" away since {since}, attempt {down.attempt}: "
+    text = f" {'cannot be read' if down.refused else 'away'} since {since}, attempt {down.attempt}: "
     return [Segment(text, look.styles.error), Segment(visible(down.why), look.styles.text)], _keys(look, r="tries now")
 
 

@@ -1,28 +1,24 @@
-"""``Paging``: a window filled page by page, and the tasks that do it; ``Browser`` is what others see of it."""
+"""``Paging``: a window filled page by page; ``Browser`` is what others see of it."""
 
 from __future__ import annotations
 
 import asyncio
-import enum
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
 
-from dblog.errors import DblogError, StoreUnavailable
-from dblog.levels import BANDS
-from dblog_tui.view import View
-from dblog_tui.window import Window, key_of
+from dblog.errors import DblogError, QueryTimeout
+from dblog_tui.asking import ASKED, Asking, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from dblog.entry import LogEntry
     from dblog.query import Query
-    from dblog.reading.values import Cursor, TailBatch
-    from dblog_tui.source import Down, Reached, Source
+    from dblog.reading.values import Cursor
     from dblog_tui.window import Key
 
-__all__ = ["AGAIN", "UNASKED", "Mode", "News", "Paging"]
+__all__ = ["Paging"]
 
 _PAGE: Final = 400
 """Rows of a page; about a dozen screens."""
@@ -30,79 +26,48 @@ _FIRST_PAGE: Final = 200
 _GATE_ROWS: Final = 1_000_000
 """Rows still to be searched, without an index, from which somebody is asked first."""
 _GATE_SECONDS: Final = 2.0
-AGAIN: Final = 2.0
-"""Seconds until a question that failed is asked again."""
-UNASKED: Final = ("tail", "again", "again between")
-"""Tasks nobody waits for."""
+_JUST_NOW: Final = 10_000_000
+"""µs before now that are looked at where the first page takes too long."""
+_SELDOM: Final = 32.0
+"""Seconds between two looks at what lies between, while a flood goes on."""
 
 
-class Mode(enum.Enum):
-    """What the newest row on the screen has to do with the present."""
+class Paging(Asking):
+    """Pages for the window, in both directions, around a place, and searched for."""
 
-    LIVE = "LIVE"
-    PAUSED = "PAUSED"
-    HISTORY = "HISTORY"
+    # -- questions --------------------------------------------------------------------------------------------
 
+    def need(self, *, older: bool) -> None:
+        """An end of the window comes near."""
+        name, wanted = ("older", self.window.older) if older else ("newer", self.window.newer)
+        if not wanted or self.loading or self.gate is not None or self._tasks.running(name, "load", "jump"):
+            return
+        self._tasks.run(name, self._older if older else self._newer)
 
-@dataclass(slots=True)
-class News:
-    """What was logged since one stopped following."""
+    def go_on(self) -> None:
+        """Search on, whatever it takes."""
+        gate, self.gate = self.gate, None
+        if gate is not None and self.window.older:
+            self._tasks.run("older", self._older)
 
-    bands: list[int] = field(default_factory=lambda: [0] * BANDS)
-    skipped: int = 0
-    """Of which nobody has looked at the level."""
+    def seek(self, query: Query, *, newer: bool, start: Cursor, then: Callable[[LogEntry | None], None]) -> None:
+        """The nearest match of another query, in one direction; ``then`` is called with it, or None."""
+        self._tasks.run("seek", lambda: self._seek(query, newer, start, then))
 
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return sum(self.bands) + self.skipped
+    def cancel(self) -> bool:
+        """End the running questions, not the tail; whether there was one."""
+        was, searched = self.busy or self.gate is not None, self.reached
+        self._tasks.stop(*ASKED)
+        self.reached = self.sought = None
+        self.gate = searched if self._loaded else None  # it can go on from there
+        if self.loading:
+            self.loading = False
+            if not self._loaded:
+                self._without_rows("stopped before the first rows had come: F asks for them again")
+        self._changed("state")
+        return was
 
-
-class Paging:
-    """A window, and pages for it.
-
-    Args:
-        source: where from.
-        changed: see ``Browser``.
-        failed: see ``Browser``.
-    """
-
-    def __init__(
-        self, source: Source, changed: Callable[[str], None], failed: Callable[[Exception], None] | None = None
-    ) -> None:
-        self.source = source
-        self.window = Window()
-        self.view = View()
-        self.query: Query | str = ""
-        """The view's, as it was asked last."""
-        self.shown_at = 0
-        """µs: what the view's relative times count from."""
-        self.mode = Mode.LIVE
-        self.news = News()
-        self.down: Down | None = None
-        self.trouble = ""
-        """A sentence about the last question that failed."""
-        self.reached: Reached | None = None
-        """How far a search without an index has come; None where there is none."""
-        self.gate: Reached | None = None
-        """A search waits for somebody to say that it may take this long."""
-        self.loading = False
-        """The first page is being asked for."""
-        self.late = 0
-        self.skipped = 0
-        """Matching entries that a flood has kept from the window since the view was shown."""
-        self.tailing = False
-        self.took = 0.0
-        """Seconds the first page took."""
-        self.notice = ""
-        """What the tail said last."""
-        self.batch: TailBatch | None = None
-        """What it brought last, while ``changed`` is told ``batch``."""
-        self._changed, self._failed = changed, failed
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._arrivals: list[tuple[float, int]] = []
-        self._slow = False
-        """The view's query has no index."""
+    # -- rows -------------------------------------------------------------------------------------------------
 
     async def _load(self, at: Cursor | None) -> None:
         """The first rows of a view."""
@@ -111,159 +76,142 @@ class Paging:
             if at is not None:
                 await self._around(at)
             elif self._slow:
-                await self._sweep(None, patient=False)
+                await self._sweep(fresh=True, patient=False)
             else:
                 await self._newest()
-        except DblogError:
-            self.window.reset((), older=True, newer=False)  # at least what is new from now on
+        except QueryTimeout:
+            if at is None and not self._loaded:
+                await self._just_now()
             raise
-        finally:
-            self.loading = False
         self.took = time.monotonic() - started
-        self._up()
-        self._changed("rows")
+        self.loading = False
+        self._filled()
+        if at is not None:
+            self._changed("around")
 
     async def _newest(self) -> None:
         """The newest page, joined with what the tail has brought meanwhile."""
-        for _ in range(3):
-            self.window.fetching()
-            page = await self.source.page(self.query, limit=_FIRST_PAGE)
-            self.window.reset(page.entries, older=page.older is not None, newer=False)
-            if not self.window.newer:
-                return
-        self._look_again()
+        asked = self.window.fetching()
+        page = await self.source.page(self.query, limit=_FIRST_PAGE)
+        self.window.reset(page.entries, asked, floor=_key(page.older), following=True)
+        self._loaded = True
+
+    async def _just_now(self) -> None:
+        """Where the newest rows take too long to find: those of the last seconds, so that one can follow at least."""
+        from dblog.reading.values import Cursor  # noqa: PLC0415 - behind the first paint
+
+        floor, end = Cursor.at(self.shown_at - _JUST_NOW), Cursor.at(self.shown_at + 366 * 86_400_000_000)
+        asked = self.window.fetching()
+        page = await self.source.page(self.query, after=floor, before=end, limit=_FIRST_PAGE)
+        self.window.reset(page.entries, asked, floor=_key(page.older or floor), following=True)
+        self._loaded = True
 
     async def _older(self) -> None:
-        place = self._cursor(self.window.first)
+        place = self.cursor(self.window.floor)
         if place is None:
             return
         if self._slow:
-            await self._sweep(place, patient=True)
+            await self._sweep(fresh=False, patient=True)
             return
-        self.window.fetching()
+        asked = self.window.fetching()
         page = await self.source.page(self.query, before=place, limit=_PAGE)
-        self.window.add_older(page.entries, more=page.older is not None)
-        self._up()
-        self._changed("rows")
+        self.window.add_older(page.entries, asked, floor=_key(page.older), following=self.mode is Mode.LIVE)
+        self._filled()
 
     async def _newer(self) -> None:
-        place = self._cursor(self.window.last)
+        place = self.cursor(self.window.newest)
         if place is None:
             return
-        self.window.fetching()
+        asked = self.window.fetching()
         page = await self.source.page(self.query, after=place, limit=_PAGE)
-        self.window.add_newer(page.entries, more=len(page) == _PAGE)
-        self._up()
-        self._changed("rows")
+        self.window.add_newer(page.entries, asked, more=len(page) == _PAGE)
+        self._filled()
 
     async def _around(self, at: Cursor) -> None:
         from dblog.reading.values import Cursor  # noqa: PLC0415 - behind the first paint
 
         half = _FIRST_PAGE // 2
-        self.window.begin()
-        self.window.fetching()
+        asked = self.window.fetching()
         behind = await self.source.page(self.query, after=Cursor.at(at.timestamp), limit=half)
         before = await self.source.page(self.query, before=Cursor.at(at.timestamp), limit=half)
         more = len(behind) == half
-        self.window.reset((*behind.entries, *before.entries), older=before.older is not None, newer=more)
-        self._up()
-        self._changed("rows")
+        self.window.reset((*behind.entries, *before.entries), asked, floor=_key(before.older), newer=more)
+        self._loaded = True
+
+    async def _jump(self, at: Cursor) -> None:
+        await self._around(at)
+        self.loading = False
+        self._filled()
         self._changed("around")
 
-    async def _sweep(self, before: Cursor | None, *, patient: bool) -> None:
+    async def _sweep(self, *, fresh: bool, patient: bool) -> None:
         """Search backwards in pieces; the rows are shown as they are found."""
-        fresh = before is None
-        floor = self.view.span.bounds(self.shown_at)[0]
-        self.window.fetching()
-        async for reached in self.source.sweep(self.query, before=before, floor=floor, limit=_FIRST_PAGE):
-            if fresh:
-                self.window.reset(reached.entries, older=reached.older is not None, newer=False)
-                fresh = False
-            else:
-                self.window.add_older(reached.entries, more=reached.older is not None)
-            self.window.fetching()  # the next piece
-            self.reached = None if reached.done else reached
-            self.loading = False
-            self._changed("rows")
-            costly = reached.rows_left > _GATE_ROWS and reached.seconds_left > _GATE_SECONDS
-            if costly and not (patient or reached.done):
-                self.gate = reached
-                self._changed("state")
-                return
+        bottom = self.view.span.bounds(self.shown_at)[0]
+        before = None if fresh else self.cursor(self.window.floor)
+        asked = self.window.fetching()
+        pieces = self.source.sweep(self.query, before=before, floor=bottom, limit=_FIRST_PAGE)
+        async with aclosing(pieces):
+            async for reached in pieces:
+                floor = _key(reached.older)
+                if fresh:
+                    self.window.reset(reached.entries, asked, floor=floor, following=True)
+                    fresh, self._loaded, self.loading = False, True, False
+                else:
+                    self.window.add_older(reached.entries, asked, floor=floor, following=self.mode is Mode.LIVE)
+                asked = self.window.fetching()  # the next piece
+                if self.window.floor != floor:
+                    return  # a flood came between: what is found now does not join on
+                self.reached = None if reached.done else reached
+                self._filled()
+                costly = reached.rows_left > _GATE_ROWS and reached.seconds_left > _GATE_SECONDS
+                if costly and not (patient or reached.done):
+                    self.gate = reached
+                    return
 
     async def _seek(self, query: Query, newer: bool, start: Cursor, then: Callable[[LogEntry | None], None]) -> None:
+        found: LogEntry | None = None
         if newer:
             page = await self.source.page(query, after=start, limit=1)
-            then(page.entries[0] if page.entries else None)
-            return
-        found = None
-        async for reached in self.source.sweep(query, before=start, floor=None, limit=1):
-            self.reached = None if reached.done else reached
-            self._changed("state")
-            found = reached.entries[0] if reached.entries else None
+            found = page.entries[0] if page.entries else None
+        else:
+            bottom = self.view.span.bounds(self.shown_at)[0]
+            async with aclosing(self.source.sweep(query, before=start, floor=bottom, limit=1)) as pieces:
+                async for reached in pieces:
+                    self.sought = None if reached.done else reached
+                    self._changed("state")
+                    found = reached.entries[0] if reached.entries else None
+        self._well()
         then(found)
 
-    async def _between(self) -> None:
-        await asyncio.sleep(AGAIN)
-        first, last = self._cursor(self.window.first), self._cursor(self.window.last)
-        if first is None or last is None or not self.window.doubtful:
-            return
-        page = await self.source.page(self.query, after=first, before=last, limit=self.window.capacity)
-        self.window.merge(page.entries)
+    def _filled(self) -> None:
+        """A page has come."""
+        self._well()
+        if self.window.doubtful:
+            self._look_again()
         self._changed("rows")
-
-    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        if (running := self._tasks.get(name)) is not None:
-            running.cancel()
-        self._tasks[name] = asyncio.create_task(self._guarded(name, work), name=f"browser {name}")
-
-    async def _guarded(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except StoreUnavailable as error:
-            self.trouble = str(error)
-            if name in ("tail", "load"):
-                self._unavailable(error)
-        except DblogError as error:
-            self.trouble = str(error)
-        except Exception as error:
-            if self._failed is None:
-                raise
-            self._failed(error)
-        finally:
-            self.reached = None if name in ("older", "seek") else self.reached
-            self._changed("state")
-
-    def _is_slow(self) -> bool:
-        if isinstance(self.query, str):
-            return False
-        from dblog_tui.cost import indexed  # noqa: PLC0415 - behind the first paint
-
-        extent = self.source.known_extent
-        return not indexed(self.query.tree, extent.rows_between if extent is not None else None)
-
-    def place(self, entry: LogEntry | None) -> Cursor | None:
-        """Where an entry stands."""
-        return self._cursor(key_of(entry)) if entry is not None else None
-
-    def _cursor(self, key: Key | None) -> Cursor | None:
-        if key is None:
-            return None
-        from uuid import UUID  # noqa: PLC0415 - only here
-
-        from dblog.reading.values import Cursor  # noqa: PLC0415 - behind the first paint
-
-        return Cursor(key[0], UUID(int=min(key[1], (1 << 128) - 1)))
 
     def _look_again(self) -> None:
         """A flood was skipped while somebody reads: some of it may belong between the rows they read."""
-        running = self._tasks.get("again between")
-        if running is None or running.done():
-            self._run("again between", self._between())
+        if not self._tasks.running("between"):
+            self._tasks.run("between", self._between)
 
-    def _up(self) -> None:
-        self.down = None
+    async def _between(self) -> None:
+        seconds = self.again
+        while self.window.doubtful:
+            await asyncio.sleep(seconds)
+            seconds = min(2 * seconds, _SELDOM)
+            last = self.cursor(self.window.last)
+            if self.loading or last is None:
+                continue
+            asked, most = self.window.fetching(), self.window.capacity
+            try:
+                page = await self.source.page(self.query, after=self.cursor(self.window.floor), before=last, limit=most)
+            except DblogError:
+                continue  # the tail says what is wrong
+            following = self.mode is Mode.LIVE
+            self.window.merge(page.entries, asked, more=len(page) == most, following=following)
+            self._changed("rows")
 
-    def _unavailable(self, error: StoreUnavailable) -> None:
-        """The database could not be had for a view's first rows."""
-        raise NotImplementedError
+
+def _key(place: Cursor | None) -> Key | None:
+    return None if place is None else (place.timestamp, place.id.int)

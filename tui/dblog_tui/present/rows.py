@@ -112,7 +112,8 @@ class Rows:
     def _segments(self, row: Row, before: Row | None, marks: tuple[bool, bool, bool]) -> Iterator[Segment]:
         styles, glyphs = self.look.styles, self.look.glyphs
         if isinstance(row, Mark):
-            yield Segment(f" {glyphs.gap * 6} {apart(visible(row.text))} {glyphs.gap * 200}", styles.warning)
+            moment = "" if row.at is None else f"{clock(row.at, self.look.zone)[:8]} "
+            yield Segment(f" {glyphs.gap * 6} {moment}{apart(visible(row.text))} {glyphs.gap * 200}", styles.warning)
             return
         bookmarked, late, future = marks
         gutter = glyphs.bookmark if bookmarked else glyphs.late if late else glyphs.future if future else " "

@@ -178,8 +178,12 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
         if what == "rows":
             self.rows.changed()
             self.rows_changed()
-        if what == "around" or (what == "rows" and self._goal is not None and not self.browser.loading):
+        if what == "around":
             self._arrive()
+        elif what == "notice":
+            self.say(self.browser.notice)
+        elif what == "state" and not self.browser.loading:
+            self._goal = None  # what is around it has not come
         self.tell()
 
     def _arrive(self) -> None:
@@ -196,7 +200,7 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
         self.browser.pause()
         self.rows.following = False
         inside = window.first is not None and window.last is not None and window.first <= key <= window.last
-        if inside:
+        if inside and not window.foreign:
             self.rows.show_row(key)
         else:
             self._goal = key
@@ -243,8 +247,8 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
             banner.say(*header.down_line(browser.down, time.monotonic(), look))
         elif browser.gate is not None:
             banner.say(*header.gate_line(browser.gate, self.cost_reason(), look))
-        elif browser.reached is not None:
-            banner.say(*header.searching_line(browser.reached, len(browser.window), look))
+        elif (reached := browser.reached or browser.sought) is not None:
+            banner.say(*header.searching_line(reached, len(browser.window), look))
         elif browser.trouble:
             banner.say(header.trouble_line(browser.trouble, look))
         else:

@@ -11,7 +11,7 @@ from dblog_tui.source.sweep import sweep
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from dblog.cli.profiles import Database
     from dblog.entry import LogEntry
@@ -53,6 +53,8 @@ class Down:
     """Seconds until the next attempt."""
     why: str
     """A sentence for people."""
+    refused: bool = False
+    """It is there, and cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class Source:
 
     def sweep(
         self, query: Query | str, *, before: Cursor | None, floor: int | None, limit: int = 200
-    ) -> AsyncIterator[Reached]:
+    ) -> AsyncGenerator[Reached]:
         """The newest ``limit`` matches before a place, searched for backwards in pieces; see ``sweep``."""
         return sweep(self, query, before=before, floor=floor, limit=limit)
 
@@ -180,9 +182,9 @@ class Source:
         after: str | None = None,
         limit: int = 500,
         poll_interval: float = 0.25,
-        away: Callable[[StoreUnavailable, float], None] | None = None,
+        away: Callable[[StoreUnavailable, float], asyncio.Future[Any] | None] | None = None,
     ) -> AsyncIterator[TailBatch]:
-        """Follow; ``away`` is called at each look that failed, with the seconds to the next one."""
+        """Follow; ``away`` is called at each look that failed, with the seconds to the next; its future ends them."""
         return self.reader.tail(query, after=after, limit=limit, poll_interval=poll_interval, away=away)
 
     async def get(self, entry_id: Any) -> LogEntry | None:

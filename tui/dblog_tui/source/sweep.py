@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from dblog.entry import LogEntry
     from dblog.query import Query
@@ -57,7 +57,7 @@ class Reached:
 
 async def sweep(
     source: Source, query: Query | str, *, before: Cursor | None, floor: int | None, limit: int
-) -> AsyncIterator[Reached]:
+) -> AsyncGenerator[Reached]:
     """Search from ``before`` (or the newest) back to ``floor`` (µs; or the oldest), until ``limit`` hits are found.
 
     Args:
