@@ -61,7 +61,7 @@ def test_what_is_written_is_the_text_in_base64_and_nothing_else(text: str) -> No
 def test_tmux_and_screen_are_told_to_pass_it_on(encoded: str) -> None:
     """Taking the wrapping off gives the plain sequence again; screen gets no piece longer than it takes."""
     [plain] = sequences(encoded, {})
-    first, wrapped = sequences(encoded, {"TMUX": "/tmp/tmux,1,0"})
+    first, wrapped = sequences(encoded, {"TMUX": "/run/tmux,1,0"})
     assert first == plain
     assert wrapped.startswith("\x1bPtmux;")
     assert wrapped.removeprefix("\x1bPtmux;").removesuffix("\x1b\\").replace("\x1b\x1b", "\x1b") == plain
@@ -72,7 +72,7 @@ def test_tmux_and_screen_are_told_to_pass_it_on(encoded: str) -> None:
 
 def test_in_tmux_the_sentence_names_the_option_it_may_need(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal never answers, so what to do when nothing arrives is said at once."""
-    monkeypatch.setenv("TMUX", "/tmp/tmux,1,0")
+    monkeypatch.setenv("TMUX", "/run/tmux,1,0")
     app, written = _app()
     assert "set-clipboard on" in copy(app, "x" * 2100)
     assert "2.1 kB" in copy(app, "x" * 2100)

@@ -90,8 +90,8 @@ def test_one_sentence_and_the_key_that_makes_one(what: str) -> None:
 
 def test_three_lines_make_a_program_log() -> None:
     """They are Python, stand on the screen as they are copied, and hold the database's URL."""
-    text = setup_text("sqlite:////tmp/a.db")
+    text = setup_text("sqlite:////srv/a.db")
     compile(text, "setup", "exec")
     assert len(text.split("\n")) == 3
-    shown = "\n".join(strip.text.strip() for strip in setup_lines(_LOOK, 80, url="sqlite:////tmp/a.db"))
+    shown = "\n".join(strip.text.strip() for strip in setup_lines(_LOOK, 80, url="sqlite:////srv/a.db"))
     assert all(line in shown for line in text.split("\n"))

@@ -52,6 +52,12 @@ def _there(app: DblogTui) -> LogsScreen:
     return found
 
 
+def _line(app: DblogTui) -> int | None:
+    """The number of the row under the cursor."""
+    entry = _there(app).rows.entry
+    return None if entry is None else entry.lineno
+
+
 async def test_what_is_said_in_passing_takes_the_line_of_keys_and_goes_with_the_next_key(sqlite_url: str) -> None:
     """No row is covered, and the keys are there again."""
     async with _logs(sqlite_url, rows=40) as (pilot, app):
@@ -86,7 +92,7 @@ async def test_a_hit_in_the_other_direction_is_found_and_the_sentence_names_the_
     """``/`` from the oldest row finds what is newer; ``n`` then says that only ``N`` can find more."""
     async with _logs(sqlite_url, rows=40) as (pilot, app):
         await pilot.press("g", "slash", *"order", "space", *"17", "enter")
-        await wait_for(pilot, lambda: _there(app).rows.entry.lineno == 17)  # type: ignore[union-attr]
+        await wait_for(pilot, lambda: _line(app) == 17)
         await pilot.press("n")
         await wait_for(pilot, lambda: "no older hit of 'order 17'; N looks for newer ones" in lines_of(app)[-1])
         await pilot.press("slash", "ctrl+u", *"nowhere", "enter")
@@ -114,11 +120,11 @@ async def test_another_time_zone_keeps_place_columns_and_history(sqlite_url: str
     """``:tz`` changes how times are written, and nothing else."""
     async with _logs(sqlite_url, rows=40) as (pilot, app):
         await pilot.press("greater_than_sign", "k", "k")
-        await wait_for(pilot, lambda: len(_there(app).browser.window) == 40 and _there(app).rows.entry.lineno == 37)  # type: ignore[union-attr]
+        await wait_for(pilot, lambda: len(_there(app).browser.window) == 40 and _line(app) == 37)
         _there(app).add_column("host")
         app.set_zone(ZoneInfo("Asia/Tokyo"), "Asia/Tokyo")
         await wait_for(pilot, lambda: "Asia/Tokyo" in lines_of(app)[0] and _there(app).rows.entry is not None)
-        await wait_for(pilot, lambda: _there(app).rows.entry.lineno == 37)  # type: ignore[union-attr]
+        await wait_for(pilot, lambda: _line(app) == 37)
         assert "PAUSED" in lines_of(app)[0]
         assert "host" in _there(app).rows.rows.columns
         await pilot.press("left_square_bracket")

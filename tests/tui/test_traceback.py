@@ -138,7 +138,7 @@ def test_files_of_libraries_are_known_by_their_paths(path: str, within: str) -> 
     assert "".join(split_path(path)) == path
 
 
-@pytest.mark.parametrize("path", ["/srv/app/pay.py", "app/lib/pay.py", "<string>", "", "/home/python/app.py"])
+@pytest.mark.parametrize("path", ["/srv/app/pay.py", "app/lib/pay.py", "<string>", "", "/opt/python/app.py"])
 def test_own_files_are_no_libraries(path: str) -> None:
     """Neither a folder called ``lib`` nor a user called ``python`` makes one."""
     assert not is_library(path)
