@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -66,11 +67,7 @@ class FigureList(Listing):
 
     def empty_for(self, width: int) -> list[Strip]:
         """The sentence, in as many lines as it needs."""
-        words, lines = self.said.split(), [""]
-        for word in words:
-            if len(lines[-1]) + len(word) + 4 > width:
-                lines.append("")
-            lines[-1] += f"{word} "
+        lines = textwrap.wrap(self.said, max(width - 3, 10))  # a long path is broken, not cut
         return [Strip([]), *(Strip([Segment(f"  {line}", self.look.styles.text)]) for line in lines)]
 
     def moved(self) -> None:
