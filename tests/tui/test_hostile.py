@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ESCAPE, ENTER, TAB = b"\x1b", b"\r", b"\t"
 LEAVE = b"\x11"
 _MARK = re.compile(r"h\d{5}")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _DELAY = 25
 """ms until an escape is taken for the key."""
 _ESCAPED = 0.07
@@ -59,8 +60,8 @@ class Walk:
         return count
 
     def paste(self, text: str) -> None:
-        """As a terminal does it that brackets what is pasted; it would take the end of the brackets out of it."""
-        safe = text.replace("\x1b[201~", "").encode("utf-8", "replace")
+        """As terminals do it: in brackets, control characters but the ends of lines taken out."""
+        safe = _CONTROLS.sub(" ", text).encode("utf-8", "replace")
         self.press(b"\x1b[200~" + safe + b"\x1b[201~")
 
     def look(self, step: object) -> None:
@@ -78,11 +79,16 @@ class Walk:
                 self.press(key, quiet=quiet)
 
     @property
+    def query(self) -> str:
+        """The query line; a banner may stand above it."""
+        return next((line for line in self.screen.lines[1:3] if "›" in line), "")
+
+    @property
     def at_home(self) -> bool:
         """The rows have the focus, and no pane is open."""
         lines = self.screen.lines
         covered = any(char in line[1:] for char in "▌▔" for line in lines)  # by a notice, by the palette
-        return lines[1].startswith(" filter›") and lines[-1].startswith(" f filter") and not covered
+        return self.query.startswith(" filter›") and lines[-1].startswith(" f filter") and not covered
 
     def home(self) -> None:
         """Back to the rows."""
@@ -195,10 +201,10 @@ def test_no_screen_passes_anything_on(walk: Walk) -> None:
 def _everything(walk: Walk) -> None:
     """Back to the view of all rows, without a find."""
     for _ in range(3):
-        if "every entry" in walk.screen.lines[1]:
+        if "every entry" in walk.query:
             return
         walk.press(ESCAPE)
-    if "every entry" not in walk.screen.lines[1]:
+    if "every entry" not in walk.query:
         for _ in range(10):  # a pane that closes may still have the focus
             walk.press(b"f", quiet=0.1)
             if walk.screen.lines[-1].startswith(" Enter ask"):
