@@ -213,6 +213,10 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
         """The line of hints is about the pane that has the focus."""
         self.query_one("#hints", Line).say(header.hint_line(self.app.group, self.look, self.size.width))
 
+    def on_screen_resume(self) -> None:
+        """In front again: the hints are those of its own panes."""
+        self.on_descendant_focus()
+
     def on_resize(self) -> None:
         """As many hints as there is room for; the entry's pane where there is."""
         self.on_descendant_focus()
