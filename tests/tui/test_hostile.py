@@ -95,6 +95,8 @@ class Walk:
         for _ in range(6):
             if self.at_home:
                 return
+            if "not sent" in self.query and self.screen.lines[-1].startswith(" f filter"):
+                self.press(b"f", quiet=0.1)  # what is being written stays when the focus goes elsewhere
             self.press(ESCAPE)
         self.terminal.until(lambda _: self.at_home, 10.0)  # a notice lies over it
 

@@ -77,6 +77,10 @@ class Browser(Following):
         if self.loading and self._at is None and not self._tasks.running("jump"):
             self._go_live()
             return False  # they are under way
+        self._tasks.stop("seek")
+        if self._tasks.running("jump"):
+            self._tasks.stop("jump")
+            self.loading = False
         if self.down is not None and self._loaded:
             if self.window.newer:
                 self._say(_NOT_NOW)

@@ -174,6 +174,7 @@ class Following(Paging):
         if self._loaded and self.mode is not Mode.LIVE:
             self.window.mark(_REPLACED, time.time_ns() // 1000)
             self.window.sever()
+            self._loaded = False
             return
         self._tasks.stop("load", "jump", "older", "newer", "between")
         self._loaded = False

@@ -40,7 +40,13 @@ class Paging(Asking):
     def need(self, *, older: bool) -> None:
         """An end of the window comes near."""
         name, wanted = ("older", self.window.older) if older else ("newer", self.window.newer)
-        if not wanted or self.loading or self.gate is not None or self._tasks.running(name, "load", "jump"):
+        if (
+            not wanted
+            or not self._loaded
+            or self.loading
+            or self.gate is not None
+            or self._tasks.running(name, "load", "jump")
+        ):
             return
         self._tasks.run(name, self._older if older else self._newer)
 
@@ -105,6 +111,7 @@ class Paging(Asking):
         page = await self.source.page(self.query, after=floor, before=end, limit=_FIRST_PAGE)
         self.window.reset(page.entries, asked, floor=_key(page.older or floor), following=True)
         self._loaded = True
+        self._filled()
 
     async def _older(self) -> None:
         place = self.cursor(self.window.floor)

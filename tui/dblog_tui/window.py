@@ -110,7 +110,8 @@ class Window:
             foreign: they belong to another view: nothing is put among them.
         """
         self._aside.clear()
-        self.newer = self._waiting = True
+        self._waiting = True
+        self.newer |= foreign
         self.foreign |= foreign
         self._epoch += 1
 
@@ -216,12 +217,12 @@ class Window:
         batch = list(entries)
         if skipped:
             bound = key_of(batch[0]) if batch else behind(self._keys[-1] if self._keys else (0, 0))
+            self._skip(bound)
             if not self.newer and following:
                 # What was skipped sorts before this batch, between the rows that are here or behind them.
                 self._drop_before(bound)
             else:
                 self.newer, self.doubtful = True, bool(self._keys)
-                self._skip(bound)
         late = set(late)
         for entry in batch:
             if self._arrive(entry) and entry.id is not None and entry.id.int in late:

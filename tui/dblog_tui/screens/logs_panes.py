@@ -82,10 +82,14 @@ class Panes(Figures):
         pane = self.detail
         try:
             whole = await self.source.get(entry.id)
-            if whole is None:
-                pane.failed("this entry is no longer stored")
-                return
-            pane.show(whole)
+        except DblogError as error:
+            pane.failed(f"the rest could not be loaded: {error}")
+            return
+        if whole is None:
+            pane.failed("this entry is no longer stored")
+            return
+        pane.show(whole)
+        try:
             if whole.template:
                 await self._count_similar(whole.template)
         except DblogError as error:

@@ -241,7 +241,8 @@ class Talks(Marking):
 
     def _look_after(self) -> None:
         if self.browser.down is None:
-            self.run_worker(self._pulse(), group="pulse", exclusive=True, exit_on_error=False)
+            look = self._pulse if self.proof else self._look_around
+            self.run_worker(look(), group="pulse", exclusive=True, exit_on_error=False)
 
     async def _look_around(self) -> None:
         try:

@@ -97,7 +97,7 @@ class LogView(RowLines):
     def changed(self) -> None:
         """The window has changed: pay debts, keep the place, ask for more where an end is near."""
         if self.following and self.window.rows:
-            self._cursor = self._key(len(self.window) - 1)
+            self._cursor = self.window.newest or self._key(len(self.window) - 1)
             self._settle_bottom()
             self._changed_place(by_user=False, up=False)
         elif self.window.rows:
@@ -207,8 +207,7 @@ class LogView(RowLines):
             self.post_message(self.Near(older=False))
 
     def _changed_place(self, *, by_user: bool, up: bool) -> None:
-        index = self.window.index(self._cursor) if self._cursor is not None else 0
-        at_end = index >= len(self.window) - 1
+        at_end = self._cursor is None or self._cursor >= (self.window.newest or self._cursor)
         self.post_message(self.Moved(self.cursor_row, by_user=by_user, up=up, at_end=at_end))
 
     def _dated(self) -> None:
@@ -237,7 +236,12 @@ class LogView(RowLines):
         if self.following and self.window.rows:
             self._settle_bottom()
         elif self._cursor is not None and self.window.rows:
-            self._bring_into_sight(min(self.window.index(self._cursor), len(self.window) - 1))
+            index = min(self.window.index(self._cursor), len(self.window) - 1)
+            self._lay_out()
+            if self._owners and index > self._last_whole():  # a line above has come: as little as possible moves
+                self._top = self._key(self._above(index))
+            elif self._owners and index < self._owners[0]:
+                self._top = self._key(index)
         self.redraw()
 
     def on_click(self, event: events.Click) -> None:

@@ -94,6 +94,10 @@ class RowLines(Widget, can_focus=True):
                 return
             self._top = self._key(max(last - self._height // 3, 0))
             return
+        self._top = self._key(self._above(last))
+
+    def _above(self, last: int) -> int:
+        """The row at the top where this one is the last."""
         room, index = self._height, last
         while index > 0 and room > 0:
             room -= len(self._lines(index))
@@ -101,7 +105,7 @@ class RowLines(Widget, can_focus=True):
                 index += 1
                 break
             index -= 1 if room else 0
-        self._top = self._key(max(index, 0))
+        return max(index, 0)
 
     def _lay_out(self) -> None:
         if self._clean:
