@@ -130,6 +130,8 @@ async def test_a_server_that_is_stopped_and_started(private_postgres: Private, s
         assert browser.down.attempt > 1
         await asyncio.to_thread(private_postgres.start)
         await it.write(range(303, 320))
+        if seconds < 10:
+            await it.pilot.press("r")
         await it.until("LIVE", 10)
         await it.until("row 319.")
         assert "DB DOWN" not in it.text
@@ -168,8 +170,9 @@ async def test_who_reads_during_an_outage_keeps_the_place(private_postgres: Priv
         assert await it.all_up() == list(range(1, 304))
 
 
-async def test_a_server_that_is_away_at_the_start(private_postgres: Private) -> None:
+async def test_a_server_that_is_away_at_the_start(private_postgres: Private, monkeypatch: pytest.MonkeyPatch) -> None:
     """The screen says so and tries again by itself; when it is there, so are the rows."""
+    monkeypatch.setattr("dblog_tui.screens.logs_talks._PULSE", 0.2)
     url = private_postgres.database_url
     await asyncio.to_thread(fill, url, [entry(n, now() - 60 * SECOND + n, message=f"row {n}.") for n in range(50)])
     await asyncio.to_thread(private_postgres.stop)

@@ -84,11 +84,10 @@ def state(
             Mode.HISTORY: (f"{glyphs.history} HISTORY", styles.accent),
         }[_mode(browser)]
         left.append(Segment(word, style))
-    parts = [span_text(browser.view.span, look), least_text(browser.view.least, look), look.name]
+    skipped = f"{glyphs.ellipsis} {browser.skipped:,} skipped" if browser.skipped else ""
+    parts = [skipped, span_text(browser.view.span, look), least_text(browser.view.least, look), look.name]
     if browser.mode is Mode.LIVE and browser.rate >= 0.5:  # noqa: PLR2004 - less is no rate
         parts.append(f"{_rate(browser.rate)}/s")
-    if browser.skipped:
-        parts.append(f"{glyphs.ellipsis} {browser.skipped:,} skipped")
     if browser.late:
         parts.append(f"{browser.late:,} late")
     left += [Segment(f"  {part}", styles.dim) for part in parts if part]
