@@ -188,11 +188,10 @@ class LogView(RowLines):
         return True
 
     def _last_whole(self) -> int:
-        """The last row of which every line is in sight."""
-        last = self._owners[-1]
-        if not self.wrap or last == len(self.window) - 1:
-            return last
-        return last if len(self._owners) < self._height or self._owners[0] == last else last - 1
+        """The last row of which every line is in sight; the first there is where none is."""
+        first, last = self._owners[0], self._owners[-1]
+        whole = first == last or self._owners.count(last) == len(self._lines(last))
+        return last if whole else last - 1
 
     # -- events -----------------------------------------------------------------------------------------------
 
