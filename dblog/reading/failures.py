@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from typing import Final
 
@@ -11,7 +12,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from dblog.errors import ErrorClass, QueryTimeout, StoreError, StoreUnavailable
 from dblog.store.errors import asyncpg_error, connect_error, sqlite_error
 
-__all__ = ["FORKED", "driver_error", "failure", "forked", "missing_file", "timed_out", "unanswered", "undecodable"]
+__all__ = [
+    "FORKED", "driver_error", "failure", "forked", "missing_file", "timed_out", "unanswered", "undecodable",
+    "unseen_file",
+]  # fmt: skip
 
 FORKED: Final = "fork"
 """The code of ``forked``."""
@@ -98,6 +102,14 @@ def missing_file(path: str) -> StoreUnavailable:
     """A reader makes no file."""
     sentence = f"the file {path} does not exist: check the path, or run dblog upgrade"
     return StoreUnavailable(ErrorClass.CONFIGURATION, "SQLITE_CANTOPEN", sentence)
+
+
+def unseen_file(path: str, error: OSError) -> StoreUnavailable:
+    """A folder that may not be entered, a network's file system that is away: it may pass."""
+    code = errno.errorcode.get(error.errno or 0, "OSError")
+    return StoreUnavailable(
+        ErrorClass.WAIT, code, f"the file {path} cannot be had: {error.strerror or 'no reason given'}"
+    )
 
 
 def _busy() -> StoreUnavailable:

@@ -18,9 +18,17 @@ from dblog import lifecycle
 from dblog.errors import ErrorClass, StoreUnavailable
 from dblog.query.functions import install as install_functions
 from dblog.reading.ending import finished, see_end
-from dblog.reading.failures import driver_error, failure, forked, missing_file, timed_out, unanswered, undecodable
+from dblog.reading.failures import (
+    driver_error,
+    failure,
+    forked,
+    timed_out,
+    unanswered,
+    undecodable,
+)
 from dblog.reading.prepared import Prepared
 from dblog.reading.sqlite_connection import AsyncConnection, Connection
+from dblog.reading.sqlite_place import identify, status_of
 from dblog.store.connect import milliseconds
 
 if TYPE_CHECKING:
@@ -80,7 +88,7 @@ class SQLiteFile:
         Raises:
             StoreUnavailable: there is no file.
         """
-        was, self._inode = self._inode, self._identify()
+        was, self._inode = self._inode, identify(self.place)
         seen, self._seen = self._seen, self.epoch
         return seen != self.epoch or was not in (None, self._inode)
 
@@ -184,17 +192,10 @@ class SQLiteFile:
 
     # -- opening ----------------------------------------------------------------------------------------------
 
-    def _identify(self) -> tuple[int, int]:
-        try:
-            status = os.stat(self.place)  # noqa: PTH116 - once per call
-        except FileNotFoundError:
-            raise missing_file(self.place) from None
-        return status.st_dev, status.st_ino
-
     def _connect(self) -> sqlite3.Connection:
         """In the connection's own thread."""
         with self._gate:
-            self._identify()
+            identify(self.place)
             try:
                 return self._connect_as(mode="ro")
             except sqlite3.OperationalError as error:
@@ -220,10 +221,7 @@ class SQLiteFile:
 
     def _state(self) -> tuple[int, int, bool]:
         """What a writer changes, first of all whether there is a ``-wal``."""
-        try:
-            status = os.stat(self.place)  # noqa: PTH116 - once per call
-        except FileNotFoundError:
-            raise missing_file(self.place) from None
+        status = status_of(self.place)
         return status.st_mtime_ns, status.st_size, os.path.exists(f"{self.place}-wal")  # noqa: PTH110 - as above
 
     def _see_rest(self, raw: Connection) -> None:

@@ -7,7 +7,6 @@ is deleted or replaced, an open connection sees the old one for ever.
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import AsyncExitStack
 from functools import cached_property
@@ -18,9 +17,10 @@ import sqlalchemy as sa
 from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
 from dblog.query.sql import condition
 from dblog.query.tree import All, has_regex
-from dblog.reading.failures import FORKED, missing_file
+from dblog.reading.failures import FORKED
 from dblog.reading.prepared import Prepared
 from dblog.reading.rows import columns, entries_of, sound
+from dblog.reading.sqlite_place import identify
 from dblog.reading.tail_source import Found
 
 if TYPE_CHECKING:
@@ -109,14 +109,14 @@ class SQLiteTail:
 
     async def _connected(self) -> Session:
         """A connection to the file that is there now."""
-        if self._session is not None and self._path is not None and _identify(self._path) == self._file:
+        if self._session is not None and self._path is not None and identify(self._path) == self._file:
             return self._session
         while True:
             await self.aclose()
-            before = None if self._path is None else _identify(self._path)
+            before = None if self._path is None else identify(self._path)
             session = await self._held.enter_async_context(self._sessions.dedicated())
             self._path = session.place
-            if (now := _identify(self._path)) == before:  # else it may have been opened before it was replaced
+            if (now := identify(self._path)) == before:  # else it may have been opened before it was replaced
                 break
         self._replaced |= self._file not in (None, now)
         self._file, self._session = now, session
@@ -187,11 +187,3 @@ class SQLiteTail:
         statement = statement.where(*sound(self._logs.c.timestamp, self._logs.c.id))
         statement = statement.with_hint(self._logs, "NOT INDEXED", "sqlite")
         return statement if self._condition is None else statement.where(self._condition)
-
-
-def _identify(path: str) -> _Identity:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - once per poll
-    except FileNotFoundError:
-        raise missing_file(path) from None
-    return status.st_dev, status.st_ino

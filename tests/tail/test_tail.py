@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -11,11 +12,12 @@ import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import asyncpg
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError, ErrorClass, QueryTimeout, StoreUnavailable
 from dblog.query import parse
@@ -459,6 +461,33 @@ async def test_a_file_that_is_away_is_waited_for(sqlite_url: str) -> None:
         assert followed.ids == new
         assert followed.notices == ["the database was away for a moment; nothing was missed"]
         assert tailer.pause == 0
+
+
+@pytest.mark.parametrize("how", ["no folder", "no leave"])
+async def test_a_folder_that_is_away_is_waited_for(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Another thing in the folder's place, or a file system that does not answer: an absence like any other."""
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    os.rename(path, inside / "logs.db")  # noqa: PTH104 - the same, and one of pathlib is said to block
+    url = f"sqlite:///{inside}/logs.db"
+    async with tailing_(url) as tailer, reading(url) as sessions:
+        with monkeypatch.context() as patch:
+            if how == "no folder":
+                os.rename(inside, tmp_path / "away")  # noqa: PTH104 - as above
+                inside.touch()
+            else:
+                patch.setattr(os, "stat", Mock(side_effect=OSError(errno.ESTALE, os.strerror(errno.ESTALE))))
+            assert await tailer.poll() is None
+            with pytest.raises(StoreUnavailable, match="does not exist" if how == "no folder" else "ESTALE: .* cannot"):
+                await sessions.run(sa.text("SELECT 1"))
+        if how == "no folder":
+            inside.unlink()
+            os.rename(tmp_path / "away", inside)  # noqa: PTH104 - as above
+        new = wrote(url, now())
+        assert (await drained(tailer)).ids == new
 
 
 async def test_a_token_of_a_newer_file_begins_the_older_one_anew(sqlite_url: str) -> None:
