@@ -103,7 +103,8 @@ def _failed() -> Any:
 async def _detail(driver: Driver) -> AsyncIterator[str]:
     await driver.press("enter")
     yield "detail"
-    await driver.press("enter", "enter", "G")
+    for key in ("enter", "enter", "G"):  # each has its effect on the layout before the next
+        await driver.press(key)
     yield "detail full"
     await driver.press("escape", "escape", "escape")
     assert not driver.logs.detail.display
