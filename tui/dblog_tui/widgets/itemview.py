@@ -271,8 +271,10 @@ class ItemView(Widget, can_focus=True):
         self.on_focus()
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight."""
+        """Keep the cursor in sight, and no blank lines below where there are lines above."""
         self._painted.clear()
+        self._lay_out()
+        self._scroll(self.top)
         self._into_sight()
 
     def on_click(self, event: events.Click) -> None:
