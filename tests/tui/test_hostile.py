@@ -27,7 +27,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _DELAY = 25
 """ms until an escape is taken for the key."""
 _ESCAPED = 0.07
-SIZES = [80, pytest.param(COUNT, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
+SIZES = [200, pytest.param(COUNT, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 
 
 class Corpus(NamedTuple):

@@ -140,7 +140,7 @@ async def test_wrapped_rows_show_the_whole_message() -> None:
         assert app.number == 48
 
 
-@examples(10)
+@examples(20)
 @given(st.lists(st.tuples(st.sampled_from(["move", "page", "arrive"]), st.integers(-40, 40)), max_size=40))
 def test_the_cursor_goes_where_it_is_sent(steps: list[tuple[str, int]]) -> None:
     """Whatever arrives meanwhile, so many rows up or down are so many rows of the table, within its ends."""
