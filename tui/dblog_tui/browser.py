@@ -27,8 +27,9 @@ class Browser(Following):
 
     Args:
         source: where from.
-        changed: called when anything here has changed, with what: ``rows``, ``around`` (what is around a place jumped
-            to), ``batch`` (of the tail), ``notice`` (it has said something), ``state``, ``view``.
+        changed: called when anything here has changed, with what: ``rows``, ``ahead`` (rows at an end that comes
+            near), ``around`` (what is around a place jumped to), ``batch`` (of the tail), ``notice`` (it has said
+            something), ``state``, ``view``.
         failed: called with an error that should not have happened.
     """
 
@@ -46,7 +47,7 @@ class Browser(Following):
         self.view, self.query, self.shown_at, self._at = view, query, now, at
         self.news, self.late, self.skipped, self.trouble, self.notice = News(), 0, 0, "", ""
         self.mode = Mode.HISTORY if at is not None or not view.span.open_ended else Mode.LIVE
-        self._slow = self._is_slow()
+        self._slow, self._began = self._is_slow(), None
         self._token, self._seen = None, 0
         self._arrivals.clear()
         self._begin()

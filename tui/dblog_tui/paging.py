@@ -123,7 +123,7 @@ class Paging(Asking):
         asked = self.window.fetching()
         page = await self.source.page(self.query, before=place, limit=_PAGE)
         self.window.add_older(page.entries, asked, floor=_key(page.older), following=self.mode is Mode.LIVE)
-        self._filled()
+        self._filled("ahead")
 
     async def _newer(self) -> None:
         place = self.cursor(self.window.newest)
@@ -132,7 +132,7 @@ class Paging(Asking):
         asked = self.window.fetching()
         page = await self.source.page(self.query, after=place, limit=_PAGE)
         self.window.add_newer(page.entries, asked, more=len(page) == _PAGE)
-        self._filled()
+        self._filled("ahead")
 
     async def _around(self, at: Cursor) -> None:
         from dblog.reading.values import Cursor  # noqa: PLC0415 - behind the first paint
@@ -156,10 +156,11 @@ class Paging(Asking):
         bottom = self.view.span.bounds(self.shown_at)[0]
         before = None if fresh else self.cursor(self.window.floor)
         asked = self.window.fetching()
-        pieces = self.source.sweep(self.query, before=before, floor=bottom, limit=_FIRST_PAGE)
+        began = None if fresh else self._began
+        pieces = self.source.sweep(self.query, before=before, floor=bottom, limit=_FIRST_PAGE, began=began)
         async with aclosing(pieces):
             async for reached in pieces:
-                floor = _key(reached.older)
+                floor, self._began = _key(reached.older), reached.began
                 if fresh:
                     self.window.reset(reached.entries, asked, floor=floor, following=True)
                     fresh, self._loaded, self.loading = False, True, False
@@ -190,12 +191,12 @@ class Paging(Asking):
         self._well()
         then(found)
 
-    def _filled(self) -> None:
+    def _filled(self, what: str = "rows") -> None:
         """A page has come."""
         self._well()
         if self.window.doubtful:
             self._look_again()
-        self._changed("rows")
+        self._changed(what)
 
     def _look_again(self) -> None:
         """A flood was skipped while somebody reads: some of it may belong between the rows they read."""

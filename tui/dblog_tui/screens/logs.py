@@ -39,6 +39,8 @@ __all__ = ["LogsScreen"]
 
 _SETTLING: Final = 0.01
 """Seconds from the screen's beginning to its first paint."""
+_LATER: Final = 0.25
+"""Seconds until the number of rows is told that were fetched ahead: a key's own paint comes first."""
 
 
 class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Watched, Screen[None]):
@@ -175,7 +177,11 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
         if what == "batch":
             self.grow_bars()
             return
-        if what == "rows":
+        if what == "ahead" and not self.rows.debt:  # nobody has gone to them yet
+            self.answer_later = self.answer_later or self.set_timer(_LATER, self.answer)
+        elif what != "state":
+            self.answer()
+        if what in ("rows", "ahead"):
             self.rows.changed()
             self.rows_changed()
         if what == "around":
@@ -185,6 +191,13 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
         elif what == "state" and not self.browser.loading:
             self._goal = None  # what is around it has not come
         self.tell()
+
+    def answer(self) -> None:
+        """Say how many rows are loaded, if that has been put off: with the next key, or when none comes."""
+        if self.answer_later is not None:
+            self.answer_later.stop()
+            self.answer_later = None
+            self.tell_query()
 
     def _arrive(self) -> None:
         """What is around the goal is loaded: go there."""

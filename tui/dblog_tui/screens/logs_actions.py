@@ -42,6 +42,7 @@ class Actions:
     go_to: Callable[[Any], None]
     say: Callable[..., None]
     tell: Callable[[], None]
+    answer: Callable[[], None]
     advised: Callable[[str], bool]
     app: Any
     _hops: list[tuple[Query, Callable[[], None], int]] | None = None
@@ -51,10 +52,12 @@ class Actions:
 
     def action_move(self, by: int) -> None:
         """Rows."""
+        self.answer()
         self.rows.move(by)
 
     def action_page(self, pages: float) -> None:
         """Pages."""
+        self.answer()
         self.rows.page(pages)
 
     def action_sideways(self, by: int) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from textual.app import ComposeResult
+    from textual.timer import Timer
 
     from dblog_tui.browser import Browser
     from dblog_tui.present.look import Look
@@ -45,6 +46,8 @@ class Querying:
     say: Callable[..., None]
     query_one: Any
     sought: str
+    answer_later: Timer | None = None
+    """The answer is not told before this."""
 
     def compose_query(self) -> ComposeResult:
         """The line."""
@@ -79,7 +82,8 @@ class Querying:
     def tell_query(self) -> None:
         """The query that is shown, and its answer."""
         self.bar.show(self.browser.view.query, self.sought)
-        self.bar.answer(header.answer(self.browser, self.total))
+        if self.answer_later is None:
+            self.bar.answer(header.answer(self.browser, self.total))
 
     @property
     def total(self) -> str:
