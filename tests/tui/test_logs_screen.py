@@ -608,11 +608,11 @@ class _Slow:
         self.asked: list[str] = []
         self.ended = 0
 
-    async def sweep(self, query: Any, *, before: Any, floor: int | None, limit: int) -> AsyncIterator[Reached]:
+    async def sweep(self, query: Any, *, before: Any, began: int | None, **_: Any) -> AsyncIterator[Reached]:
         """One piece, and then nothing for a long time."""
-        self.asked.append("on" if before is not None else "fresh")
+        self.asked.append("fresh" if before is None else f"on from {began}")
         try:
-            yield Reached((), data.NOW - 7200 * SECOND, 0.1, 3.0, 50_000_000, done=False, older=_cursor())
+            yield Reached((), data.NOW - 7200 * SECOND, 0.1, 3.0, 50_000_000, done=False, older=_cursor(), began=7)
             await asyncio.Event().wait()
         finally:
             self.ended += 1
@@ -641,13 +641,13 @@ async def _ask_slowly(driver: Driver) -> None:
 
 
 async def test_a_dear_search_asks_first(driver: Driver, slow: _Slow) -> None:
-    """Enter goes on and says how far it is; Esc stops, Esc again lets go; n narrows to an hour."""
+    """Enter goes on from where it is, and says how far that is; Esc stops, Esc again lets go; n narrows to an hour."""
     await _ask_slowly(driver)
     assert slow.ended == 1
     assert "more rows" in driver.lines[1]
     await driver.pilot.press("enter")
     await driver.until(lambda: driver.logs.browser.reached is not None)
-    assert slow.asked == ["fresh", "on"]
+    assert slow.asked == ["fresh", "on from 7"]
     assert "searching" in driver.text
     await driver.pilot.press("escape")
     await driver.until(lambda: slow.ended == 2)

@@ -90,6 +90,8 @@ class Asking:
         """The rows are the view's: its first page has come."""
         self.reached: Reached | None = None
         """How far a search without an index has come; None where there is none."""
+        self._began: int | None = None
+        """µs: where the search of this view began, however often it was stopped since."""
         self.sought: Reached | None = None
         """As ``reached``, of the search for one entry somewhere else."""
 

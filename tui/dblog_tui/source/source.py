@@ -170,10 +170,16 @@ class Source:
         return await self.reader.search(query, before=before, after=after, limit=limit)
 
     def sweep(
-        self, query: Query | str, *, before: Cursor | None, floor: int | None, limit: int = 200
+        self,
+        query: Query | str,
+        *,
+        before: Cursor | None,
+        floor: int | None,
+        limit: int = 200,
+        began: int | None = None,
     ) -> AsyncGenerator[Reached]:
         """The newest ``limit`` matches before a place, searched for backwards in pieces; see ``sweep``."""
-        return sweep(self, query, before=before, floor=floor, limit=limit)
+        return sweep(self, query, before=before, floor=floor, limit=limit, began=began)
 
     def tail(
         self,
