@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import stat
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from dblog.cli.profiles import Database
 from dblog.errors import ConfigurationError
 from dblog_tui import cli
-from dblog_tui.arguments import Chosen, database_of, named, read, settings_of
-from dblog_tui.links import link_of
+from dblog_tui.arguments import Chosen, database_of, is_at, linked, named, placed, read, settings_of
+from dblog_tui.links import Link, command_line, link_of
 from dblog_tui.settings import Settings
+from dblog_tui.source import Source
 from tests.administered import entry, fill
 from tests.tui.terminal import Terminal, command, environment_in
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROFILES = """
 default = "laptop"
@@ -104,6 +105,41 @@ def test_options_go_before_the_profile(environment: dict[str, str]) -> None:
     assert (found.schema, found.table, found.colour, found.admin_url) == (
         "obs", "logs", "green", "postgresql://owner@db/app",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([], []),
+        (["--table", "audit"], ["--table", "audit"]),
+        (["--schema", "obs", "--table", "audit"], ["--schema", "obs", "--table", "audit"]),
+        (["--table", "logs", "--schema", "prod_logs"], []),
+    ],
+)
+@pytest.mark.parametrize("word", ["prod", "postgresql://u:s3cret@h/app"])
+def test_a_link_names_the_table_where_its_address_means_another(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, word: str, given: list[str], words: list[str]
+) -> None:
+    """Of a profile what the profile does not say, of a URL what is not the default; read again it is the same table,
+    in a shell and behind ``:``, where the password that a link leaves out is known."""
+    with Path(environment["DBLOG_CONFIG"]).open("a") as file:
+        file.write('schema = "prod_logs"\n')
+    monkeypatch.setenv("DBLOG_CONFIG", environment["DBLOG_CONFIG"])
+    database = database_of(read(given), word).database
+    assert database is not None
+    source = Source(database, profile=word if word == "prod" else None)
+    link = Link(**placed(source), trace="4bf92f35")
+    line = shlex.split(command_line(link))
+    if word == "prod" or "prod_logs" not in given:
+        assert line == ["dblog-tui", source.address, *words, "--trace", "4bf92f35"]
+    asked = read(line[1:])
+    again = database_of(asked, asked.database).database
+    assert again is not None
+    assert (again.schema, again.table) == (database.schema, database.table)
+    assert linked(link, source).database == database
+    assert is_at(link, source)
+    assert not is_at(replace(link, table="another"), source)
+    assert linked(Link(table="another"), source).database == replace(database, table="another")
 
 
 def test_flags_go_before_the_file_of_settings() -> None:
@@ -251,6 +287,7 @@ def test_what_textual_is_told() -> None:
         (["--tz", "UTC"], ["search", "--utc"]),
         (["prod", "--schema", "obs"], ["search", "--profile=prod", "--schema=obs"]),
         (["postgresql:///x", "--table", "t"], ["search", "--url=postgresql:///x", "--table=t"]),
+        (["--encoded", "prod", "--table", "a%20b"], ["search", "--profile=prod", "--table=a b"]),
     ],
 )  # fmt: skip
 def test_the_headless_twin(

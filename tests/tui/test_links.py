@@ -13,11 +13,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dblog.errors import ConfigurationError
+from dblog.migrate import upgrade
 from dblog.reading.values import Cursor
 from dblog_tui import links
 from dblog_tui.links import Link
 from dblog_tui.view import ALL, Span, View
+from tests.administered import entry, fill, now
 from tests.hostile import DANGEROUS, texts
+from tests.tui.driving import driving
 
 NOW = 1_795_000_000_000_000
 _moments = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999) | st.integers(10**17, 10**20)
@@ -43,6 +46,8 @@ LINKS = st.builds(
     _spans,
     st.none() | _columns,
     database=st.none() | _any_text,
+    schema=st.none() | _any_text,
+    table=st.none() | _any_text,
     query=_any_text,
     least=st.integers(0, 5),
     at=st.none() | st.builds(Cursor, st.integers(-(10**18), 10**18), st.uuids()),
@@ -85,6 +90,7 @@ def test_a_command_line_has_no_character_that_acts_on_a_terminal(link: Link) -> 
         ("  $ dblog-tui prod -q level:error", Link("prod", "level:error")),
         ("/usr/bin/dblog-tui ./app.db --since 1h --level warn", Link("./app.db", last=3600, least=3)),
         (": dblog-tui -q -level:debug --theme nord --slow", Link(query="-level:debug")),
+        ("dblog-tui prod --schema obs --table=audit", Link("prod", schema="obs", table="audit")),
         ("dblog-tui --since=-2h", Link(last=7200)),
         ("dblog-tui --since 2026-11-20T10:00:00Z", Link(since=1_795_168_800_000_000)),
         ("dblog-tui --tz UTC --since '2026-11-20 10:00'", Link(since=1_795_168_800_000_000, zone="UTC")),
@@ -147,6 +153,27 @@ def test_a_password_is_in_no_link(url: str, public: str | None) -> None:
     assert "s3cret" not in str(found)
     if "p/s3cret" not in url:
         assert found == public
+
+
+async def test_a_link_leads_to_another_table_and_back(sqlite_url: str) -> None:
+    """Pasted behind ``:`` it is read there, what L copies and what a crash says name it, and so does a trace's link."""
+    upgrade(sqlite_url, table="audit")
+    fill(sqlite_url, [entry(1, now(), trace_id="4bf92f3577b34da6a3ce929d0e0e4736")])
+    async with driving(sqlite_url) as driver:
+        address, plain = driver.logs.source.address, driver.app.command_line()
+        assert "--table" not in plain
+        await driver.press("t")
+        await driver.press("L")
+        assert driver.app.clipboard == f"dblog-tui {address} --trace 4bf92f3577b34da6a3ce929d0e0e4736"
+        await driver.press("q")
+        await driver.command("dblog-tui --table audit -q level:info")
+        await driver.until(lambda: driver.logs.source.database.table == "audit" and driver.logs.browser.tailing)
+        assert driver.query == "level:info"
+        await driver.press("L")
+        assert driver.app.clipboard == f"dblog-tui {address} --table audit -q level:info --tz UTC"
+        assert driver.app.command_line() == driver.app.clipboard
+        await driver.command(plain)
+        await driver.until(lambda: driver.logs.source.database.table == "logs" and driver.row)
 
 
 def test_a_view_and_its_link_are_the_same_view() -> None:

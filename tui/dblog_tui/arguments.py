@@ -10,19 +10,21 @@ import argparse
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dblog.cli.profiles import COLOURS, Database, Profiles, config_path, resolve
-from dblog.errors import ConfigurationError
+from dblog.errors import ConfigurationError, DblogError
 from dblog_tui.links import arguments, joined
 from dblog_tui.settings import zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from dblog_tui.links import Link
     from dblog_tui.settings import Settings
+    from dblog_tui.source import Source
 
-__all__ = ["Chosen", "database_of", "named", "read", "settings_of"]
+__all__ = ["Chosen", "database_of", "is_at", "linked", "named", "placed", "read", "settings_of"]
 
 _EXAMPLES: Final = """\
 examples:
@@ -51,8 +53,6 @@ def read(words: Sequence[str]) -> argparse.Namespace:
     screen.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
     other = parser.add_argument_group("which database")
     other.add_argument("--demo", action="store_true", help="one of its own, with three services that log into it")
-    other.add_argument("--schema", metavar="NAME", help="the Postgres schema")
-    other.add_argument("--table", metavar="NAME", help="the log table (logs)")
     other.add_argument("--admin", action="store_true", help="dead letters may be stored again, with the same URL")
     other.add_argument("--profile-colour", metavar="NAME", choices=COLOURS, help=f"the header's: {', '.join(COLOURS)}")
     parser.add_argument("--version", action="store_true", help="print the version")
@@ -81,12 +81,13 @@ def database_of(asked: argparse.Namespace, text: str | None, environment: Mappin
     Raises:
         ConfigurationError: it is neither a URL, nor an SQLite file, nor a profile.
     """
-    found = named(text, environment)
-    if found.database is None:
-        return found
     given = {"schema": asked.schema, "table": asked.table, "colour": asked.profile_colour}
-    changed = {name: value for name, value in given.items() if value is not None}
-    return found._replace(database=dataclasses.replace(found.database, **changed))
+    return _changed(named(text, environment), given)
+
+
+def _changed(found: Chosen, given: Mapping[str, str | None]) -> Chosen:
+    changed: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return found._replace(database=found.database and dataclasses.replace(found.database, **changed))
 
 
 def named(text: str | None, environment: Mapping[str, str] = os.environ) -> Chosen:
@@ -111,6 +112,50 @@ def named(text: str | None, environment: Mapping[str, str] = os.environ) -> Chos
         return Chosen(database, text, warning)
     known = f"profiles are {', '.join(sorted(names))}" if names else "there are no profiles"
     raise ConfigurationError(f"{text[:200]!r} is neither a URL, nor a file, nor a profile: {known}")
+
+
+def placed(source: Source) -> dict[str, Any]:
+    """What a link says to name the database of a source: schema and table where its address alone means others."""
+    database, plain = source.database, _plain(source.address)
+    return {
+        "database": source.address,
+        "schema": None if database.schema == plain.schema else database.schema,
+        "table": None if database.table == plain.table else database.table,
+    }
+
+
+def is_at(link: Link, source: Source) -> bool:
+    """The link means what the source reads."""
+    return linked(link, source).database == source.database
+
+
+def linked(link: Link, source: Source | None = None, environment: Mapping[str, str] = os.environ) -> Chosen:
+    """The database that a link means.
+
+    Args:
+        link: names it.
+        source: which is read now; a link has no password, and the same database is read with the one that is known.
+        environment: what says it where the link does not.
+
+    Raises:
+        ConfigurationError: it is neither a URL, nor an SQLite file, nor a profile.
+    """
+    given = {"schema": link.schema, "table": link.table}
+    if source is None or link.database not in (None, source.address, source.database.url):
+        return _changed(named(link.database, environment), given)
+    here = Chosen(source.database, None if source.name == source.safe_url else source.name)
+    if link.database is not None and here.database is not None:
+        plain = _plain(source.address)
+        here = here._replace(database=dataclasses.replace(here.database, schema=plain.schema, table=plain.table))
+    return _changed(here, given)
+
+
+def _plain(address: str) -> Database:
+    """What is meant by an address where nothing else is said."""
+    try:
+        return named(address).database or Database(address)
+    except DblogError:  # the profile has been taken away since
+        return Database(address)
 
 
 def _sqlite(path: Path) -> Path:

@@ -89,6 +89,7 @@ def _application(asked: argparse.Namespace) -> int:
     settings = settings_of(asked, load())
     asked.tz = settings.timezone or None
     link = link_of(asked)
+    asked.schema, asked.table = link.schema, link.table  # as they are where they were encoded
     if link.columns is not None:
         settings = replace(settings, columns=checked_columns(link.columns))
     settings = settings.for_terminal(os.environ, sys.stdout.encoding)
@@ -202,25 +203,25 @@ def command_of(asked: argparse.Namespace, link: Link) -> list[str]:
         words = ["trace", link.trace] if link.trace else ["show", link.entry or ""]
     else:
         words += _bounds(link)
-    words += _place_of(asked, link.database)
+    words += _place_of(asked, link)
     words += ["--utc"] if (link.zone or "").upper() == "UTC" else []
     if words[0] == "search" and (query := _query(link)):
         words += ["--", query]
     return words
 
 
-def _place_of(asked: argparse.Namespace, text: str | None) -> Iterator[str]:
+def _place_of(asked: argparse.Namespace, link: Link) -> Iterator[str]:
     """Options that name the database; where the command line did not, ``dblog`` looks where we would.
 
     Raises:
         ConfigurationError: it is none.
     """
-    if text is not None:
+    if (text := link.database) is not None:
         database = database_of(asked, text).database
         is_profile = "://" not in text and not Path(text).expanduser().is_file()
         yield f"--profile={text}" if is_profile or database is None else f"--url={database.url}"
     for name in ("schema", "table"):
-        if value := getattr(asked, name):
+        if value := getattr(link, name):
             yield f"--{name}={value}"
 
 

@@ -29,10 +29,10 @@ __all__ = [
 
 PROGRAM: Final = "dblog-tui"
 
-_OPTIONS: Final = {
-    "-q": "--query", "--query": "--query", "--since": "--since", "--until": "--until", "--level": "--level",
-    "--at": "--at", "--trace": "--trace", "--entry": "--entry", "--tz": "--tz", "--columns": "--columns",
-}  # fmt: skip
+_TEXTS: Final = (
+    "database", "schema", "table", "query", "since", "until", "level", "at", "trace", "entry", "columns", "tz",
+)  # fmt: skip
+_OPTIONS: Final = {"-q": "--query", **{f"--{name}": f"--{name}" for name in _TEXTS[1:]}}
 _APPEARANCE: Final = {
     "--theme": True, "--ascii": False, "--slow": False, "--no-mouse": False, "--admin": False, "--profile-colour": True,
 }  # fmt: skip
@@ -48,8 +48,7 @@ _LAST: Final = re.compile(r"([0-9]{1,12})([smhdw])")
 _OURS: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
 _COLUMN: Final = re.compile(r"(?:[^,`]|`[^`]*(?:`|\Z))+")
 _MASK: Final = "***"
-_END: Final = "--"
-"""As a value ``argparse`` loses it."""
+_END: Final = "--"  # as a value ``argparse`` loses it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,8 @@ class Link:
     last: int | None = None
     """Seconds, as ``Span.last``; never together with the next two."""
     since: int | None = None
-    """µs since 1970 UTC, included."""
+    """µs since 1970 UTC, included; ``until`` is excluded."""
     until: int | None = None
-    """Excluded."""
     least: int = 0
     """An index into ``view.LEVELS``."""
     at: Cursor | None = None
@@ -76,6 +74,9 @@ class Link:
     """None: as the reader has set them."""
     zone: str | None = None
     """A time zone's name, as ``goto.zone`` takes it; not checked here."""
+    schema: str | None = None
+    """None: as the profile says, or the server; so for the table."""
+    table: str | None = None
 
     @classmethod
     def of(cls, view: View, **further: Any) -> Link:
@@ -108,6 +109,8 @@ def command_line(link: Link) -> str:
 
 
 def _values(link: Link) -> Iterator[tuple[str, str | None]]:
+    yield "--schema", link.schema
+    yield "--table", link.table
     yield "-q", link.query or None
     if link.last is not None:
         yield "--since", duration_text(link.last)
@@ -188,6 +191,8 @@ def arguments(parser: ArgumentParser) -> None:
 
     add = parser.add_argument
     add("database", nargs="?", metavar="URL|PROFILE", help="postgresql://..., a file of SQLite, or a profile")
+    add("--schema", metavar="NAME", help="the Postgres schema")
+    add("--table", metavar="NAME", help="the log table (logs)")
     add("-q", "--query", default="", metavar="QUERY", help="what to look for: level>=warn service:api")
     add("--since", metavar="TIME", help="15m (and on from there), today, 10:42, 2026-11-20T10:00")
     add("--until", metavar="TIME", help="as --since; that moment excluded")
@@ -219,14 +224,15 @@ def link_of(given: Namespace, *, now: int | None = None) -> Link:
     Raises:
         ConfigurationError: one of them cannot be read.
     """
-    names = ("database", "query", "since", "until", "level", "at", "trace", "entry", "columns", "tz")
-    texts = {name: getattr(given, name) for name in names}
+    texts = {name: getattr(given, name) for name in _TEXTS}
     if given.encoded:
         texts = {name: None if text is None else _decoded(text) for name, text in texts.items()}
     zone, columns, level = texts["tz"], texts["columns"], texts["level"]
     last = None if texts["since"] is None or texts["until"] is not None else _seconds(texts["since"])
     return Link(
         database=texts["database"],
+        schema=texts["schema"],
+        table=texts["table"],
         query=texts["query"],
         last=last,
         since=None if last is not None else _moment("--since", texts["since"], zone, now),

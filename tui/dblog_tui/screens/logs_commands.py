@@ -92,9 +92,11 @@ class Commanding(Asking):
             self.say(str(error), bad=True)
 
     def _do_open(self, command: Command) -> None:
+        from dblog_tui.arguments import is_at  # noqa: PLC0415 - only where it is asked for
+
         if (link := command.link) is None:
             return
-        if link.database is not None and link.database not in (self.source.address, self.source.database.url):
+        if not is_at(link, self.source):
             self.app.open_link(link)
             return
         self._set_columns(link.columns)

@@ -205,11 +205,11 @@ class Talks(Marking):
 
     def command_line(self) -> str:
         """This view, and the row where one is not following, as a command line."""
-        from dblog_tui.links import Link, command_line  # noqa: PLC0415 - only where it is asked for
+        from dblog_tui.arguments import placed  # noqa: PLC0415 - only where it is asked for
+        from dblog_tui.links import Link, command_line  # noqa: PLC0415 - as above
 
         at = None if self.rows.following else self.browser.place(self.rows.entry)
-        link = Link.of(self._fixed(), at=at, database=self.source.address, zone=self.settings.timezone or None)
-        return command_line(link)
+        return command_line(Link.of(self._fixed(), at=at, zone=self.settings.timezone or None, **placed(self.source)))
 
     def _fixed(self) -> View:
         """The view, its range as it was when it was shown: who opens the link later sees the same."""

@@ -212,9 +212,10 @@ class TraceScreen(EntriesScreen):
 
     def action_link(self) -> None:
         """Copy the trace as a command line."""
-        from dblog_tui.links import Link, command_line  # noqa: PLC0415 - for those who make one
+        from dblog_tui.arguments import placed  # noqa: PLC0415 - for those who make a link
+        from dblog_tui.links import Link, command_line  # noqa: PLC0415 - as above
 
-        self.copy(command_line(Link(database=self.source.address, trace=self.trace_id)), "command line")
+        self.copy(command_line(Link(**placed(self.source), trace=self.trace_id)), "command line")
 
     def trace_asked(self, trace_id: str) -> None:
         """It is here already, or another one takes its place."""
