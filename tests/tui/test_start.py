@@ -15,6 +15,7 @@ from dblog.cli.profiles import Database
 from dblog.errors import DblogError
 from dblog.query import parse
 from dblog_tui.commands import COMMANDS
+from dblog_tui.keymap import key_of, resolved
 from dblog_tui.keys import GROUPS, KEYS, bindings, shown_keys
 from dblog_tui.nearby import Found
 from dblog_tui.present.help import _FILTERS, help_lines
@@ -26,7 +27,7 @@ from tests.hostile import DANGEROUS
 from tests.tui.screen import lines_of, text_of, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from textual.binding import BindingType
@@ -38,6 +39,7 @@ FOUND = [
     Found(Database("sqlite:////x/new.db"), "new.db", "SQLite", 98_304, None, looked=True),
     Found(Database("postgresql://app@db/app"), "$DATABASE_URL", "PostgreSQL  postgresql://app@db/app"),
 ]
+SHOWN = {key.id: key.keys.split(",") for key in KEYS}
 
 
 class Host(App[Any]):
@@ -45,9 +47,10 @@ class Host(App[Any]):
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("everywhere")]
 
-    def __init__(self, screen: Callable[[], Screen[Any]]) -> None:
+    def __init__(self, screen: Callable[[], Screen[Any]], keymap: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self._first = screen
+        self.set_keymap(dict(keymap or {}))
         self.look = Look()
         self.left: list[Any] = []
 
@@ -86,6 +89,32 @@ async def test_one_key_chooses(keys: str, left: Any) -> None:
         assert app.left == []
         await pilot.press(keys)
         await wait_for(pilot, lambda: app.left == [left])
+
+
+@pytest.mark.parametrize(
+    ("keymap", "shown", "picks"),
+    [
+        ({"start.pick": "f5,question_mark,g"}, ["F5 ? g pick", " F5   logs/app.db", " ?    new.db"], ["f5", "?", "g"]),
+        ({"start.pick": "x"}, ["x pick", " x   logs/app.db", "     new.db"], ["x", None, None]),
+        ({"start.demo": "2"}, ["2 demo", "1 3 pick", " 1   logs/app.db", "     new.db"], ["1", None, "3"]),
+        ({"start.open": "f", "start.copy": "c"}, ["f open", "1-3 pick", " f   Open an SQLite"], ["1", "2", "3"]),
+    ],
+)
+async def test_keys_of_one_s_own_choose(keymap: dict[str, str], shown: list[str], picks: list[str | None]) -> None:
+    """What the settings say picks what was found, in its order, and stands beside it; the keys before do nothing."""
+    keymap = resolved(keymap)
+    for number, key in enumerate(picks):
+        app = Host(lambda: StartScreen(Look(), lambda: FOUND, keymap), keymap)
+        async with app.run_test() as pilot:
+            await wait_for(pilot, lambda: "pick" in text_of(app))  # noqa: B023 - called in this turn
+            for text in shown:
+                assert text in text_of(app)
+            if "start.pick" in keymap:
+                await pilot.press("1", "2", "3")
+                assert app.left == []
+            if key is not None:
+                await pilot.press(key_of(key))
+                await wait_for(pilot, lambda: app.left == [FOUND[number].database])  # noqa: B023 - as above
 
 
 async def test_looking_around_makes_nobody_wait() -> None:
@@ -170,9 +199,9 @@ def test_paths_that_may_be_meant(tmp_path: Path) -> None:
 def test_names_of_files_cannot_act_on_the_terminal(name: str, kind: str, width: int) -> None:
     """Whatever a file is called, the screen's lines hold no control character, and each name takes one line."""
     found = [Found(Database("sqlite:////x"), name, kind, 1, None, looked=True)]
-    lines = start_lines("1", found, NOW, Look(), width)
+    lines = start_lines("1", found, NOW, Look(), width, keys=SHOWN)
     assert not DANGEROUS & set("".join(line.text for line in lines))
-    assert len(lines) == len(start_lines("1", FOUND[:1], NOW, Look(), width))
+    assert len(lines) == len(start_lines("1", FOUND[:1], NOW, Look(), width, keys=SHOWN))
 
 
 # -- the demo's past -------------------------------------------------------------------------------------------------

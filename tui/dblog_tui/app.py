@@ -115,7 +115,7 @@ class DblogTui(Notices):
             return
         from dblog_tui.screens.start import StartScreen  # noqa: PLC0415 - only without a database
 
-        self.push_screen(StartScreen(self.look), self._chosen)
+        self.push_screen(StartScreen(self.look, keymap=self.settings.keymap), self._chosen)
 
     def _chosen(self, chosen: Database | str | None) -> None:
         if chosen == "demo":
@@ -146,9 +146,9 @@ class DblogTui(Notices):
         Raises:
             ConfigurationError: it names none that can be had.
         """
-        from dblog_tui.arguments import named  # noqa: PLC0415 - only where it is asked for
+        from dblog_tui.arguments import linked  # noqa: PLC0415 - only where it is asked for
 
-        chosen = named(link.database)
+        chosen = linked(link, self.source)
         if chosen.database is None:
             raise ConfigurationError("nothing names a database: give a URL, a file or a profile")
         if chosen.warning:

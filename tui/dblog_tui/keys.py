@@ -322,10 +322,11 @@ def bindings(where: str) -> list[Binding]:
 
 def shown_keys(key: Key, keymap: Mapping[str, str] | None = None) -> str:
     """The keys as people write them: ``j ↓``."""
-    return " ".join(map(_shown, (keymap or {}).get(key.id, key.keys).split(",")))
+    return " ".join(map(shown_key, (keymap or {}).get(key.id, key.keys).split(",")))
 
 
-def _shown(key: str) -> str:
+def shown_key(key: str) -> str:
+    """One key as people write it."""
     prefix, _, last = key.strip().rpartition("+")
     shown = _NAMES.get(last or key, last or key)
     return f"{prefix}+{shown}" if prefix else shown
@@ -356,7 +357,7 @@ def hints(where: str, *, wide: bool = False) -> Iterator[tuple[str, str]]:
     for key in KEYS:
         word = key.wide if wide else key.hint
         if key.where == where and word:
-            yield _shown(key.keys.split(",")[0]), word
+            yield shown_key(key.keys.split(",")[0]), word
 
 
 def markdown() -> Iterator[str]:
@@ -368,7 +369,7 @@ def markdown() -> Iterator[str]:
         yield "|---|---|---|"
         for key in KEYS:
             if key.where == where:
-                shown = [_shown(each) for each in key.keys.split(",")]
+                shown = [shown_key(each) for each in key.keys.split(",")]
                 yield f"| {' '.join(map(_code, shown))} | {key.says.replace('|', chr(92) + '|')} | `{key.id}` |"
         yield ""
 

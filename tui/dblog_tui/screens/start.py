@@ -6,10 +6,10 @@ import asyncio
 import re
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 from rich.segment import Segment
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.screen import Screen
 
@@ -18,15 +18,16 @@ from dblog.errors import ConfigurationError, DblogError
 from dblog_tui import nearby
 from dblog_tui.arguments import named
 from dblog_tui.keys import bindings
-from dblog_tui.present.start import SETUP, setup_lines, start_lines
+from dblog_tui.present.start import SETUP, key_span, keys_of, label, setup_lines, start_lines
 from dblog_tui.screens.once import Once
 from dblog_tui.widgets.line import Line
 from dblog_tui.widgets.painted import Painted
 from dblog_tui.widgets.watched import Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
     from textual.strip import Strip
@@ -42,7 +43,7 @@ __all__ = ["Choice", "DemoScreen", "StartScreen"]
 Choice: TypeAlias = "Database | Literal['demo'] | None"
 """What somebody chose to look at; None: to leave."""
 
-_PICK: Final = "123456789"
+_PICK: Final = "start.pick"
 _SUFFIXES: Final = frozenset({".db", ".db3", ".sqlite", ".sqlite3"})
 
 
@@ -51,16 +52,17 @@ class _Lines(Painted):
 
     DEFAULT_CSS = "_Lines { width: 1fr; height: 1fr; }"
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, shown: Mapping[str, Sequence[str]]) -> None:
         super().__init__(look)
+        self.shown = shown
         self.found: Sequence[Found] | None = None
         self.setup = False
 
     def drawn(self, width: int, height: int) -> list[Strip]:  # noqa: ARG002 - what is too much is cut
         """The choices, or the lines of a program."""
         if self.setup:
-            return setup_lines(self.look)
-        return start_lines(__version__, self.found, time.time_ns() // 1000, self.look, width)
+            return setup_lines(self.look, self.shown["start.copy"][0])
+        return start_lines(__version__, self.found, time.time_ns() // 1000, self.look, width, keys=self.shown)
 
 
 class StartScreen(Once, Watched, Screen["Choice"]):
@@ -69,23 +71,29 @@ class StartScreen(Once, Watched, Screen["Choice"]):
     Args:
         look: how things look.
         look_around: what is nearby; runs in a thread.
+        keymap: of the settings; the screen shows its keys.
     """
 
     KEYS = "start"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(each for each in bindings("start") if each.id != "start.pick"),
-        *(Binding(key, f"pick({key})", show=False) for key in _PICK),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("start")]
 
-    def __init__(self, look: Look, look_around: Callable[[], Sequence[Found]] = nearby.look) -> None:
+    def __init__(
+        self,
+        look: Look,
+        look_around: Callable[[], Sequence[Found]] = nearby.look,
+        keymap: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__()
         self.look = look
         self._look_around = look_around
+        self._keys = keys_of(keymap)
+        self._shown = {name: [label(each, look) for each in keys] for name, keys in self._keys.items()}
+        self._pressed = ""
 
     def compose(self) -> ComposeResult:
         """The lines, and the keys."""
         with Vertical():
-            yield _Lines(self.look)
+            yield _Lines(self.look, self._shown)
             yield Line(self.look, id="hints")
 
     def on_mount(self) -> None:
@@ -101,9 +109,15 @@ class StartScreen(Once, Watched, Screen["Choice"]):
 
     def _hint(self) -> None:
         lines, styles = self.query_one(_Lines), self.look.styles
-        words = [("d", "demo"), ("o", "open"), ("p", "postgres")]
-        words += [(f"1-{len(lines.found)}" if len(lines.found) > 1 else "1", "pick")] if lines.found else []
-        words = [("y", "copy"), ("Esc", "back")] if lines.setup else [*words, ("q", "quit"), ("?", "help")]
+        shown = {name: keys[0] for name, keys in self._shown.items() if keys}
+        words = [(shown[f"start.{word}"], word) for word in ("demo", "open", "postgres")]
+        words += [(key_span(self._shown[_PICK][: len(lines.found)]), "pick")] if lines.found else []
+        leave = self._shown["start.leave"]
+        words = (
+            [(shown["start.copy"], "copy"), (leave[0], "back")]
+            if lines.setup
+            else [*words, (leave[-1], "quit"), ("?", "help")]
+        )
         said = [Segment(" ", styles.dim)]
         for key, word in words:
             said += [Segment(key, styles.accent), Segment(f" {word}  ", styles.dim)]
@@ -113,11 +127,15 @@ class StartScreen(Once, Watched, Screen["Choice"]):
         """The demo."""
         self.dismiss("demo")
 
-    def action_pick(self, number: int) -> None:
-        """One of what was found."""
-        found = self.query_one(_Lines).found or ()
-        if number <= len(found):
-            self.dismiss(found[number - 1].database)
+    def on_key(self, event: events.Key) -> None:
+        """Which of the keys that pick it was; what it is bound to comes after this."""
+        self._pressed = event.key
+
+    def action_pick(self) -> None:
+        """One of what was found: the first key the first, and so on."""
+        found, keys = self.query_one(_Lines).found or (), self._keys[_PICK]
+        if self._pressed in keys[: len(found)]:
+            self.dismiss(found[keys.index(self._pressed)].database)
 
     def action_open(self) -> None:
         """Ask for a file."""
