@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from textual.app import App
 
 from dblog.cli.profiles import Database
-from dblog.errors import ConfigurationError
+from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
 from dblog.reading.values import Facets, FacetValue
 from dblog_tui.present.compare import Comparison, Difference, comparison_head, difference_said, difference_strip
 from dblog_tui.present.look import ASCII, Look
@@ -65,7 +65,7 @@ def compared(url: str, view: View, **options: Any) -> Comparison:
 
 
 def test_a_selection_is_compared_with_the_rest_of_the_range(database_url: str) -> None:
-    """Shares are those of both sides; what is only in the selection comes first, what is rarer in it comes last."""
+    """Shares are those of both sides; what is more frequent in the selection comes first, what is rarer comes last."""
     fill(database_url, stored())
     found = compared(database_url, View(span=Span(last=600)), selection=INCIDENT)
     assert (found.done, found.inside, found.outside) == (True, 100, 500)
@@ -77,9 +77,8 @@ def test_a_selection_is_compared_with_the_rest_of_the_range(database_url: str) -
     assert ("region", "eu-3") in rows
     assert ("service", "pay") in rows
     assert not any(row.field in ("host", "logger", "user_id") for row in found.rows), "the same on both sides"
-    gaps = [row.gap for row in found.rows]
-    more = [gap for gap in gaps if gap > 0]
-    assert gaps == sorted(more, reverse=True) + sorted(gap for gap in gaps if gap < 0)
+    assert [row.rank for row in found.rows] == sorted(row.rank for row in found.rows)
+    assert [row.part for row in found.rows] == sorted(row.part for row in found.rows), "first what is more frequent"
 
 
 def test_a_filter_is_compared_with_what_it_hides(sqlite_url: str) -> None:
@@ -118,7 +117,7 @@ def test_differences_are_more_than_chance_and_their_numbers_add_up(
     """Each is a value of one side at least, with its own counts; equal sides differ in nothing."""
     rows = differences("f", facets(here, absent), [facets(before), facets(after)], 100)
     for row in rows:
-        assert row.sureness >= 3
+        assert 0 < row.least <= abs(row.gap)
         if row.value is None:
             assert (row.inside, row.outside) == (absent, 0)
         else:
@@ -135,6 +134,44 @@ def test_a_value_that_may_have_been_cut_off_is_no_difference() -> None:
     assert differences("f", facets({"x": 100}), [facets(many)], 11)[0].outside == 0
 
 
+def listed(values: dict[str, int], limit: int, absent: int = 0) -> Facets:
+    """The most frequent values only, as the reader gives them."""
+    whole = facets(values, absent)
+    return Facets(whole.values[:limit], whole.seen, whole.absent, sampled=False)
+
+
+@given(st.integers(20, 2000), st.integers(100, 50_000), st.integers(1, 2), st.integers(1, 2), st.floats(0, 0.5))
+def test_a_cause_stands_above_what_only_identifies(
+    here: int, there: int, each_here: int, each_there: int, absent: float
+) -> None:
+    """A value of 95 % here and 20 % elsewhere comes before every value of a field that is another in (nearly) every
+    entry, which come after all others and are few, however many of the entries have that field.
+    """
+    cause = {"payments": round(0.95 * here), "web": here - round(0.95 * here)}
+    usual = {"payments": round(0.2 * there), "web": there - round(0.2 * there)}
+    rows = differences("service", listed(cause, 100), [listed(usual, 100)], 100)
+    without = round(absent * here)
+    own = {f"here {n}": each_here for n in range((here - without) // each_here)}
+    others = {f"there {n}": each_there for n in range(there // each_there)}
+    rows += differences("request", listed(own, 100, without), [listed(others, 100)], 100)
+    ranked = sorted(rows, key=lambda row: row.rank)
+    assert (ranked[0].field, ranked[0].value) == ("service", "payments")
+    identifiers = [row for row in ranked if row.field == "request" and row.value is not None]
+    assert len(identifiers) <= 3
+    assert ranked[len(ranked) - len(identifiers) :] == identifiers
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.data(), st.integers(2, 50))
+def test_a_difference_counts_for_what_is_sure_of_it(here: int, there: int, data: st.DataObject, times: int) -> None:
+    """Never for more than was counted, for the same in both directions, and for more the more entries say so."""
+    inside, outside = data.draw(st.integers(0, here)), data.draw(st.integers(0, there))
+    row = Difference("f", "v", inside, outside, here, there)
+    assert 0 <= row.least <= abs(row.gap)
+    assert row.least == pytest.approx(Difference("f", "v", outside, inside, there, here).least)
+    more = Difference("f", "v", times * inside, times * outside, times * here, times * there)
+    assert more.least >= row.least - 1e-9
+
+
 some = st.integers(1, 10**6).flatmap(
     lambda of: st.builds(
         Difference,
@@ -144,6 +181,7 @@ some = st.integers(1, 10**6).flatmap(
         st.integers(0, of),
         st.just(of),
         st.just(of),
+        st.floats(0, 1),
     )
 )
 
@@ -154,7 +192,7 @@ def test_lines_fit_and_hold_nothing_of_a_terminals(row: Difference, width: int, 
     strip = difference_strip(row, width, look)
     assert strip.cell_length <= width
     found = Comparison((row,), 5, 6, sampled=True, selection=INCIDENT, label="15m", left_out=(row.field,))
-    for each in (strip, difference_said(row, width, look), *comparison_head(found, width, look)):
+    for each in (strip, difference_said(row, width, look), *comparison_head(found, width, look, looking=True)):
         assert all(segment.style and segment.style.color for segment in each)
         assert not hostile.DANGEROUS & set(each.text)
 
@@ -194,4 +232,42 @@ async def test_what_cannot_be_compared_is_a_sentence(sqlite_url: str) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await app.push_screen(CompareScreen(source, LOOK, View(), now=NOW))
         await wait_for(pilot, lambda: "there are no two sides to" in text_of(app))
+    await source.close()
+
+
+class _Failing:
+    """A source whose table goes away after so many fields."""
+
+    def __init__(self, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left, self._facets = 0, source.facets
+        monkeypatch.setattr(source, "facets", self.facets)
+
+    async def facets(self, *arguments: Any, **options: Any) -> Facets:
+        """As the source's, or the sentence of an error."""
+        self.left -= 1
+        if self.left < 0:
+            raise StoreUnavailable(ErrorClass.RECONNECT, "08006", "the table \x1b[31mwent away")
+        return await self._facets(*arguments, **options)
+
+
+@pytest.mark.parametrize("fields", [0, 4])
+async def test_an_error_is_said_and_nobody_looks_any_longer(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, fields: int
+) -> None:
+    """With rows on the screen or without, its sentence is there instead of "looking"; asked again, it is gone."""
+    fill(sqlite_url, stored())
+    source, app = Source(Database(sqlite_url)), App[None]()
+    failing = _Failing(source, monkeypatch)
+    failing.left = 2 * fields
+    async with app.run_test(size=(80, 24)) as pilot:
+        view = View("service:pay", span=Span(last=600))
+        await app.push_screen(CompareScreen(source, LOOK, view, entries=stored()[-50:], now=NOW))
+        await wait_for(pilot, lambda: "the table ␛[31mwent away" in text_of(app))
+        assert "looking" not in text_of(app)
+        assert bool(app.screen.query_one(DifferenceList).found.rows) == bool(fields)
+        failing.left = 1000
+        await pilot.press("ctrl+r")
+        await wait_for(pilot, lambda: _is_done(app.screen.query_one(DifferenceList)))
+        assert "went away" not in text_of(app)
+        assert "looking" not in text_of(app)
     await source.close()

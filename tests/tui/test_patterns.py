@@ -150,7 +150,10 @@ rows = st.lists(
 def test_lines_fit_and_hold_nothing_of_a_terminals(listed: list[Pattern], width: int, look: Look) -> None:
     """No line is wider than the screen, every piece has a colour, and nothing from the database is raw."""
     found = Patterns(tuple(listed), 100)
-    strips = [*pattern_head(found, 0, width, look), *(pattern_strip(row, 100, width, look) for row in listed)]
+    strips = [
+        *pattern_head(found, 0, width, look, looking=True),
+        *(pattern_strip(row, 100, width, look) for row in listed),
+    ]
     assert all(strip.cell_length <= width for strip in strips[1:])
     for row in [*listed, None]:
         strips += example_strips(row, found, "keys", width, look)

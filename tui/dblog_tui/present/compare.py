@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Difference", "comparison_head", "difference_said", "difference_strip"]
 
 _S: Final = 1_000_000
+_SURE: Final = 3.0
+"""Standard errors within which a share may lie."""
+_DISTINCT: Final = 1 / 3
+"""From which a field is taken for an identifier: hardly two entries have the same value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class Difference:
     inside_of: int
     """Entries looked at on this side, 1 or more."""
     outside_of: int
+    distinct: float = 0.0
+    """Values the field has, on both sides, per entry that has it: 0 where all have the same, 1 where each its own."""
 
     @property
     def share(self) -> float:
@@ -55,17 +61,48 @@ class Difference:
         return self.share - self.usual
 
     @property
-    def sureness(self) -> float:
-        """Standard errors the two shares are apart, were there no difference."""
-        both = self.inside_of + self.outside_of
-        overall = (self.inside + self.outside) / both
-        error = math.sqrt(overall * (1 - overall) * (1 / self.inside_of + 1 / self.outside_of)) if overall < 1 else 0.0
-        return abs(self.gap) / error if error else 0.0
+    def least(self) -> float:
+        """The difference there is at least, however few the entries are; 0 where there may be none.
+
+        Newcombe's interval, of Wilson's for each of the shares.
+        """
+        here, there = _about(self.inside, self.inside_of), _about(self.outside, self.outside_of)
+        more, fewer = (here, there) if self.gap > 0 else (there, here)
+        return max(abs(self.gap) - math.hypot(more[0], fewer[1]), 0.0)
+
+    @property
+    def identifying(self) -> bool:
+        """The value says which entry it is, rather than what kind of one."""
+        return self.value is not None and self.distinct >= _DISTINCT
+
+    @property
+    def part(self) -> str:
+        """The heading it stands below; the first part has none."""
+        return (
+            "identifiers: hardly two entries share one" if self.identifying else "less frequent here" * (self.gap < 0)
+        )
+
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """In which order: what is more frequent here, what is less, identifiers; the greatest difference first.
+
+        A difference counts for as much as is sure of it, and for less the more values there are to choose from.
+        """
+        weight = self.least * (1 - self.distinct)
+        return self.identifying, self.gap < 0, -weight
+
+
+def _about(count: int, of: int) -> tuple[float, float]:
+    """By how much a share may be less than what was counted, and by how much more (Wilson's interval)."""
+    share, square = count / of, _SURE**2
+    middle = (share + square / (2 * of)) / (1 + square / of)
+    half = _SURE * math.sqrt(share * (1 - share) / of + square / (4 * of * of)) / (1 + square / of)
+    return max(share - middle + half, 0.0), max(middle + half - share, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything that differs: what is more frequent here, then what is less, the greatest difference first."""
+    """Everything that differs, in the order of ``Difference.rank``."""
 
     rows: tuple[Difference, ...] = ()
     inside: int = 0
@@ -88,7 +125,7 @@ class Comparison:
         return replace(self, done=True)
 
 
-def comparison_head(found: Comparison, width: int, look: Look) -> list[Strip]:
+def comparison_head(found: Comparison, width: int, look: Look, *, looking: bool = False) -> list[Strip]:
     """Which sides are compared, how many entries they are, and the names of the columns."""
     styles, glyphs = look.styles, look.glyphs
     since, until = found.selection
@@ -101,7 +138,7 @@ def comparison_head(found: Comparison, width: int, look: Look) -> list[Strip]:
         sides = f"{ends} ({duration((until - since) / _S).removesuffix(' 0 s')}), and the rest"
     left = [Segment(" what differs", styles.strong), Segment(f"  {sides}", styles.text)]
     right = [] if not found.label else [spelled(visible(found.label), look)]
-    if not found.done:
+    if looking:
         right.append(f"looking{glyphs.ellipsis}")
     about = glyphs.about if found.sampled else ""
     newest = " (newest 50k)" if found.sampled else ""

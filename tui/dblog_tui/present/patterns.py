@@ -78,7 +78,7 @@ def ordered(rows: Iterable[Pattern], order: int) -> list[Pattern]:
     return sorted(rows, key=key)
 
 
-def pattern_head(found: Patterns, order: int, width: int, look: Look) -> list[Strip]:
+def pattern_head(found: Patterns, order: int, width: int, look: Look, *, looking: bool = False) -> list[Strip]:
     """What is listed, of which entries, in which order."""
     styles, glyphs = look.styles, look.glyphs
     left = [Segment(" patterns", styles.strong), Segment(f"  {len(found.rows):,}", styles.text)]
@@ -87,7 +87,7 @@ def pattern_head(found: Patterns, order: int, width: int, look: Look) -> list[St
     else:
         left.append(Segment(f"  of {found.seen:,} entries", styles.dim))
     left.append(Segment(f"  {spelled(visible(found.label), look)}", styles.dim))
-    right = f"{'' if found.done else f'looking{glyphs.ellipsis}  '}{ORDERS[order]} first "
+    right = f"{f'looking{glyphs.ellipsis}  ' if looking else ''}{ORDERS[order]} first "
     return [spread(left, Segment(right, styles.dim), width, look)]
 
 

@@ -72,7 +72,7 @@ class FigureScreen(Once, Watched, Screen["str | None"]):
         self._ask()
 
     def _ask(self) -> None:
-        self.query_one(FigureList).say(f"looking{self.look.glyphs.ellipsis}")
+        self.query_one(FigureList).ask()
         self.run_worker(self._filled(), group=_GROUP, exclusive=True, exit_on_error=False)
 
     async def _filled(self) -> None:
@@ -80,10 +80,7 @@ class FigureScreen(Once, Watched, Screen["str | None"]):
         try:
             await self.fill(listing, exact=self._exact)
         except DblogError as error:
-            sentence = str(error)
-            listing.say(sentence)
-            if listing.row is not None:
-                self.notify(sentence, severity="warning", markup=False)
+            listing.fail(str(error))
 
     def on_figure_list_chosen(self, event: FigureList.Chosen) -> None:
         """Go back to the rows with a query that has the row in it, or that it is not in."""

@@ -30,8 +30,8 @@ _FIELDS: Final = (*COLUMNS, "template", "user_id", "function")
 _PATHS: Final = 12
 _VALUES: Final = 100
 """Of a field, on each side."""
-_SURE: Final = 3.0
-"""Standard errors a difference has to be to be more than chance."""
+_IDENTIFIERS: Final = 3
+"""Values of an identifier that are worth a line: the others say the same."""
 _NOTICED: Final = 0.002
 """The least difference of two shares that is worth a line."""
 
@@ -45,7 +45,7 @@ async def compare(
     selection: tuple[int, int] | None = None,
     exact: bool = False,
 ) -> AsyncIterator[Comparison]:
-    """What is found so far, after each field: what is more frequent here, then what is less, the greatest first.
+    """What is found so far, after each field, in the order of ``Difference.rank``.
 
     Args:
         source: where.
@@ -74,7 +74,7 @@ async def compare(
             continue  # a field that cannot be counted differs in nothing that could be said
         here, there = facets[0], facets[1:]
         rows += differences(name, here, there, _VALUES)
-        rows.sort(key=lambda row: (row.gap < 0, -abs(row.gap), row.field, row.value or ""))
+        rows.sort(key=lambda row: (*row.rank, row.field, row.value or ""))
         so_far = Comparison(
             tuple(rows), here.seen, sum(each.seen for each in there), any(each.sampled for each in facets),
             so_far.by_filter, so_far.selection, found.label, tuple(sorted(filtered)),
@@ -141,6 +141,7 @@ def differences(field: str, here: Facets, there: Sequence[Facets], limit: int) -
     inside = {each.value: each.count for each in here.values}
     values: dict[str | None, None] = dict.fromkeys(inside)
     values |= dict.fromkeys(each.value for facets in there for each in facets.values)
+    distinct = _distinct((here, *there))
     least, leasts = _least(here, limit), [_least(each, limit) for each in there]
     counts = [{each.value: each.count for each in facets.values} for facets in there]
     rows = [
@@ -151,13 +152,31 @@ def differences(field: str, here: Facets, there: Sequence[Facets], limit: int) -
             sum(own.get(str(value), at_most) for own, at_most in zip(counts, leasts, strict=True)),
             seen,
             seen_there,
+            distinct,
         )
         for value in values
     ]
     rows.append(Difference(field, None, here.absent, sum(each.absent for each in there), seen, seen_there))
-    return [row for row in rows if abs(row.gap) >= _NOTICED and row.sureness >= _SURE]
+    told = [row for row in rows if abs(row.gap) >= _NOTICED and row.least > 0]
+    kept = sorted((row for row in told if row.identifying), key=lambda row: row.rank)[:_IDENTIFIERS]
+    return [row for row in told if not row.identifying or row in kept]
 
 
 def _least(facets: Facets, limit: int) -> int:
     """How frequent a value that is not listed can be."""
     return facets.values[-1].count if len(facets.values) >= limit else 0
+
+
+def _distinct(sides: Sequence[Facets]) -> float:
+    """How many values a field has per entry that has it: 0 where all have the same one, 1 where each has its own.
+
+    Values that are not listed are at most as frequent as the last that is, so they are taken to be as few as that.
+    """
+    present = sum(each.seen - each.absent for each in sides)
+    listed = len({value.value for each in sides for value in each.values})
+    others = 0
+    for each in sides:
+        rest = each.seen - each.absent - sum(value.count for value in each.values)
+        if rest > 0 and each.values:
+            others += -(-rest // each.values[-1].count)
+    return min((listed + others - 1) / (present - 1), 1.0) if present > 1 else 0.0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.segment import Segment
 from textual.message import Message
 from textual.strip import Strip
 
+from dblog.visible import visible
 from dblog_tui.keys import bindings, hints
 from dblog_tui.present.compare import Comparison, Difference, comparison_head, difference_said, difference_strip
 from dblog_tui.present.patterns import ORDERS, Pattern, Patterns, example_strips, ordered, pattern_head, pattern_strip
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from dblog_tui.present.look import Look
 
 __all__ = ["DifferenceList", "FigureList", "PatternList"]
+
+_TOLD: Final = 3
+"""Lines of a sentence above rows."""
 
 
 class FigureList(Listing):
@@ -54,20 +58,43 @@ class FigureList(Listing):
         super().__init__(look, id=id)
         self.said = ""
         """A sentence where there are no rows: why, or that they are being looked for."""
+        self.trouble = ""
+        """A sentence about the last question, where it failed."""
+        self.looking = False
+        """A question is being answered."""
 
     @property
     def row(self) -> Pattern | Difference | None:
         """The row under the cursor."""
         raise NotImplementedError
 
-    def say(self, sentence: str) -> None:
-        """Show a sentence where there are no rows."""
-        self.said = sentence
+    def ask(self) -> None:
+        """A question is being asked."""
+        self.said, self.trouble, self.looking = f"looking{self.look.glyphs.ellipsis}", "", True
         self.rebuild()
+
+    def fail(self, sentence: str) -> None:
+        """It could not be answered: say why; rows that have come stay."""
+        self.said, self.trouble, self.looking = sentence, sentence, False
+        self.rebuild()
+
+    def came(self, *, rows: bool, done: bool, none: str) -> None:
+        """Something has been answered; ``none``: why there are no rows, once all of it is."""
+        self.looking = not done
+        if not rows and done:
+            self.said = none
+        self.rebuild()
+
+    def told(self, width: int) -> list[Strip]:
+        """Below the head, where there are rows: why there are no more."""
+        if not self.trouble or self.row is None:
+            return []
+        lines = textwrap.wrap(visible(self.trouble), max(width - 2, 10))[:_TOLD]
+        return [Strip([Segment(f" {line}", self.look.styles.error)]) for line in lines]
 
     def empty_for(self, width: int) -> list[Strip]:
         """The sentence, in as many lines as it needs."""
-        lines = textwrap.wrap(self.said, max(width - 3, 10))  # a long path is broken, not cut
+        lines = textwrap.wrap(visible(self.said), max(width - 3, 10))  # a long path is broken, not cut
         return [Strip([]), *(Strip([Segment(f"  {line}", self.look.styles.text)]) for line in lines)]
 
     def moved(self) -> None:
@@ -117,9 +144,7 @@ class PatternList(FigureList):
     def show(self, found: Patterns) -> None:
         """Show these; the cursor stays on its pattern."""
         self.found = found
-        if not found.rows:
-            self.said = "No entries match in this range." if found.done else f"looking{self.look.glyphs.ellipsis}"
-        self.rebuild()
+        self.came(rows=bool(found.rows), done=found.done, none="No entries match in this range.")
 
     @property
     def row(self) -> Pattern | None:
@@ -135,7 +160,7 @@ class PatternList(FigureList):
 
     def head_for(self, width: int) -> list[Strip]:
         """What is listed."""
-        return pattern_head(self.found, self._order, width, self.look)
+        return [*pattern_head(self.found, self._order, width, self.look, looking=self.looking), *self.told(width)]
 
     def foot_for(self, width: int) -> list[Strip]:
         """An example, and keys."""
@@ -159,11 +184,10 @@ class DifferenceList(FigureList):
     def show(self, found: Comparison) -> None:
         """Show these; the cursor stays on its value, or on the greatest difference until it is moved."""
         self.found = found
-        if not found.rows:
-            self.said = "Nothing differs by more than chance." if found.done else f"looking{self.look.glyphs.ellipsis}"
-            if found.done and not (found.inside and found.outside):
-                self.said = "One of the two sides has no entries, so there is nothing to compare."
-        self.rebuild()
+        none = "Nothing differs by more than chance."
+        if not (found.inside and found.outside):
+            none = "One of the two sides has no entries, so there is nothing to compare."
+        self.came(rows=bool(found.rows), done=found.done, none=none)
 
     @property
     def row(self) -> Difference | None:
@@ -173,16 +197,20 @@ class DifferenceList(FigureList):
     def items_for(self, width: int) -> list[Item]:
         """A line each."""
         self._rows = {(row.field, row.value): row for row in self.found.rows}
-        items = [Item(difference_strip(row, width, self.look), key) for key, row in self._rows.items()]
-        more = sum(row.gap > 0 for row in self.found.rows)
-        if 0 < more < len(items):
-            heading = f" {self.look.glyphs.rule * 5} less frequent here {self.look.glyphs.rule * width}"
-            items.insert(more, Item(Strip([Segment(heading, self.look.styles.dim)])))
+        items: list[Item] = []
+        part = ""
+        for key, row in self._rows.items():
+            before, part = part, row.part
+            if part != before:
+                rule = self.look.glyphs.rule
+                items.append(Item(Strip([Segment(f" {rule * 5} {part} {rule * width}", self.look.styles.dim)])))
+            items.append(Item(difference_strip(row, width, self.look), key))
         return items
 
     def head_for(self, width: int) -> list[Strip]:
         """What is compared."""
-        return comparison_head(self.found, width, self.look)
+        head = comparison_head(self.found, width, self.look, looking=self.looking)
+        return [*head[:1], *self.told(width), *head[1:]]
 
     def foot_for(self, width: int) -> list[Strip]:
         """The value, whole, and keys."""
