@@ -186,7 +186,7 @@ async def test_what_a_search_costs_and_the_keys_that_decide_fit_a_narrow_termina
     async with app.run_test(size=(_WIDTH, 24)) as pilot:
         for said, words in (
             (header.gate_line(gate, "message like " + "z" * 90, look), ("≈9.95M more rows", "≈5 s", "Enter", "Esc")),
-            (header.down_line(Down(0.0, 3, 1.0, "gone " * 30), 5.0, look), ("attempt 3", "r tries now")),
+            (header.down_line(Down(0.0, 3, 1.0, "gone " * 30), 5.0, look, _WIDTH), ("away: gone gone", "r tries now")),
         ):
             app.line.say(*said)
             await wait_for(pilot, lambda: all(word in lines_of(app)[0] for word in words))  # noqa: B023 - awaited here

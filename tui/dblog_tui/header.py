@@ -14,6 +14,7 @@ from dblog.visible import visible
 from dblog_tui.browser import Mode
 from dblog_tui.keys import hints, spelled
 from dblog_tui.present.look import LETTERS
+from dblog_tui.present.reasons import with_reason
 from dblog_tui.view import duration_text
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def span_text(span: Span, look: Look) -> str:
     if span.since is None and span.until is None:
         return "all"
     ends = ["" if end is None else _short_clock(end, look) for end in (span.since, span.until)]
-    return f"{ends[0]}–{ends[1]}"
+    return f"{ends[0]}{look.glyphs.range}{ends[1]}"
 
 
 def _short_clock(moment: int, look: Look) -> str:
@@ -128,11 +129,15 @@ def news_line(news: News, look: Look) -> list[Segment]:
     return [Segment(text, style), Segment(glyphs.rule * 300, styles.dim)]
 
 
-def down_line(down: Down, now: float, look: Look) -> tuple[list[Segment], list[Segment]]:
-    """Since when, how often it was tried, and why; and the key that helps."""
+def down_line(down: Down, now: float, look: Look, width: int) -> tuple[list[Segment], list[Segment]]:
+    """Why, whatever else has no room: since when, how often it was tried; and the key that helps."""
     since = clock(time.time_ns() // 1000 - round(max(now - down.since, 0) * 1e6), look.zone)[:8]
-    text = f" {'cannot be read' if down.refused else 'away'} since {since}, attempt {down.attempt}: "
-    return [Segment(text, look.styles.error), Segment(visible(down.why), look.styles.text)], _keys(look, r="tries now")
+    state = f" {'cannot be read' if down.refused else 'away'}"
+    fronts = (f"{state} since {since}, attempt {down.attempt}: ", f"{state} since {since}: ", f"{state}: ")
+    keys = _keys(look, r="tries now")
+    room = width - sum(segment.cell_length for segment in keys) - 1
+    front, why = with_reason(fronts, look.ours(visible(down.why)), room, look.glyphs.ellipsis)
+    return [Segment(front, look.styles.error), Segment(why, look.styles.text)], keys
 
 
 def _keys(look: Look, **words: str) -> list[Segment]:
@@ -156,16 +161,17 @@ def gate_line(gate: Reached, why: str, look: Look) -> tuple[list[Segment], list[
     """What it would cost to go on; and the keys that say whether to."""
     about = look.glyphs.about
     seconds = gate.seconds_left
-    took = f"{seconds:.0f} s" if 1 <= seconds < _MINUTES else duration(seconds)
+    took = f"{seconds:.0f} s" if 1 <= seconds < _MINUTES else look.ours(duration(seconds))
     left = f"{about}{compact(gate.rows_left)} more rows, {about}{took}"
     cost = Segment(f" {left}: ", look.styles.warning)
     keys = _keys(look, Enter="searches on", n="1h", Esc="ends")
-    return [cost, Segment(f"no index for {visible(why)}", look.styles.text)], keys
+    return [cost, Segment(f"no index for {look.ours(visible(why))}", look.styles.text)], keys
 
 
-def trouble_line(trouble: str, look: Look) -> list[Segment]:
+def trouble_line(trouble: str, look: Look, width: int) -> list[Segment]:
     """What the last question failed for."""
-    return [Segment(f" {visible(trouble)}", look.styles.error)]
+    front, why = with_reason((" ",), look.ours(visible(trouble)), width, look.glyphs.ellipsis)
+    return [Segment(front + why, look.styles.error)]
 
 
 def hint_line(where: str, look: Look, width: int) -> Iterator[Segment]:
@@ -190,9 +196,8 @@ def hint_line(where: str, look: Look, width: int) -> Iterator[Segment]:
 
 
 def _hints(where: str, look: Look, *, wide: bool = False) -> Iterator[tuple[str, str]]:
-    plain = look.glyphs.rule.isascii()
     for key, word in hints(where, wide=wide):
-        yield spelled(key) if plain else key, word
+        yield spelled(key) if look.plain else key, word
 
 
 def _hint_cells(hint: tuple[str, str]) -> int:

@@ -233,6 +233,7 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
     def on_resize(self) -> None:
         """As many hints as there is room for; the entry's pane where there is."""
         self.on_descendant_focus()
+        self._tell_banner()
         self.call_after_refresh(self.fit_pane)
 
     def tell(self) -> None:
@@ -261,13 +262,13 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
         browser, look = self.browser, self.look
         banner = self.query_one("#banner", Line)
         if browser.down is not None:
-            banner.say(*header.down_line(browser.down, time.monotonic(), look))
+            banner.say(*header.down_line(browser.down, time.monotonic(), look, self.size.width))
         elif browser.gate is not None:
             banner.say(*header.gate_line(browser.gate, self.cost_reason(), look))
         elif (reached := browser.reached or browser.sought) is not None:
             banner.say(*header.searching_line(reached, len(browser.window), look))
         elif browser.trouble:
-            banner.say(header.trouble_line(browser.trouble, look))
+            banner.say(header.trouble_line(browser.trouble, look, self.size.width))
         else:
             banner.display = False
             return
