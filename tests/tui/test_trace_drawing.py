@@ -111,7 +111,7 @@ def test_lanes_are_no_more_than_there_is_room_for(trace: Trace, width: int, most
 def test_times_and_lengths_fit_their_columns(micros: int) -> None:
     """Eight cells and nine, for whatever two clocks may be apart."""
     assert cell_len(offset(micros)) <= 9
-    assert cell_len(brief(abs(micros))) <= 8
+    assert cell_len(brief(abs(micros), LOOKS[0])) <= 8
 
 
 def test_times_and_lengths_read_well() -> None:
@@ -125,7 +125,7 @@ def test_times_and_lengths_read_well() -> None:
         0: "+0.000", 1_730_000: "+1.730", 99_999_999: "+99.999", 100_000_000: "+1:40.0", 3_599_999_999: "+59:59.9",
         3_723_000_000: "+1:02:03", 97_200_000_000: "+1d 3h", -5_000: "-0.005", 10**14: "+1157d", 10**17: "+3170y",
     }  # fmt: skip
-    assert {micros: brief(micros) for micros in lengths} == lengths
+    assert {micros: brief(micros, LOOKS[0]) for micros in lengths} == lengths
     assert {micros: offset(micros) for micros in offsets} == offsets
 
 

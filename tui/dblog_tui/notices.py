@@ -9,6 +9,8 @@ from __future__ import annotations
 from textual import events
 from textual.app import App
 
+from dblog_tui.present.look import Look
+
 __all__ = ["NOTICES_CSS", "Notices"]
 
 NOTICES_CSS = """
@@ -24,11 +26,14 @@ Toast.-error { color: $error; }
 class Notices(App[None]):
     """The part of the application that says things in passing."""
 
-    def notify(self, *arguments: object, **keywords: object) -> None:
+    look = Look()
+    """How things look."""
+
+    def notify(self, message: str, **keywords: object) -> None:
         """As Textual's; the sentence before goes, for there is one line."""
         if len(self._notifications):
             self.clear_notifications()
-        super().notify(*arguments, **keywords)  # type: ignore[arg-type]  # handed through as they are
+        super().notify(self.look.ours(message), **keywords)  # type: ignore[arg-type]  # handed through as they are
 
     async def on_event(self, event: events.Event) -> None:
         """A key takes away what was said before it."""

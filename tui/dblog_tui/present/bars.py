@@ -146,7 +146,7 @@ def axis_strip(bars: Bars, width: int, look: Look) -> Strip:
 
 def spelled(label: str, look: Look) -> str:
     """The label of a range, with the characters of the look."""
-    return label.replace("≈", look.glyphs.about)
+    return look.ours(label)
 
 
 def _free(cells: Sequence[tuple[str, Style]], x: int, text: str) -> bool:
@@ -214,12 +214,11 @@ def readout_strip(bars: Bars, columns: tuple[int, int], width: int, look: Look, 
     first, last = columns
     styles, about = look.styles, look.glyphs.about if bars.about else ""
     since, until = bars.between(first, last)
-    ends = f"{stamp(since, bars.width, look.zone)} – {stamp(until, bars.width, look.zone)}"
-    if look.glyphs.rule == "-":
-        ends = ends.replace("–", "-")
+    ends = f"{stamp(since, bars.width, look.zone)} {look.glyphs.range} {stamp(until, bars.width, look.zone)}"
     pieces: list[tuple[str, Style]] = [(f" {ends}", styles.strong)]
     if first != last:
-        pieces.append((f"  {duration((until - since) / _S).removesuffix(' 0 s').removesuffix(' 0 min')}", styles.dim))
+        length = duration((until - since) / _S).removesuffix(" 0 s").removesuffix(" 0 min")
+        pieces.append((f"  {look.ours(length)}", styles.dim))
     if (counts := bars.total(first, last)) is None:
         pieces.append(("  not counted yet", styles.warning))
     else:

@@ -121,7 +121,7 @@ def heading(look: Look, width: int, title: str, *pieces: tuple[str, Style]) -> B
 
 def dash(look: Look) -> str:
     """What stands for something that is not known."""
-    return "-" if look.glyphs.rule == "-" else "–"
+    return look.glyphs.range
 
 
 def short(number: float) -> str:

@@ -156,7 +156,7 @@ def axis(story: Story, look: Look, width: int, at: int | None = None) -> Strip:
     for gap in sorted(story.gaps, key=lambda gap: not gap.longest):
         _bracket(cells, story, gap, look)
     # The ends' labels give way to the cursor: a digit under it would be misread.
-    start, end = clock(story.first, look.zone), f"+{brief(story.length)}"
+    start, end = clock(story.first, look.zone), f"+{brief(story.length, look)}"
     _put(cells, 0 if here is None or here >= len(start) else here + 2, start, look.styles.dim)
     beyond = here is not None and here >= room - len(end)
     _put(cells, here - 1 - len(end) if beyond and here is not None else room - len(end), end, look.styles.dim)
@@ -172,7 +172,7 @@ def _bracket(cells: list[Piece | None], story: Story, gap: Gap, look: Look) -> N
     """``│── gap 1.29 s ──│`` from where the silence begins to where it ends, the words beside it if it is too short."""
     style = look.styles.warning if gap.longest else look.styles.dim
     start, end = column(story, gap.start, len(cells)), column(story, gap.end, len(cells))
-    text, side, rule = f" gap {brief(gap.length)} ", look.glyphs.side, look.glyphs.rule
+    text, side, rule = f" gap {brief(gap.length, look)} ", look.glyphs.side, look.glyphs.rule
     inside = end - start - 1
     if inside >= len(text):
         _put(cells, start, side + f"{text:{rule}^{inside}}" + side, style)

@@ -79,7 +79,9 @@ class ContextSheet:
         for entries, word in ((self.context.before, "before"), (self.context.after, "after")):
             some = f"{len(entries):,}" if len(entries) >= asked else f"only {len(entries):,}" if entries else "none"
             right.append((f"  {some} {word}", styles.text if len(entries) >= asked else styles.warning))
-        left = f" around {clock(entry.timestamp, self.look.zone)} {day(entry.timestamp, self.look.zone)}"
+        left = (
+            f" around {clock(entry.timestamp, self.look.zone)} {self.look.ours(day(entry.timestamp, self.look.zone))}"
+        )
         left = clip(left, self.width - sum(cell_len(text) for text, _ in right), self.look.glyphs.ellipsis)
         return strip([(left, styles.strong), *right], self.width, self.look)
 

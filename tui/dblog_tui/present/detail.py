@@ -268,9 +268,9 @@ def _record(whole: Whole, look: Look, folds: Folds, *, tall: bool) -> Iterator[I
         value = getattr(entry, name)
         text, field = visible(str(value)), None
         if name in ("timestamp", "ingested_at"):
-            text, field = moment(value, look.zone), Field(name)
+            text, field = look.ours(moment(value, look.zone)), Field(name)
             if name == "ingested_at":
-                text += f"  {duration((value - entry.timestamp) / 1e6)} later"
+                text += f"  {look.ours(duration((value - entry.timestamp) / 1e6))} later"
             value = moment(value, look.zone)
         elif name == "level":
             field = level_field(entry)

@@ -75,7 +75,7 @@ def _spoken(seconds: int) -> str:
 
 
 def _moment(at: int, look: Look) -> str:
-    return f"{day(at, look.zone)[4:14]} {clock(at, look.zone)[:8]}"
+    return f"{look.ours(day(at, look.zone)[4:14])} {clock(at, look.zone)[:8]}"
 
 
 def advice_lines(
@@ -111,7 +111,7 @@ def _table(found: Sequence[Advice], look: Look, width: int) -> list[list[Piece]]
     number = max((cell_len(count) for each, count in zip(found, counts, strict=True) if each.count), default=0)
     room = max(width - _LEFT - number - 22, 10)
     label = min(max(map(cell_len, labels), default=0), room)
-    arrow = "->" if look.glyphs.rule.isascii() else "→"
+    arrow = look.glyphs.arrow
     lines: list[list[Piece]] = []
     for each, text, count in zip(found, labels, counts, strict=True):
         some = each.count is None or each.count.value > 0

@@ -66,7 +66,7 @@ def _facts(table: Table, now: int, look: Look) -> Iterator[tuple[str, list[tuple
         yield "oldest", [("the table is empty", styles.dim)]
     else:
         for label, time in (("oldest", table.oldest), ("newest", table.newest)):
-            shown = moment(time, look.zone)
+            shown = look.ours(moment(time, look.zone))
             yield label, [(f"{ago(time, now)}", styles.text), (f"  {shown[:19]}{shown[26:]}", styles.dim)]
     revision = visible(layout.revision) if layout.revision else "unknown: the role may not read it"
     kept = "retention is an option of each writer; the database does not know it"

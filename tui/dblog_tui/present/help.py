@@ -74,7 +74,7 @@ def _keys(group: str, look: Look, width: int, keymap: Mapping[str, str]) -> list
 
 
 def _shown(keys: str, look: Look) -> str:
-    return spelled(keys) if look.glyphs.rule.isascii() else keys
+    return spelled(keys) if look.plain else keys
 
 
 def _signs(look: Look) -> Iterator[tuple[str, str]]:

@@ -215,4 +215,4 @@ def text_of(value: Any) -> str:
         try:
             return json.dumps(value, ensure_ascii=False, default=str)
         except (RecursionError, ValueError):
-            return "…"
+            return "..."

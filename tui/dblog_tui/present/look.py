@@ -47,6 +47,9 @@ class Glyphs:
     about: str = "≈"
     least: str = "≥"
     square: str = "■"
+    range: str = "–"
+    prompt: str = "›"  # noqa: RUF001 - a prompt, not a comparison
+    arrow: str = "→"
     lock: str = "ro"
     work: str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
@@ -55,8 +58,14 @@ UNICODE: Final = Glyphs()
 ASCII: Final = Glyphs(
     live="*", paused="=", history="o", down="X", bookmark="#", cursor=">", late="<", future=">", gap=".", rule="-",
     side="|", ellipsis="~", folded="+", unfolded="-", frame=">", dot="*", span="=", span_start="[", peak="^", new="v",
-    bars=" ..::||##", blocks=" -#", hatched="?", about="~", least=">=", square="#", lock="ro", work="|/-\\",
+    bars=" ..::||##", blocks=" -#", hatched="?", about="~", least=">=", square="#", range="-", prompt=">", arrow="->",
+    lock="ro", work="|/-\\",
 )  # fmt: skip
+
+
+_SPELLED: Final = str.maketrans(
+    {"µ": "u", "…": ASCII.ellipsis, "–": ASCII.range, "—": "-", "≈": ASCII.about, "±": "+-", "→": ASCII.arrow}
+)
 
 
 def _styles(*texts: str) -> tuple[Style, ...]:
@@ -108,6 +117,15 @@ class Look:
     styles: Styles = field(default_factory=Styles)
     name: str = ""
     """The zone's name, as the header says it."""
+
+    @property
+    def plain(self) -> bool:
+        """Nothing beyond ASCII is wanted, but for what somebody has logged."""
+        return self.glyphs.rule.isascii()
+
+    def ours(self, text: str) -> str:
+        """A sentence of ours, or a figure, with no sign beyond ASCII where none is wanted; nothing that was logged."""
+        return text.translate(_SPELLED) if self.plain else text
 
     def service(self, service: str | None) -> Style:
         """Always the same colour for one service."""

@@ -13,7 +13,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from dblog.visible import visible
-from dblog_tui.present.query import is_ascii, value_style
+from dblog_tui.present.query import value_style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ def _sentences(mistake: Mistake, right: str, frame: Frame) -> list[Strip]:
     reason, advice = _plain(mistake.reason, look), _plain(mistake.advice, look)
     room = min(frame.width, _WIDEST) - cell_len(right) - 2
     for said in (advice, _DID_YOU_MEAN.sub(r"did you mean  \1 ?", advice)):
-        more = f" {'-' if is_ascii(look) else '—'} {said}" if said else ""
+        more = look.ours(f" — {said}") if said else ""
         if cell_len(head + reason + more) < room:
             made = [Segment(head, styles.error), Segment(reason, styles.text), Segment(more, styles.strong)]
             return [_with_right(made, right, frame)]
@@ -131,8 +131,7 @@ def _sentences(mistake: Mistake, right: str, frame: Frame) -> list[Strip]:
 
 def _plain(text: str, look: Look) -> str:
     """Visible, and without signs of ours a font may not have where only ASCII is wanted."""
-    text = visible(text)
-    return text.replace("…", look.glyphs.ellipsis) if is_ascii(look) else text
+    return look.ours(visible(text))
 
 
 def _with_right(left: list[Segment], right: str, frame: Frame) -> Strip:

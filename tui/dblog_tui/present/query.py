@@ -31,12 +31,12 @@ _LEAST_TEXT: Final = 24
 
 def is_ascii(look: Look) -> bool:
     """Nothing beyond ASCII is wanted."""
-    return look.glyphs.rule.isascii()
+    return look.plain
 
 
 def prompt(mode: str, look: Look) -> str:
     """What stands before the text."""
-    return f" {mode}{'>' if is_ascii(look) else '›'} "  # noqa: RUF001 - a prompt, not a comparison
+    return f" {mode}{look.glyphs.prompt} "
 
 
 def room_for_text(mode: str, look: Look, width: int) -> int:

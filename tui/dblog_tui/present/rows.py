@@ -142,7 +142,7 @@ class Rows:
     def _time(self, row: LogEntry, before: Row | None) -> str:
         if self.moments.relative:
             gap = self._gap(row, before)
-            return f"{'+' + duration((gap or 0) / 1e6):>10}"
+            return f"{'+' + self.look.ours(duration((gap or 0) / 1e6)):>10}"
         if self.compact:
             return clock(row.timestamp, self.look.zone)[:8]
         text = clock(row.timestamp, self.look.zone)

@@ -51,7 +51,7 @@ def keys_of(keymap: Mapping[str, str]) -> dict[str, list[str]]:
 
 def label(key: str, look: Look) -> str:
     """A key as the screen shows it."""
-    return spelled(shown_key(key)) if look.glyphs.rule.isascii() else shown_key(key)
+    return spelled(shown_key(key)) if look.plain else shown_key(key)
 
 
 def key_span(keys: Sequence[str]) -> str:

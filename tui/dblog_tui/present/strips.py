@@ -126,12 +126,12 @@ def said(entry: LogEntry, width: int, look: Look, found: Found | None = None) ->
         yield f"{' ' if number else '  '}{fact}", styles.dim
 
 
-def brief(micros: int) -> str:
+def brief(micros: int, look: Look) -> str:
     """A length of time in at most eight cells: ``850 µs``, ``803 ms``, ``1.29 s``, ``12.5 min``, ``3.00 h``."""
     seconds = micros / 1e6
     for below, scale, unit in _BRIEF:
         if seconds < below:
-            return f"{seconds * scale:.{_digits(seconds * scale, unit)}f} {unit}"
+            return look.ours(f"{seconds * scale:.{_digits(seconds * scale, unit)}f} {unit}")
     days = round(seconds / _DAY)
     return f"{days} d" if days < _MANY_DAYS else f"{seconds / _YEAR:.0f} y"
 

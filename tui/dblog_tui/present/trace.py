@@ -98,7 +98,7 @@ def _facts(story: Story, look: Look, choice: Choice) -> Iterator[Piece]:
     styles = look.styles
     yield f"  {_counted(len(story.lanes), 'service', 'services')}", styles.text
     yield f"  {_counted(len(story.entries), 'entry', 'entries')}{'+' if story.truncated else ''}", styles.text
-    yield f"  {brief(story.length)} ", styles.strong
+    yield f"  {brief(story.length, look)} ", styles.strong
     for band in range(len(story.counts) - 1, _WARNING - 1, -1):
         if story.counts[band]:
             yield f" {story.counts[band]:,} {LETTERS[band]}", styles.bands[band]
@@ -114,10 +114,10 @@ def silence(story: Story, look: Look, width: int) -> Strip:
         words = (
             "one entry only: nothing else was logged with this trace id"
             if len(story.entries) == 1
-            else f"no silence stands out, the longest is {brief(story.longest)}"
+            else f"no silence stands out, the longest is {brief(story.longest, look)}"
         )
         return strip([(f" {words}", styles.dim)], width, look)
-    pieces: list[Piece] = [(f" silent {brief(gap.length)}", styles.warning)]
+    pieces: list[Piece] = [(f" silent {brief(gap.length, look)}", styles.warning)]
     if width >= _BARRED:
         pieces.append((f" ({round(100 * gap.length / max(story.length, 1))} %)", styles.dim))
     room = (width - 64) // 2 if width >= _WORDY else 0
@@ -150,10 +150,10 @@ def headings(sheet: Sheet) -> Strip:
     if sheet.service:
         names += f" {fit('service', sheet.service, sheet.look.glyphs.ellipsis)}"
     if sheet.bar:
-        end = brief(sheet.story.length)
+        end = brief(sheet.story.length, sheet.look)
         names += f" {fit(f'0 {sheet.look.glyphs.rule * (sheet.bar - 3 - len(end))} {end}', sheet.bar, ' ')}"
     names += " message"
-    today = day(sheet.story.first, sheet.look.zone)
+    today = sheet.look.ours(day(sheet.story.first, sheet.look.zone))
     if (room := sheet.width - cell_len(names) - cell_len(today) - 1) > 1:
         names += " " * room + today
     return strip([(names, sheet.look.styles.dim)], sheet.width, sheet.look)
@@ -175,7 +175,7 @@ def _entry(sheet: Sheet, row: Row, entry: LogEntry, found: Found | None) -> Iter
     band = band_of(entry.severity)
     yield f" {offset(entry.timestamp - story.first):>9}", styles.dim
     if sheet.step:
-        since = f" {brief(row.since):>8}" if row.since is not None else " " * 9
+        since = f" {brief(row.since, sheet.look):>8}" if row.since is not None else " " * 9
         yield since, styles.strong if (row.since or 0) * 10 >= story.length > 0 else styles.dim
     yield f" {LETTERS[band]}", styles.bands[band]
     yield from _service(sheet, entry.service)
@@ -203,7 +203,7 @@ def _span(sheet: Sheet, span: Span, depth: int) -> Iterator[Piece]:
     own = sheet.look.service(span.service)
     yield f" {offset(start - story.first):>9}", styles.dim
     if sheet.step:
-        yield f" {brief(length):>8}", styles.strong
+        yield f" {brief(length, sheet.look):>8}", styles.strong
     yield f" {LETTERS[worst] if worst >= _WARNING else ' '}", styles.bands[worst]
     yield from _service(sheet, span.service)
     if sheet.bar:
@@ -224,7 +224,7 @@ def _gap(sheet: Sheet, gap: Gap) -> Strip:
         who = f"{after} last and next"
     else:
         who = f"{before} last, {after} next"
-    text = f"gap {brief(gap.length)} (no entry in any service) {who}"
+    text = f"gap {brief(gap.length, look)} (no entry in any service) {who}"
     if gap.waiting:
         text += f", open {visible(gap.waiting[-1])}"
     text = f" {look.glyphs.gap * 3} {clip(text, sheet.width - 6, look.glyphs.ellipsis)} "
@@ -263,7 +263,7 @@ def _notes(story: Story, look: Look, choice: Choice, shown: int, filter_text: st
         yield [(words, styles.accent), (", < lowers", styles.dim)]
     for lane in story.lanes:
         if lane.skew:
-            words = f"~skew: {name_of(lane.service)} seems {brief(lane.skew)} behind its caller's clock"
+            words = f"~skew: {name_of(lane.service)} seems {brief(lane.skew, look)} behind its caller's clock"
             yield [(words, styles.warning)]
     if story.entries and not story.has_spans:
         yield [("no span ids", styles.dim)]

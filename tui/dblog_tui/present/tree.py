@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from dblog.visible import visible
 from dblog_tui.present.items import Field, Item, beginning, text_of
+from dblog_tui.present.look import UNICODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +123,7 @@ def _numeric(text: str) -> bool:
     return True
 
 
-def preview(value: Any, room: int, ellipsis: str = "…") -> str:
+def preview(value: Any, room: int, ellipsis: str = UNICODE.ellipsis) -> str:
     """The beginning of an object or list in one line, never more work than its length."""
     found: list[str] = []
     left = room

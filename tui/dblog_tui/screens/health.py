@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from rich.segment import Segment
 from textual.screen import Screen
 
-from dblog.cli.cells import cut
 from dblog.errors import DblogError
 from dblog.visible import visible
 from dblog_tui.keys import bindings, hints
 from dblog_tui.present.health import FOLD
 from dblog_tui.present.health_page import Page
 from dblog_tui.present.health_table import PARTITIONS
+from dblog_tui.present.strips import clip
 from dblog_tui.screens.once import Once
 from dblog_tui.screens.retrying import ALL, Retrying
 from dblog_tui.source.health import GONE, Health
@@ -261,9 +261,8 @@ class HealthScreen(Once, Watched, Screen[View | None]):
 
         shown = f"{letter.error_class} {letter.code}: {letter.payload.get('message')}"
         count = f"all {self._page.count()}"
-        typed = await self.app.push_screen_wait(
-            Retrying(self._look, cut(visible(shown[:200]), 66), count, visible(safe_url(admin_url)))
-        )
+        what = clip(visible(shown[:200]), 66, self._look.glyphs.ellipsis)
+        typed = await self.app.push_screen_wait(Retrying(self._look, what, count, visible(safe_url(admin_url))))
         if typed is None:
             self._tell("nothing was changed")
             return

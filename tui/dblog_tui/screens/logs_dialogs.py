@@ -105,7 +105,7 @@ class Asking:
             return text
 
         def preview(text: str) -> str:
-            return spoken(moment(text, zone=self.source.zone), self.look.zone)
+            return self.look.ours(spoken(moment(text, zone=self.source.zone), self.look.zone))
 
         example = "14:05   -2h   yesterday 14:05   2026-11-20T10:00"
         ask = Ask(self.look, "Go to a time", check, preview=preview, example=example, verb="go")

@@ -136,7 +136,7 @@ class PickField(Picking[Picked]):
 
     def _shown(self, name: str, value: Any) -> str:
         if name in ("timestamp", "ingested_at"):
-            return moment(value, self.look.zone)
+            return self.look.ours(moment(value, self.look.zone))
         text = value if isinstance(value, str) else _json(value)
         return visible(text[:_SHOWN])
 
@@ -170,7 +170,7 @@ def _json(value: Any) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (ValueError, RecursionError):
-        return "…"
+        return "..."
 
 
 def _letters(names: Sequence[str]) -> dict[int, str]:
