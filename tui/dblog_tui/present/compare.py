@@ -135,7 +135,7 @@ def comparison_head(found: Comparison, width: int, look: Look, *, looking: bool 
         sides = "what matches, and what does not"
     else:
         ends = f"{stamp(since, _S, look.zone)} to {stamp(until, _S, look.zone)}"
-        sides = f"{ends} ({duration((until - since) / _S).removesuffix(' 0 s')}), and the rest"
+        sides = f"{ends} ({look.ours(duration((until - since) / _S).removesuffix(' 0 s'))}), and the rest"
     left = [Segment(" what differs", styles.strong), Segment(f"  {sides}", styles.text)]
     right = [] if not found.label else [spelled(visible(found.label), look)]
     if looking:
