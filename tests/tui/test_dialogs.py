@@ -19,12 +19,15 @@ from dblog_tui.clauses import choices
 from dblog_tui.present.look import ASCII, Look
 from dblog_tui.saved import SavedView, SavedViews
 from dblog_tui.screens.dialogs import Ask, Columns, Confirm, Exporting, Picked, PickField, Sql, Views
+from dblog_tui.screens.dialog import Dialog
 from dblog_tui.screens.exporting import size_text
 from dblog_tui.screens.sql import pretty, spoken
 from dblog_tui.source import Source
 from dblog_tui.view import Span, View
 from tests.administered import entry, fill
 from tests.hostile import DANGEROUS
+from tests.tui import golden_data as data
+from tests.tui.driving import Driver, at_home, driving
 from tests.tui.screen import lines_of, text_of, wait_for
 
 if TYPE_CHECKING:
@@ -389,3 +392,47 @@ async def test_dialogs_need_neither_colour_nor_glyphs(
             app.push_screen(dialog)
             await wait_for(pilot, lambda dialog=dialog: app.screen is dialog)  # type: ignore[misc]  # a lambda's default
         assert text_of(app).isascii()
+
+
+async def _aside(driver: Driver, key: str, at: int) -> None:
+    """The row is in sight while a dialog about it is open."""
+    await driver.press("g", *["j"] * at)
+    row = driver.line
+    await driver.pilot.press(key)
+    await driver.until(lambda: isinstance(driver.app.screen, Dialog))
+    await driver.until(lambda: any(row[1:30] in line for line in driver.lines))
+    await driver.press("escape")
+    assert driver.line == row
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 14)])
+async def test_a_dialog_about_a_row_leaves_it_in_sight(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """Wherever on the screen the row is, and however many lines the dialog would like to have; other dialogs lie at the
+    bottom.
+    """
+    at_home(tmp_path / "home", monkeypatch)
+    fill(sqlite_url, data.entries())
+    async with driving(sqlite_url, size=size) as driver:
+        for at in range(0, size[1] - 6, 3):
+            await _aside(driver, "M", at)
+            await _aside(driver, "+", at)
+        await driver.press("G")
+        await driver.pilot.press("@")
+        await driver.until(lambda: "Enter go" in driver.lines[-1])
+
+
+async def test_a_dialog_about_a_row_follows_it_when_the_size_changes(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The terminal is made lower while a field is picked: the row is still in sight."""
+    at_home(tmp_path / "home", monkeypatch)
+    fill(sqlite_url, data.entries())
+    async with driving(sqlite_url, size=(80, 40)) as driver:
+        await driver.press("g", *["j"] * 9)
+        row = driver.line
+        await driver.pilot.press("+")
+        await driver.until(lambda: isinstance(driver.app.screen, Dialog))
+        await driver.pilot.resize_terminal(80, 16)
+        await driver.until(lambda: len(driver.lines) == 16 and any(row[1:30] in line for line in driver.lines))

@@ -1,7 +1,8 @@
 """``Dialog``: what all dialogs have in common.
 
-They lie at the bottom of the screen, so that what they are about stays in sight; Esc closes them, and a mistake is a
-sentence, after which one goes on. What was given is handed over by ``dismiss``.
+They lie at the bottom of the screen; one that is about a row lies at the top where the row is in the lower half, and
+is never so high that it covers it. Esc closes them, and a mistake is a sentence, after which one goes on. What was
+given is handed over by ``dismiss``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dblog_tui.screens.once import Once
 from dblog_tui.widgets.line import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
@@ -47,10 +48,15 @@ class Dialog(Once, ModalScreen[T | None], Generic[T]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("lists")]
     DEFAULT_CSS = """
     Dialog { background: transparent; align: left bottom; }
+    Dialog.-top { align: left top; }
     Dialog > #dialog { width: 1fr; height: auto; background: $background; }
     Dialog #told { width: 1fr; height: auto; display: none; }
     Dialog #line { height: 1; width: 1fr; }
     """
+
+    about: Callable[[], tuple[int, int] | None] | None = None
+    """The first and the last line of the screen of what it is about; it is asked for whenever the size changes."""
+    _about: tuple[int, int] | None = None
 
     def __init__(self, look: Look, title: str, *, hints: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__()
@@ -68,14 +74,34 @@ class Dialog(Once, ModalScreen[T | None], Generic[T]):
             yield Static("", id="told", markup=False)
             yield Line(self.look, id="hints")
 
+    @property
+    def room(self) -> int:
+        """Lines it may take."""
+        height = self.app.size.height
+        if self._about is None:
+            return height
+        first, last = self._about
+        return first if self.has_class("-top") else height - last - 1
+
+    def place(self) -> None:
+        """Where it covers nothing of what it is about."""
+        self._about = self.about() if self.about is not None else None
+        self.set_class(self._about is not None and sum(self._about) >= self.app.size.height, "-top")
+
     def on_mount(self) -> None:
         """Say what it is about."""
+        self.place()
         self.entitle(self._title)
         self.hint(self._hints)
         self.ready()
 
     def ready(self) -> None:
         """Everything is in its place: for subclasses, as Textual calls ``on_mount`` of every class, theirs first."""
+
+    def on_resize(self) -> None:
+        """What it is about is elsewhere, once the screen below has been laid out."""
+        if self.about is not None:
+            self.call_after_refresh(self.place)
 
     def entitle(self, title: str) -> None:
         """Another title."""

@@ -60,7 +60,9 @@ class Asking:
         from dblog_tui.screens.picking import PickField  # noqa: PLC0415 - only where it is asked for
 
         if (entry := self.under_cursor()) is not None:
-            self.app.push_screen(PickField(self.look, choices(entry), wanted=wanted), self._picked)
+            dialog = PickField(self.look, choices(entry), wanted=wanted)
+            dialog.about = lambda: self.rows.cursor_lines
+            self.app.push_screen(dialog, self._picked)
 
     def _picked(self, picked: Picked | None) -> None:
         if picked is not None:
@@ -121,6 +123,7 @@ class Asking:
         self.leave_live()
         mark = self.marks.get(entry.id)
         ask = Ask(self.look, "A note on this row", str, text=mark.note if mark else "", verb="mark")
+        ask.about = lambda: self.rows.cursor_lines
         self.app.push_screen(ask, lambda text: None if text is None else self._noted(entry, text))
 
     def _noted(self, entry: LogEntry, text: str) -> None:

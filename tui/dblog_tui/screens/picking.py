@@ -51,6 +51,12 @@ class Picking(Dialog[T]):
         self.choices.focus()
         self.fill()
 
+    def place(self) -> None:
+        """As high as there is room for."""
+        super().place()
+        for each in self.query(Choices):
+            each.fit()
+
     def fill(self) -> None:
         """Show the lines."""
         self.choices.fill(list(self.lines()))

@@ -40,16 +40,16 @@ class Choices(Listing):
     def fill(self, rows: Sequence[tuple[Hashable, Sequence[Segment]]]) -> None:
         """Show these from now on; the cursor stays on what it is on."""
         self._rows = [Item(Strip([*segments]), key) for key, segments in rows]
-        self._fit()
+        self.fit()
         self.rebuild()
 
     def put_cursor(self, key: Hashable) -> None:
         """The cursor to a line."""
         self.go(next((at for at, item in enumerate(self._rows) if item.key == key), 0), 1)
 
-    def _fit(self) -> None:
-        """What is above and below a list is five lines."""
-        room = self.app.size.height - 5
+    def fit(self) -> None:
+        """As high as it needs, and as there is room for: what is above and below a list is five lines."""
+        room = getattr(self.screen, "room", self.app.size.height) - 5
         self.styles.height = max(min(len(self._rows), self._most, room), 1)
 
     def items_for(self, width: int) -> list[Item]:
@@ -68,4 +68,4 @@ class Choices(Listing):
 
     def on_resize(self) -> None:
         """As the screen allows now; the lines are drawn anew by who is derived from."""
-        self._fit()
+        self.fit()

@@ -76,6 +76,14 @@ class RowLines(Widget, can_focus=True):
         self._lay_out()
         return [self.window.rows[index] for index in dict.fromkeys(self._owners) if index >= 0]
 
+    @property
+    def cursor_lines(self) -> tuple[int, int] | None:
+        """The first and the last line of the terminal of the row under the cursor, where it is in sight."""
+        self._lay_out()
+        index = self.window.index(self._cursor) if self._cursor is not None else -1
+        lines = [self.region.y + y for y, owner in enumerate(self._owners) if owner == index >= 0]
+        return (lines[0], lines[-1]) if lines else None
+
     # -- layout -----------------------------------------------------------------------------------------------
 
     @property
