@@ -6,8 +6,9 @@
 
 """Sessions: what a change has to pass.
 
-``nox`` runs the default ones; ``coverage``, ``long``, ``pooler`` and ``benchmarks`` are asked for
-by name. Everything comes from PyPI by pip, the PostgreSQL server too; ``pooler`` needs Debian's pgbouncer.
+``nox`` runs the default ones; ``coverage``, ``long``, ``pooler``, ``ecosystem`` and ``benchmarks`` are
+asked for by name. Everything comes from PyPI by pip, the PostgreSQL server too; ``pooler`` needs Debian's
+pgbouncer, ``ecosystem`` its prometheus.
 """
 
 from __future__ import annotations
@@ -166,6 +167,16 @@ def pooler(session: nox.Session) -> None:
         session.error("pgbouncer is not installed: apt-get install pgbouncer")
     session.install("-e", ".[all,test]")
     session.run("pytest", "-n", "0", "-m", "pooler", *session.posargs)
+
+
+@nox.session
+def ecosystem(session: nox.Session) -> None:
+    """Metrics, rules and configuration read by Prometheus itself, and scraped by it; it has to be installed."""
+    missing = [program for program in ("prometheus", "promtool") if shutil.which(program) is None]
+    if missing:
+        session.error(f"not installed: {', '.join(missing)}: apt-get install prometheus")
+    session.install("-e", ".[all,test]")
+    session.run("pytest", "-n", "0", "-m", "ecosystem", *session.posargs)
 
 
 @nox.session
