@@ -14,6 +14,7 @@ from dblog.visible import visible
 from dblog_tui.keys import bindings
 from dblog_tui.notices import NOTICES_CSS, Notices
 from dblog_tui.present.look import ASCII, UNICODE, Look
+from dblog_tui.room import ROOM_CSS, Room
 from dblog_tui.settings import Settings
 from dblog_tui.source import Source
 from dblog_tui.view import View
@@ -43,7 +44,7 @@ _STARTING: Final = 1.5
 """Seconds from the start in which no garbage is collected, where the command has asked for that."""
 
 
-class DblogTui(Notices):
+class DblogTui(Notices, Room):
     """The terminal application.
 
     Args:
@@ -67,6 +68,7 @@ class DblogTui(Notices):
     DblogTui.-ascii CommandPalette LoadingIndicator {{ border-bottom: ascii $border; }}
     DblogTui.-ascii CommandPalette CommandList {{ border-bottom: ascii $border; }}
     {NOTICES_CSS}
+    {ROOM_CSS}
     """
 
     def __init__(

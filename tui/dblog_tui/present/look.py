@@ -64,7 +64,7 @@ ASCII: Final = Glyphs(
 
 
 _SPELLED: Final = str.maketrans(
-    {"µ": "u", "…": ASCII.ellipsis, "–": ASCII.range, "—": "-", "≈": ASCII.about, "±": "+-", "→": ASCII.arrow}
+    {"µ": "u", "…": ASCII.ellipsis, "–": ASCII.range, "—": "-", "≈": ASCII.about, "±": "+-", "×": "x", "→": ASCII.arrow}
 )
 
 
