@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import App
 
 from dblog.entry import LogEntry
-from dblog_tui.present.look import Look
+from dblog_tui.present.look import ASCII, UNICODE, Glyphs, Look
 from dblog_tui.widgets.logview import LogView
 from dblog_tui.window import Window, key_of
 from tests.oracle import examples
@@ -165,3 +167,25 @@ def test_the_cursor_goes_where_it_is_sent(steps: list[tuple[str, int]]) -> None:
                 assert app.number == place + 1
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+async def test_a_mark_and_the_cursor_are_seen_side_by_side(glyphs: Glyphs) -> None:
+    """Bookmark, late, or ahead of the clock: the mark stays where it is when the cursor comes, scrolled or wrapped."""
+    app = Table(40)
+    app.view = LogView(Look(glyphs=glyphs), app.shown)
+    app.view.marked = lambda entry: entry.message == "row 40."
+    app.entries[-2] = app.entries[-2]._replace(timestamp=time.time_ns() // 1000 + 60_000_000)
+    app.entries[-2:] = app.entries[:-3:-1]
+    async with app.run_test(size=(60, 10)) as pilot:
+        app.shown.late.add(37)
+        for wrap, left in ((False, 0), (False, 1), (True, 0)):
+            app.view.set_wrap(wrap=wrap)
+            app.view.sideways(left)
+            for number, mark in ((37, glyphs.late), (38, " "), (40, glyphs.bookmark), (39, glyphs.future)):
+                app.view.show_row(key_of(next(row for row in app.entries if row.id == UUID(int=number))))
+                await wait_for(pilot, lambda: any(line.startswith(">") for line in lines_of(app)))
+                (line,) = (line for line in lines_of(app) if line.startswith(">"))
+                assert line[1] == mark
+                others = {each[1] for each in lines_of(app) if each.startswith(" ")}
+                assert others == {" ", glyphs.late, glyphs.bookmark, glyphs.future} - ({mark} - {" "})

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dblog_tui.present.look import Look
     from dblog_tui.window import Row
 
-__all__ = ["COLUMNS", "DEFAULT_COLUMNS", "Rows", "column_text"]
+__all__ = ["COLUMNS", "DEFAULT_COLUMNS", "GUTTER", "Rows", "column_text"]
 
 DEFAULT_COLUMNS: Final = ("time", "level", "service", "message")
 _WIDTHS: Final = {
@@ -40,7 +40,8 @@ COLUMNS: Final = ("time", "message", *_WIDTHS)
 _SHORT: Final = frozenset({"trace_id", "span_id", "parent_span_id"})
 _LOSS: Final = "dblog.loss"
 _ERROR: Final = 4
-_GUTTER: Final = 1
+GUTTER: Final = 2
+"""Cells before the columns: one for the cursor, one for a mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +114,12 @@ class Rows:
         styles, glyphs = self.look.styles, self.look.glyphs
         if isinstance(row, Mark):
             moment = "" if row.at is None else f"{clock(row.at, self.look.zone)[:8]} "
-            yield Segment(f" {glyphs.gap * 6} {moment}{apart(visible(row.text))} {glyphs.gap * 200}", styles.warning)
+            yield Segment(f"  {glyphs.gap * 6} {moment}{apart(visible(row.text))} {glyphs.gap * 200}", styles.warning)
             return
         bookmarked, late, future = marks
-        gutter = glyphs.bookmark if bookmarked else glyphs.late if late else glyphs.future if future else " "
-        yield Segment(gutter, styles.warning if gutter != " " else styles.text)
+        mark = glyphs.bookmark if bookmarked else glyphs.late if late else glyphs.future if future else " "
+        yield Segment(" ", styles.text)
+        yield Segment(mark, styles.warning if mark != " " else styles.text)
         if row.logger == _LOSS:
             yield from self._loss(row)
             return

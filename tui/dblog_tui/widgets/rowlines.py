@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from dblog.entry import LogEntry
-from dblog_tui.present.rows import Rows
+from dblog_tui.present.rows import GUTTER, Rows
 from dblog_tui.present.strips import picked
 from dblog_tui.window import Window, key_of
 
@@ -152,8 +152,8 @@ class RowLines(Widget, can_focus=True):
         if self.wrap:
             return self.rows.wrapped(strip, width)
         if self.left:
-            head = strip.crop(0, 1)
-            return [Strip([*head, *strip.crop(1 + self.left, self.left + width)])]
+            head = strip.crop(0, GUTTER)
+            return [Strip([*head, *strip.crop(GUTTER + self.left, self.left + width)])]
         return [strip]
 
     def _marks(self, row: Row) -> tuple[bool, bool, bool]:
@@ -185,7 +185,7 @@ class RowLines(Widget, can_focus=True):
         strip = self._strips[y].adjust_cell_length(width, style)
         row = self._owners[y]
         if row >= 0 and self._cursor is not None and row == self.window.index(self._cursor):
-            if (not y or self._owners[y - 1] != row) and strip.text[:1] == " ":
+            if not y or self._owners[y - 1] != row:
                 strip = Strip([Segment(self.rows.look.glyphs.cursor, style), *strip.crop(1, width)], width)
             strip = picked(strip, self.rows.look)
         return strip
