@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dblog.context import bind, bound, current, extract, inject, new_trace, unbind
+    from dblog.context import bind, bound, carry, current, extract, inject, new_trace, unbind
     from dblog.entry import LogEntry
     from dblog.errors import (
         ConfigurationError,
@@ -44,6 +44,7 @@ __all__ = [
     "__version__",
     "bind",
     "bound",
+    "carry",
     "current",
     "enqueue",
     "extract",
@@ -56,7 +57,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
-    **dict.fromkeys(("bind", "bound", "current", "extract", "inject", "new_trace", "unbind"), "dblog.context"),
+    **dict.fromkeys(("bind", "bound", "carry", "current", "extract", "inject", "new_trace", "unbind"), "dblog.context"),
     "LogEntry": "dblog.entry",
     **dict.fromkeys(
         ("ConfigurationError", "DblogError", "QuerySyntaxError", "QueryTimeout", "StoreError", "StoreUnavailable"),

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from dblog.context import _current
 from dblog.entry import ID_FIELDS
+from dblog.events import named, unwrapped
 from dblog.item import ENTRY_BYTES, MAX_NAME
 from dblog.levels import severity_of
 from dblog.plain import REDACTED, clean, normal_key
 from dblog.salvage import NOT_EXTRA, Salvage, current_task_name
+from dblog.scopes import ids_now, scope_var
+from dblog.spans import API
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +40,7 @@ _PLAIN_KEYS = tuple(logging.LogRecord("", 0, "", 0, "", None, None).__dict__)
 _PLAIN_COUNT, _PLAIN_LAST = len(_PLAIN_KEYS), _PLAIN_KEYS[-1]
 _ID_SLOT = {name: slot for slot, name in enumerate(ID_FIELDS)}
 _LogRecord = logging.LogRecord
+_modules = sys.modules
 _NUMBERS = frozenset((int, float, bool, type(None)))
 
 _CACHED = 4096
@@ -89,6 +92,10 @@ class Capture:
 
     def slow(self, record: logging.LogRecord, formatter: logging.Formatter | None, reason: Exception) -> Item:
         """The item of any record ``fast`` gave up at, for that reason."""
+        if event := unwrapped(record):
+            fresh, names = event
+            with named(names):
+                return self(fresh, formatter)
         formatted = reason.args if type(reason) is _Unusual else ()
         return self._salvage(record, formatter, *formatted)
 
@@ -124,8 +131,8 @@ class Capture:
         if type(thread) is not str or (task is not None and type(task) is not str):
             raise _Unusual
         site = self._sites.get(where) or self._site(where)
-        context = _current.get()
-        ids = context[0]
+        context = scope_var.get()
+        ids = ids_now(context) if API in _modules else context[0]
         fields = record.__dict__
         metadata = None
         size = ENTRY_BYTES

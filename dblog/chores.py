@@ -18,6 +18,7 @@ from dblog.entry import LogEntry
 from dblog.errors import StoreError
 from dblog.observe import tell
 from dblog.sink import Status
+from dblog.spans import untraced
 from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
@@ -97,6 +98,10 @@ class Chores:
 
     def idle(self) -> float:
         """Nothing waits: chores for a quiet moment; seconds until the next one is due."""
+        with untraced():
+            return self._quiet()
+
+    def _quiet(self) -> float:
         now = time.monotonic()
         if self._writer.state == "STARTING" and self._delivery.last_success is None:
             return _HEARTBEAT_EVERY  # nothing was stored yet: no row to refresh
@@ -114,6 +119,10 @@ class Chores:
 
         Past the deadline a database that was well gets the loss row all the same: it says what the deadline cost.
         """
+        with untraced():
+            self._end(deadline)
+
+    def _end(self, deadline: float | None) -> None:
         in_time = deadline is None or time.monotonic() < deadline
         if self._delivery.last_success is not None:
             if in_time or self._writer.last_error is None:

@@ -13,98 +13,41 @@ with a copy of their creator's. A worker of a thread pool keeps what ``bind`` ga
 for its next job: use ``bound`` there.
 
 ``bound`` is a span: within a trace, entering it makes a new ``span_id`` whose
-``parent_span_id`` is the outer scope's ``span_id``.
+``parent_span_id`` is the outer scope's ``span_id``. Where OpenTelemetry has an active
+span, that is such a scope too: of the two the inner one wins (``dblog.scopes``).
+
+Three more names travel with a trace and are stored nowhere: W3C ``tracestate``,
+``baggage`` and ``trace_flags``, as ``extract`` gives them and ``inject`` writes them.
 """
 
 from __future__ import annotations
 
 import os
-from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from dblog.entry import ID_FIELDS
+from dblog import spans
+from dblog.carrying import carry
 from dblog.errors import ConfigurationError
-from dblog.plain import Limits, clean, plain, text
-from dblog.scalars import SAFE_INT
+from dblog.given import TRIPLE, Given, encoded
 from dblog.scoped import scoped
-from dblog.traceparent import extract, write_ids
+from dblog.scopes import NO_IDS, NOTHING, PARENT, SPAN, TRACE, Carried, Context, effective
+from dblog.scopes import scope_var as _current
+from dblog.traceparent import extract, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
+    from contextvars import Token
 
-__all__ = ["NO_IDS", "Context", "bind", "bound", "current", "extract", "inject", "new_trace", "reset", "unbind"]
-
-NO_IDS: tuple[str | None, ...] = (None,) * len(ID_FIELDS)
-"""``Context.ids`` where none is bound: one object, so ``is`` tells."""
+__all__ = [
+    "NO_IDS", "Context", "bind", "bound", "carry", "current", "extract", "inject", "new_trace", "reset", "unbind",
+]  # fmt: skip
 
 _F = TypeVar("_F", bound="Callable[..., Any]")
-_ID_LIMIT, _NAME_LIMIT = 512, 256
-_SHORT = 1024
-_LIMITS = Limits()
-_INDEX = {name: index for index, name in enumerate(ID_FIELDS)}
-_TRACE, _SPAN, _PARENT = _INDEX["trace_id"], _INDEX["span_id"], _INDEX["parent_span_id"]
-
-
-class Context(NamedTuple):
-    """One scope, outer scopes' values included. Immutable; ``current()`` gives it."""
-
-    ids: tuple[str | None, ...] = NO_IDS
-    """The ids in the order of ``ID_FIELDS``; the very object ``NO_IDS`` where none is bound."""
-    attributes: Mapping[str, object] | None = None
-    """Every other name bound, as plain JSON values; not redacted. Never changed in place. None when empty."""
-
-    @property
-    def user_id(self) -> str | None:
-        """The ``user_id`` bound, or None."""
-        return self.ids[0]
-
-    @property
-    def session_id(self) -> str | None:
-        """The ``session_id`` bound, or None."""
-        return self.ids[1]
-
-    @property
-    def task_id(self) -> str | None:
-        """The ``task_id`` bound, or None."""
-        return self.ids[2]
-
-    @property
-    def trace_id(self) -> str | None:
-        """The ``trace_id`` bound, or None."""
-        return self.ids[3]
-
-    @property
-    def span_id(self) -> str | None:
-        """The ``span_id`` bound, or None."""
-        return self.ids[4]
-
-    @property
-    def parent_span_id(self) -> str | None:
-        """The ``parent_span_id`` bound, or None."""
-        return self.ids[5]
-
-    @property
-    def context_id(self) -> str | None:
-        """The ``context_id`` bound, or None."""
-        return self.ids[6]
-
-    @property
-    def client_id(self) -> str | None:
-        """The ``client_id`` bound, or None."""
-        return self.ids[7]
-
-    def as_dict(self) -> dict[str, object]:
-        """Everything bound, ids first, as a new dict; names without a value are left out."""
-        ids = {name: value for name, value in zip(ID_FIELDS, self.ids, strict=True) if value is not None}
-        return {**ids, **(self.attributes or {})}
-
-
-_current: ContextVar[Context] = ContextVar("dblog_context", default=Context())  # noqa: B039 - immutable
 
 
 def current() -> Context:
-    """The scope the calling code runs in; an empty one outside of any."""
-    return _current.get()
+    """The scope the calling code runs in, as a record logged here would have it; an empty one outside of any."""
+    return effective(_current.get())
 
 
 def bind(**fields: object) -> Token[Context]:
@@ -113,17 +56,23 @@ def bind(**fields: object) -> Token[Context]:
     Args:
         fields: an id of ``ID_FIELDS`` (kept as text of at most 512 characters) or any
             other name (stored in ``metadata``, encoded now: later changes are not seen).
-            None unbinds the name.
+            ``baggage``, a mapping, is added to what is bound; ``tracestate`` and
+            ``trace_flags`` belong to the trace. None unbinds the name.
 
     Returns:
         A token; ``reset(token)`` puts back what was there before.
 
     Raises:
-        ConfigurationError: a field is called ``dblog``, which is reserved for dblog's own flags.
+        ConfigurationError: a field is called ``dblog``, which is reserved for dblog's own flags;
+            or ``baggage``, ``tracestate`` or ``trace_flags`` is none that W3C allows.
     """
-    ids, attributes = _encoded(fields)
+    given = encoded(fields)
     outer = _current.get()
-    return _current.set(Context(_with_ids(outer.ids, ids), _with_attributes(outer.attributes, attributes)))
+    if given.ids.keys().isdisjoint(TRIPLE) and not given.carried:
+        ids = _with_ids(outer.ids, given.ids)
+        return _current.set(Context(ids, _with_attributes(outer.attributes, given.attributes), outer.carried))
+    outer = effective(outer)
+    return _current.set(_scope(outer, _with_ids(outer.ids, given.ids), given))
 
 
 def unbind(*names: str) -> Token[Context]:
@@ -180,10 +129,10 @@ class bound:  # noqa: N801 - reads as the verb it is: `with bound(...)`, `@bound
         ConfigurationError: a field is called ``dblog``.
     """
 
-    __slots__ = ("_attributes", "_ids", "_tokens")
+    __slots__ = ("_given", "_tokens")
 
     def __init__(self, /, **fields: object) -> None:
-        self._ids, self._attributes = _encoded(fields)
+        self._given = encoded(fields)
         self._tokens: list[Token[Context]] = []
 
     def __enter__(self) -> Context:
@@ -207,18 +156,20 @@ class bound:  # noqa: N801 - reads as the verb it is: `with bound(...)`, `@bound
         return cast("_F", scoped(function, _current, self._scope))
 
     def _scope(self) -> Context:
-        outer = _current.get()
-        return Context(_span(outer.ids, self._ids), _with_attributes(outer.attributes, self._attributes))
+        outer = effective(_current.get())
+        return _scope(outer, _span(outer.ids, self._given.ids), self._given)
 
 
 def inject(headers: MutableMapping[str, str]) -> None:
-    """Write the current trace into outgoing headers as W3C ``traceparent``, in the place of any that is there.
+    """Write the current trace into outgoing headers, in the place of any that is there: what a record would carry.
 
-    Does nothing unless ``trace_id`` and ``span_id`` are valid W3C ids (32 and 16
-    lower-case hex digits, not all zero).
+    W3C ``traceparent``, with its ``tracestate`` if there is one, unless ``trace_id`` and ``span_id`` are no valid W3C
+    ids (32 and 16 lower-case hex digits, not all zero). W3C ``baggage``, where there is any: that of the scope and
+    that of OpenTelemetry, as much as fits into 64 members and 8192 bytes.
     """
-    ids = _current.get().ids
-    write_ids(headers, ids[_TRACE], ids[_SPAN])
+    scope = current()
+    trace_flags, tracestate, baggage = scope.trace_flags, scope.tracestate, {**spans.baggage(), **scope.baggage}
+    write(headers, scope.trace_id, scope.span_id, trace_flags=trace_flags, tracestate=tracestate, baggage=baggage)
 
 
 def _new_span() -> str:
@@ -230,13 +181,13 @@ def _span(outer: tuple[str | None, ...], given: Mapping[int, str | None]) -> tup
     ids = list(outer)
     for index, value in given.items():
         ids[index] = value
-    same_trace = ids[_TRACE] == outer[_TRACE]
-    if _SPAN not in given:
-        if ids[_TRACE] is None:
+    same_trace = ids[TRACE] == outer[TRACE]
+    if SPAN not in given:
+        if ids[TRACE] is None:
             return _frozen(ids)
-        ids[_SPAN] = _new_span()
-    if _PARENT not in given and not (same_trace and ids[_SPAN] == outer[_SPAN]):  # else the same span, entered again
-        ids[_PARENT] = outer[_SPAN] if same_trace and ids[_SPAN] is not None else None
+        ids[SPAN] = _new_span()
+    if PARENT not in given and not (same_trace and ids[SPAN] == outer[SPAN]):  # else the same span, entered again
+        ids[PARENT] = outer[SPAN] if same_trace and ids[SPAN] is not None else None
     return _frozen(ids)
 
 
@@ -260,30 +211,22 @@ def _with_attributes(outer: Mapping[str, object] | None, given: Mapping[str, obj
     return {name: value for name, value in both.items() if value is not None} or None
 
 
-def _encoded(fields: Mapping[str, object]) -> tuple[dict[int, str | None], dict[str, object]]:
-    """Fields as ids by index and attributes by name, in the form they are stored; None where unbound."""
-    ids: dict[int, str | None] = {}
-    attributes: dict[str, object] = {}
-    for name, value in fields.items():
-        if name in _INDEX:
-            ids[_INDEX[name]] = None if value is None else _text(value, _ID_LIMIT)
-        elif name == "dblog":
-            msg = "a field cannot be called 'dblog': metadata.dblog is reserved for dblog's own flags"
-            raise ConfigurationError(msg)
-        else:
-            attributes[_text(name, _NAME_LIMIT)] = _attribute(value)
-    return ids, attributes
-
-
-def _text(value: object, limit: int) -> str:
-    if type(value) is str and len(value) <= limit:
-        return clean(value)
-    return clean(text(value, limit))
-
-
-def _attribute(value: object) -> object:
-    if value is None or type(value) is bool or (type(value) is int and -SAFE_INT <= value <= SAFE_INT):
-        return value
-    if type(value) is str and len(value) <= _SHORT:
-        return clean(value)
-    return plain(value, limits=_LIMITS, redact=())[0]
+def _scope(outer: Context, ids: tuple[str | None, ...], given: Given) -> Context:
+    """The scope with these ids within the outer one; what belongs to a trace goes on only in the same."""
+    attributes, carried = _with_attributes(outer.attributes, given.attributes), outer.carried
+    span, same = spans.active(), ids[TRACE] == outer.ids[TRACE]
+    if not given.carried and span is None and carried is None:
+        return Context(ids, attributes)
+    before = carried or NOTHING
+    baggage, more = before.baggage, given.carried.get("baggage", {})
+    if more is None:
+        baggage = None
+    elif more:
+        baggage = {key: value for key, value in {**(baggage or {}), **more}.items() if value is not None} or None
+    made = Carried(
+        given.carried.get("tracestate", before.tracestate if same else None),
+        baggage,
+        given.carried.get("trace_flags", before.trace_flags if same else None),
+        span,
+    )
+    return Context(ids, attributes, None if span is None and made == NOTHING else made)

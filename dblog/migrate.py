@@ -25,6 +25,7 @@ from dblog.errors import ConfigurationError, ErrorClass, StoreError
 from dblog.grants import grants
 from dblog.names import DEFAULT_TABLE, names_for
 from dblog.reading.failures import driver_error, failure
+from dblog.spans import untraced
 from dblog.store.errors import postgres_error
 from dblog.url import require_driver, safe_url, sync_url
 
@@ -195,20 +196,22 @@ def _reporter(progress: Callable[[Step], None] | None) -> Callable[[Any], None]:
 
 @contextlib.contextmanager
 def _engine(target: Target) -> Iterator[Engine]:
-    """The engine to work through: the caller's, unless it is asynchronous, else one of our own."""
+    """The engine to work through: the caller's, unless it is asynchronous, else one of our own. Never traced."""
     given: Any = getattr(target, "sync_engine", target)
     if isinstance(given, sa.Engine) and not given.dialect.is_async:
-        yield given
+        with untraced():
+            yield given
         return
     url = sync_url(given.url if isinstance(given, sa.Engine) else given)
     require_driver(url)
     bounded = url.get_backend_name() != "postgresql" or "connect_timeout" in url.query
     given = {} if bounded else {"connect_timeout": _CONNECT_TIMEOUT}
-    engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=given)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
+    with untraced():
+        engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=given)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
 
 
 @contextlib.contextmanager

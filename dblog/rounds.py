@@ -18,6 +18,7 @@ from dblog.diagnostics import complain
 from dblog.errors import ErrorClass
 from dblog.ledger import BYTES, DROPPED, EMITTED, FAILED, IN_FLIGHT, QUEUED, REASON, Ledger, Stats
 from dblog.levels import severity_of
+from dblog.spans import resource, untraced
 
 if TYPE_CHECKING:
     import threading
@@ -81,6 +82,8 @@ class Rounds:
         """Monotonic time by which to stop retrying; set by close and exit."""
         self._stop = False
         self._flush_wanted = False
+        self._named = False
+        """A row is written, or about to be: whose it is does not change any more."""
         self._settled = 0
         """Every record up to this ``seq`` is stored, dropped or failed."""
         self._gates: deque[Any] = deque()
@@ -135,7 +138,14 @@ class Rounds:
             self.buffer.recover(self._delivery.in_hand())
 
     def _round(self) -> bool:
-        """Take one batch and see it through; False when the deadline came first."""
+        """Take one batch and see it through, unseen by tracers; False when the deadline came first."""
+        if not self._named:
+            self._named = True
+            self.origin.complete(resource())
+        with untraced():
+            return self._store()
+
+    def _store(self) -> bool:
         delivery, chores = self._delivery, self._chores
         if delivery is None or chores is None:
             return True

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from dblog.context import _current
 from dblog.entry import ID_FIELDS, LogEntry
 from dblog.item import MAX_NAME, compact
 from dblog.levels import severity_of
 from dblog.notes import Notes, cut, with_notes
 from dblog.plain import REDACTED, Limits, plain, text
+from dblog.scopes import ids_now, scope_var
 
 if TYPE_CHECKING:
     import re
@@ -184,8 +184,8 @@ class Salvage:
 
     def _extras(self, fields: dict[str, Any], notes: Notes) -> tuple[Any, tuple[str | None, ...]]:
         """The extras as a plain tree, and the ids."""
-        context = _current.get()
-        ids = list(context.ids)
+        context = scope_var.get()
+        ids = list(ids_now(context))
         extras: dict[object, object] = {}
         extras.update(context.attributes or {})
         for key, value in list(fields.items()):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from dblog.entry import LogEntry
@@ -22,9 +22,9 @@ Row: TypeAlias = "tuple[int | None, LogEntry]"
 """``(seq, entry)``; ``seq`` is None for a row dblog adds itself, such as a loss row."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Origin:
-    """What is the same for every row of one writer."""
+    """What is the same for every row of one writer; it does not change once the first of them is written."""
 
     instance_id: UUID
     service: str | None
@@ -36,6 +36,12 @@ class Origin:
     """µs since 1970-01-01 UTC."""
     container: str | None = None
     """Container or pod name, where one can be told."""
+
+    def complete(self, known: Mapping[str, str]) -> None:
+        """Fill in what is not known yet; for the writer, before its first row."""
+        self.service = self.service or known.get("service")
+        self.service_version = self.service_version or known.get("service_version")
+        self.environment = self.environment or known.get("environment")
 
 
 class DeadLetter(NamedTuple):

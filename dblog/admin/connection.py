@@ -11,6 +11,7 @@ from uuid import UUID
 from dblog.errors import ErrorClass, StoreError
 from dblog.names import DEFAULT_TABLE, names_for
 from dblog.options import Options
+from dblog.spans import untraced
 from dblog.store.connect import Target, milliseconds
 from dblog.store.copytext import moment_text
 from dblog.store.errors import connect_error, postgres_error, sqlite_error
@@ -219,9 +220,10 @@ class AdminConnection:
 
     @contextmanager
     def _failing(self, *, connecting: bool = False, committing: bool = False) -> Iterator[None]:
-        """What a driver raises, as a ``StoreError``; its own text is left out, for it can hold values."""
+        """What a driver raises, as a ``StoreError``; its own text is left out, for it can hold values. Never traced."""
         try:
-            yield
+            with untraced():
+                yield
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - classified

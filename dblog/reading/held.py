@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dblog.errors import ErrorClass, StoreUnavailable
 from dblog.reading.ending import finished
 from dblog.reading.failures import forked
+from dblog.spans import untraced
 from dblog.store.connect import keep_for_ever
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Session:
         """See ``Sessions.run``; not tried again."""
         self._check()
         seconds = self._timeout if timeout is None else timeout
-        return await self._store.run(self._connection, statement, parameters, regex=regex, seconds=seconds)
+        with untraced():
+            return await self._store.run(self._connection, statement, parameters, regex=regex, seconds=seconds)
 
     @property
     def place(self) -> str:
@@ -56,7 +58,8 @@ class Session:
     async def scalar_outside(self, sql: str) -> Any:
         """The first value of a statement without parameters, outside of any transaction: ``PRAGMA data_version``."""
         self._check()
-        return await self._store.scalar(self._connection, sql)
+        with untraced():
+            return await self._store.scalar(self._connection, sql)
 
     async def close(self) -> None:
         """Close the connection, once, however many ask for it; it is closed when this returns."""

@@ -25,6 +25,7 @@ from dblog.reading.ending import finished
 from dblog.reading.failures import FORKED, driver_error, failure
 from dblog.reading.held import Dedicated, Session
 from dblog.schema import metadata_for
+from dblog.spans import untraced
 from dblog.store.connect import keep_for_ever
 from dblog.url import async_url, dialect_of, require_driver
 
@@ -119,6 +120,17 @@ class Sessions:
             MissingExtraError: a driver, or for ``regex`` google-re2, is not installed.
             ConfigurationError: the reader is in use in another event loop.
         """
+        with untraced():
+            return await self._run(statement, parameters, regex=regex, timeout=timeout)
+
+    async def _run(
+        self,
+        statement: sa.Executable | Prepared,
+        parameters: Mapping[str, Any] | None,
+        *,
+        regex: bool,
+        timeout: float | None,  # noqa: ASYNC109 - as above
+    ) -> list[Any]:
         clock = asyncio.get_running_loop().time
         until = clock() + (self.statement_timeout if timeout is None else timeout)
         again = True
@@ -168,8 +180,9 @@ class Sessions:
                 await finished(_discard(connection))
 
     async def _connect_alone(self) -> Session:
-        store, _, alone = await self._ready()
-        session = Session(store, await self._connect(store, alone), self.statement_timeout)
+        with untraced():
+            store, _, alone = await self._ready()
+            session = Session(store, await self._connect(store, alone), self.statement_timeout)
         self._dedicated.add(session)
         return session
 

@@ -22,7 +22,7 @@ from dblog.entry import ID_FIELDS
 from dblog.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -43,7 +43,7 @@ def apart(function: Callable[[], Any]) -> Any:
     return contextvars.Context().run(function)
 
 
-def sent(ids: dict[str, Any], headers: dict[str, str]) -> dict[str, str]:
+def sent(ids: Mapping[str, Any], headers: dict[str, str]) -> dict[str, str]:
     """The headers as they leave a scope with these ids."""
 
     def send() -> None:
@@ -198,6 +198,7 @@ def test_a_new_trace_is_fresh_and_valid() -> None:
     assert extract(sent({"trace_id": scope.trace_id, "span_id": scope.span_id}, {})) == {
         "trace_id": scope.trace_id,
         "parent_span_id": scope.span_id,
+        "trace_flags": "01",
     }
 
 
@@ -503,6 +504,7 @@ VALID = [
     f"cc-{TRACE}-{SPAN}-01-what-the-future-will-be-like",
     f"fe-{TRACE}-{SPAN}-01-",
 ]
+FLAGGED = {VALID[1]: "00", VALID[2]: "03"}
 INVALID = [
     "",
     "00",
@@ -544,8 +546,9 @@ INVALID = [
 @pytest.mark.parametrize("value", VALID)
 @pytest.mark.parametrize("name", ["traceparent", "Traceparent", "TraceParent", "TRACEPARENT"])
 def test_a_valid_traceparent_is_read(name: str, value: str) -> None:
-    """W3C's valid headers, in any case of the name; a later version as far as version 00 goes."""
-    assert extract({"accept": "*/*", name: value}) == {"trace_id": TRACE, "parent_span_id": SPAN}
+    """W3C's valid headers, in any case of the name; versions and flags as far as they are known."""
+    flags = FLAGGED.get(value, "01")
+    assert extract({"accept": "*/*", name: value}) == {"trace_id": TRACE, "parent_span_id": SPAN, "trace_flags": flags}
 
 
 @pytest.mark.parametrize("value", INVALID)
@@ -567,7 +570,8 @@ def test_extract_never_raises(value: str) -> None:
     """Any header value gives a valid pair of ids or nothing, and what it gives can be injected again."""
     ids = extract({"traceparent": value})
     if ids:
-        assert extract(sent({"trace_id": ids["trace_id"], "span_id": ids["parent_span_id"]}, {})) == ids
+        again = {"trace_id": ids["trace_id"], "span_id": ids["parent_span_id"], "trace_flags": ids["trace_flags"]}
+        assert extract(sent(again, {})) == ids
 
 
 def test_importing_the_context_loads_no_sqlalchemy() -> None:
