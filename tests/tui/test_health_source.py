@@ -19,6 +19,7 @@ from dblog_tui.source.health import BAD, GONE, HEEDED, WELL, Health, judge, puls
 from tests.administered import DAY, SECOND, entry, fill, now
 from tests.buried import bury, letter, remaining
 from tests.oracle import execute, rows
+from tests.tui.driving import driving
 from tests.tui.writers import instance, instances, report
 
 if TYPE_CHECKING:
@@ -105,6 +106,22 @@ async def test_rates_are_differences_of_reports(steps: list[tuple[int, int]]) ->
     assert writer.emitted_rate == expected
     source.found = (replace(source.found[0], state="DOWN"),)
     assert (await health._writers())[0].emitted_rate is None
+
+
+async def test_nobody_is_said_to_be_gone_who_may_just_begin(sqlite_url: str) -> None:
+    """While the newest entry is of this moment, that no writer has reported says nothing; of a minute ago, it does."""
+    looks = []
+    for number, age in enumerate((60, 1)):
+        fill(sqlite_url, [entry(number, now() - age * SECOND)])
+        source = Source(Database(sqlite_url))
+        found = await pulse(source)
+        looks.append((str(found), found.bad, found.beginning))
+        await source.close()
+    assert looks == [("no writer", False, False), ("no writer", False, True)]
+    async with driving(sqlite_url) as driver:
+        assert driver.lines[0].endswith("read-only  \u2026")
+        report(sqlite_url, 1)
+        await driver.until(lambda: driver.lines[0].endswith("read-only  writer ok (1/1)"))
 
 
 async def test_one_look_at_a_database(database_url: str, reading_url: str) -> None:

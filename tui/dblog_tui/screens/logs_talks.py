@@ -25,6 +25,8 @@ __all__ = ["Talks"]
 
 _PULSE: Final = 5.0
 """Seconds between two looks at the writers."""
+_SOON: Final = 0.5
+"""The same, while none is known yet and somebody has just logged."""
 
 
 class Talks(Marking):
@@ -46,6 +48,7 @@ class Talks(Marking):
     empty_changed: Callable[[], None]
     run_worker: Any
     set_interval: Any
+    set_timer: Any
     post_message: Any
     app: Any
     histogram: Any
@@ -259,10 +262,11 @@ class Talks(Marking):
 
         try:
             found = await pulse(self.source)
-            await self.source.extent()
         except DblogError:
             return
-        self.writers = (str(found), found.bad)
+        if found.beginning:
+            self.set_timer(_SOON, self._look_after)
+        self.writers = (self.look.glyphs.ellipsis if found.beginning else str(found), found.bad)
         self.tell()
 
     # -- leaving ------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ a role cannot tell is missing, with the sentence why.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dblog.visible import visible
@@ -35,6 +35,8 @@ _FORGOTTEN: Final = 86_400 * _US
 """µs after which a writer that ended without a word is nobody's news any more, as for ``dblog doctor``."""
 _SLOW: Final = 5.0
 """Seconds from a record to its commit from which a writer is called slow; it should be half a second."""
+_BEGINNING: Final = 10 * _US
+"""µs since an entry was logged, by nobody who has reported yet: its writer does so with the first it stores."""
 _WRITERS: Final = 1000
 _LETTERS: Final = 200
 _EVERY: Final = 10.0
@@ -103,6 +105,8 @@ class Pulse:
     """The worst state there is, in capitals; empty where all are well."""
     count: int
     """How many are in it."""
+    beginning: bool = False
+    """None is known yet, though somebody has just logged."""
 
     @property
     def bad(self) -> bool:
@@ -158,7 +162,11 @@ async def pulse(source: Source) -> Pulse:
     Raises:
         DblogError: as every method of ``Source``.
     """
-    return pulse_of(judge(await source.reader.instances(limit=_WRITERS), _now()))
+    found = pulse_of(judge(await source.reader.instances(limit=_WRITERS), _now()))
+    newest = (await source.extent()).newest
+    if found.total or newest is None or abs(_now() - newest) > _BEGINNING:
+        return found
+    return replace(found, beginning=True)
 
 
 def pulse_of(writers: Iterable[Writer]) -> Pulse:
