@@ -7,10 +7,6 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import pytest
-import textual.app
-import textual.pilot
-
 from dblog.cli.profiles import Database
 from dblog.entry import LogEntry
 from dblog_tui.app import DblogTui
@@ -21,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    import pytest
     from textual.pilot import Pilot
     from textual.screen import Screen
 
@@ -139,20 +136,6 @@ class Driver:
         return asked + running
 
 
-@asynccontextmanager
-async def _without_delay() -> AsyncIterator[None]:
-    """Textual's pilot sleeps two hundredths of a second twice for each key; ``Driver`` knows what it waits for."""
-
-    async def soon(*_: float) -> None:
-        for _turn in range(5):
-            await asyncio.sleep(0)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(textual.app, "wait_for_idle", soon)
-        patch.setattr(textual.pilot, "wait_for_idle", soon)
-        yield
-
-
 def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what the application writes in a folder, which also is the current one."""
     home.mkdir(exist_ok=True)
@@ -172,7 +155,7 @@ async def driving(
     name = None if url is None else "shop"
     database = None if url is None else Database(url)
     app = DblogTui(database=database, settings=settings.checked(), name=name, **given)
-    async with _without_delay(), app.run_test(size=size) as pilot:
+    async with app.run_test(size=size) as pilot:
         driver = Driver(app, pilot)
         if url is not None:
             await driver.until(

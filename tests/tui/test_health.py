@@ -269,7 +269,7 @@ async def test_hostile_writers_and_letters_are_shown_and_do_nothing(sqlite_url: 
     store(sqlite_url, hostile(200), now(), writers=20)
     app = Hosting(sqlite_url, sqlite_url, name="\x1b[31m[@click=app.quit]x[/]")
     async with app.run_test(size=(80, 400)) as pilot:
-        await looked(pilot, "dead letters")
+        await looked(pilot, "dead letters 20")
         await pilot.press("tab", "enter", "R")
         await looked(pilot, "Type retry")
         assert not DANGEROUS - {"\n"} & set(text_of(app))

@@ -277,7 +277,7 @@ async def test_values_that_cannot_be_had_end_nothing() -> None:
 
 
 async def test_nothing_is_painted_while_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither at rest nor while somebody thinks: no cursor blinks. The pause after a key has passed."""
+    """Neither at rest nor while somebody thinks, a minute long: no cursor blinks. The pause after a key has passed."""
     async with Bar().run_test() as pilot:
         _app, bar = await begin(pilot)
         await write(pilot, "service:b")
@@ -290,7 +290,9 @@ async def test_nothing_is_painted_while_nothing_happens(monkeypatch: pytest.Monk
             return refresh(self, *regions, **options)
 
         monkeypatch.setattr(Widget, "refresh", noted)
-        await asyncio.sleep(0.4)
+        loop = asyncio.get_running_loop()
+        clock = loop.time
+        monkeypatch.setattr(loop, "time", lambda: clock() + 60)  # every timer that waits is due
         await pilot.pause()
         bar.answer("")
         bar.show(bar.text)

@@ -172,7 +172,7 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
 
     def _changed(self, what: str) -> None:
         """The browser has something new."""
-        if self._over or not self.query("#rows"):  # taken down, or about to be
+        if self._over or not self.display:  # taken down, or about to be
             return
         if what == "batch":
             self.grow_bars()
@@ -238,7 +238,7 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
 
     def tell(self) -> None:
         """Say how things stand; lines that say the same are not painted again."""
-        if self._over:
+        if self._over or not self.display:  # taken down, or about to be
             return
         browser, look = self.browser, self.look
         left, right = header.state(

@@ -1,0 +1,30 @@
+"""What the tests of ``dblog-tui`` get: a pilot that waits for the application, and not for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+_MANY = 1000
+"""Turns of the loop: something that never rests does not hold up a test for ever."""
+
+
+async def _idle(*_: float) -> None:
+    """Until nothing is ready to run: what is left waits for a time, a thread or a file."""
+    ready: Any = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # no loop says it in public
+    for _ in range(_MANY):
+        await asyncio.sleep(0)
+        if not ready:
+            return
+
+
+@pytest.fixture(autouse=True)
+def _no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual's pilot sleeps two hundredths of a second twice for each key, as often as this process was busy."""
+    import textual.app
+    import textual.pilot
+
+    monkeypatch.setattr(textual.app, "wait_for_idle", _idle)
+    monkeypatch.setattr(textual.pilot, "wait_for_idle", _idle)
