@@ -92,7 +92,7 @@ class Capture:
 
     def slow(self, record: logging.LogRecord, formatter: logging.Formatter | None, reason: Exception) -> Item:
         """The item of any record ``fast`` gave up at, for that reason."""
-        if event := unwrapped(record):
+        if event := unwrapped(record, reason.__context__):
             fresh, names = event
             with named(names):
                 return self(fresh, formatter)

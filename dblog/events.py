@@ -43,21 +43,27 @@ _NEAR: Final = 1.0
 """Seconds between a record's time and an event's, within which the latter is a time stamp and no datum."""
 
 
-def fill(record: logging.LogRecord, event: Mapping[str, object]) -> dict[str, Any]:
+def fill(
+    record: logging.LogRecord, event: Mapping[str, object], handled: BaseException | None = None
+) -> dict[str, Any]:
     """Put an event's message, exception, stack and key-values on a record made for it.
 
     Args:
         record: whose level, name, place and thread are right.
         event: ``event`` is the message; ``exc_info``, ``exception`` (text), ``stack_info`` and ``stack`` (text) are
             what structlog means by them; the rest are extras, ids of ``dblog.entry.ID_FIELDS`` among them.
+        handled: the exception that was being handled where it was logged: what ``exc_info=True`` means.
 
     Returns:
         What has to be ``named`` while the record is captured.
     """
     fields = record.__dict__
     fields["msg"], fields["args"] = event.get("event", ""), None
-    if event.get("exc_info"):
-        fields["exc_info"] = event["exc_info"]
+    error = event.get("exc_info")
+    if isinstance(error, BaseException | tuple):
+        fields["exc_info"] = error
+    elif error is True and handled is not None:
+        fields["exc_info"] = (type(handled), handled, handled.__traceback__)
     hidden = {}
     for key, value in event.items():
         if key in _OWN or _repeats(fields, key, value) or _is_trace(fields, key, value):
@@ -69,15 +75,15 @@ def fill(record: logging.LogRecord, event: Mapping[str, object]) -> dict[str, An
     return hidden
 
 
-def _repeats(fields: dict[str, Any], key: str, value: object) -> bool:
+def _repeats(fields: dict[str, Any], key: str, value: Any) -> bool:
     """Whether the record says so itself. Compares exact texts and numbers only: no user code runs."""
     kind = type(value)
-    if kind is str and key == "level":
-        return bool(str(value).upper() == fields["levelname"])
+    if key == "level":
+        return kind is str and bool(value.upper() == fields["levelname"])
     if key == "timestamp":
         return abs(_seconds(value) - fields["created"]) < _NEAR
-    said = _SAID.get(key)
-    return said is not None and kind in {str, int} and type(fields.get(said)) is kind and fields[said] == value
+    said = fields.get(_SAID.get(key, ""))
+    return kind in {str, int} and type(said) is kind and bool(said == value)
 
 
 def _seconds(value: object) -> float:
@@ -121,10 +127,13 @@ def named(names: Mapping[str, object]) -> Iterator[None]:
         reset(token)
 
 
-def unwrapped(record: logging.LogRecord) -> tuple[logging.LogRecord, dict[str, Any]] | None:
+def unwrapped(
+    record: logging.LogRecord, handled: BaseException | None
+) -> tuple[logging.LogRecord, dict[str, Any]] | None:
     """The record structlog's ``wrap_for_formatter`` was meant to be, and what has to be ``named``.
 
-    A new record: the given one is other handlers' too. None of a record that was not wrapped.
+    A new record: the given one is other handlers' too. None of a record that was not wrapped. ``handled`` as in
+    ``fill``.
     """
     fields = record.__dict__
     event = fields.get("msg")
@@ -132,4 +141,4 @@ def unwrapped(record: logging.LogRecord) -> tuple[logging.LogRecord, dict[str, A
         return None
     fresh = logging.LogRecord.__new__(logging.LogRecord)
     fresh.__dict__.update((key, value) for key, value in fields.items() if key not in {"_logger", "_name"})
-    return fresh, fill(fresh, event)
+    return fresh, fill(fresh, event, handled)
