@@ -1,0 +1,193 @@
+"""One request and its answer as the middlewares see them, and the one record at their end.
+
+Everything here runs on a request's way and under a guard: what fails is told once on
+stderr (``dblog.diagnostics``), left out, and the request goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from dblog.diagnostics import complain
+from dblog.scopes import PARENT, SPAN, TRACE, ids_now, scope_var
+from dblog.spans import API, active
+
+if TYPE_CHECKING:
+    from dblog.scopes import Context
+
+__all__ = ["METHODS", "OTHER", "SERVER_ERROR", "UNMATCHED", "Exchange", "tell"]
+
+METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
+"""The methods told apart (RFC 9110, PATCH, QUERY); anybody can send any other word, which is ``OTHER``."""
+OTHER = "OTHER"
+UNMATCHED = "(unmatched)"
+"""The route where no template matched."""
+
+_MAX_TEXT = 1024
+"""Characters kept of a path or a user agent."""
+SERVER_ERROR, _CLIENT_GONE = 500, 499
+_FILE, _LINE, _FUNCTION = __file__, 0, "access"
+_GONE = (asyncio.CancelledError, GeneratorExit, OSError)
+"""What ends a request whose client has left."""
+
+
+class Exchange:
+    """One request and its answer: what is known of them, and the one record at their end."""
+
+    __slots__ = (
+        "agent", "client", "context", "counted", "done", "gone", "method", "path", "quiet", "request_bytes",
+        "response_bytes", "route", "seconds", "started", "status", "tracking", "version", "word",
+    )  # fmt: skip
+
+    def __init__(self, tracking: Any, word: str, path: str, context: Context) -> None:
+        self.started = time.perf_counter()
+        self.seconds: float | None = None
+        self.tracking = tracking
+        self.word = word
+        self.method = word if word in METHODS else OTHER
+        self.path = path
+        self.context = context
+        self.quiet = tracking.leaves_out(path)
+        self.agent: str | None = None
+        self.client: str | None = None
+        self.version: str | None = None
+        self.request_bytes: int | None = None
+        self.response_bytes = 0
+        self.route: str | None = None
+        self.status: int | None = None
+        self.gone = False
+        """The client has left."""
+        self.counted = False
+        self.done = False
+
+    @property
+    def trace_id(self) -> str:
+        """What the client is told."""
+        return self.context.ids[TRACE] or ""
+
+    def traceparent(self) -> str | None:
+        """For OpenTelemetry's instrumentations within, which are to go on with this trace; None where there is none."""
+        if API not in sys.modules or active() is not None:
+            return None
+        trace, span = self.context.ids[TRACE], self.context.ids[SPAN]
+        return f"00-{trace}-{span}-{self.context.trace_flags or '01'}"
+
+    def count(self) -> None:
+        """Tell the metrics that it begins."""
+        metrics = self.tracking.metrics
+        if metrics is not None and not self.quiet:
+            try:
+                metrics.started(self.method)
+                self.counted = True
+            except Exception as error:  # noqa: BLE001 - an observer must not harm the request
+                tell("metrics", error)
+
+    def stop(self) -> None:
+        """The answer is complete: what comes after it takes no time of the request's."""
+        self.seconds = time.perf_counter() - self.started
+
+    def template(self) -> str | None:
+        """The template of the route that matched; None where none did."""
+        return self.route
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """It is over: tell the metrics, log the record. Only the first call does; raises nothing but BaseException."""
+        if self.done:
+            if error is not None:
+                self._failed_late(error)
+            return
+        self.done = True
+        if self.seconds is None:
+            self.stop()
+        seconds: float = self.seconds or 0.0
+        if error is not None and (isinstance(error, _GONE[:2]) or (self.gone and _of_leaving(error))):
+            error, self.gone = None, True
+        status = self.status
+        if status is None:
+            status = self.status = _CLIENT_GONE if self.gone and error is None else SERVER_ERROR
+        try:
+            self.route = self.template()
+        except Exception as reason:  # noqa: BLE001 - a framework's own objects
+            tell("route", reason)
+        if self.counted:
+            self._measure(status, seconds)
+        if not self.quiet:
+            try:
+                self._log(status, seconds, error)
+            except Exception as reason:  # noqa: BLE001 - a user's filter, handler or record factory
+                tell("record", reason)
+
+    def _measure(self, status: int, seconds: float) -> None:
+        metrics = self.tracking.metrics
+        try:
+            metrics.finished(
+                self.method, self.route or UNMATCHED, status, seconds, self.request_bytes, self.response_bytes
+            )
+        except Exception as error:  # noqa: BLE001 - as `count`
+            tell("metrics", error)
+
+    def _log(self, status: int, seconds: float, error: BaseException | None) -> None:
+        tracking = self.tracking
+        logger = tracking.logger
+        level = tracking.level if error is None and status < SERVER_ERROR else logging.ERROR
+        if not logger.isEnabledFor(level):
+            return
+        milliseconds = seconds * 1000.0
+        info = None if error is None else (type(error), error, error.__traceback__)
+        route = self.route
+        args = (self.method, route or self.path[:_MAX_TEXT], status, milliseconds)
+        record = logger.makeRecord(
+            logger.name, level, _FILE, _LINE, "%s %s %d in %.1f ms", args, info, _FUNCTION, None, None
+        )
+        record.__dict__.update(self.extras(route, status, milliseconds))
+        logger.handle(record)
+
+    def extras(self, route: str | None, status: int, milliseconds: float) -> dict[str, object]:
+        """What the record says beside its message."""
+        extras: dict[str, object] = {
+            "method": self.method,
+            "route": route or UNMATCHED,
+            "path": self.path[:_MAX_TEXT],
+            "status_code": status,
+            "duration_ms": round(milliseconds, 3),
+            "response_bytes": self.response_bytes,
+        }
+        if self.request_bytes is not None:
+            extras["request_bytes"] = self.request_bytes
+        if self.client is not None:
+            extras["client"] = self.client
+        if self.agent is not None:
+            extras["user_agent"] = self.agent[:_MAX_TEXT]
+        if self.version is not None:
+            extras["http_version"] = self.version
+        if self.gone:
+            extras["client_disconnected"] = True
+        ids = self.context.ids
+        if ids_now(scope_var.get()) is not ids:  # more was bound meanwhile: that stays, but the span is the request's
+            extras["trace_id"], extras["span_id"], extras["parent_span_id"] = ids[TRACE], ids[SPAN], ids[PARENT]
+        return extras
+
+    def _failed_late(self, error: BaseException) -> None:
+        """Something failed after the answer was sent: a background task."""
+        if isinstance(error, _GONE[:2]):
+            return
+        logger = self.tracking.logger
+        try:
+            if logger.isEnabledFor(logging.ERROR):
+                message = "%s %s failed after its answer was sent"
+                logger.error(message, self.method, self.route or self.path[:_MAX_TEXT], exc_info=error)
+        except Exception as reason:  # noqa: BLE001 - as in `finish`
+            tell("record", reason)
+
+
+def tell(part: str, error: Exception) -> None:
+    """Say once that a part of a middleware failed, and was left out of a request that went on."""
+    complain(f"middleware {part}", f"a middleware's {part} failed with {type(error).__name__}; the request went on")
+
+
+def _of_leaving(error: BaseException) -> bool:
+    return isinstance(error, _GONE) or type(error).__name__ == "ClientDisconnect"
