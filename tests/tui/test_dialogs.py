@@ -18,8 +18,8 @@ from dblog_tui import commands, goto
 from dblog_tui.clauses import choices
 from dblog_tui.present.look import ASCII, Look
 from dblog_tui.saved import SavedView, SavedViews
-from dblog_tui.screens.dialogs import Ask, Columns, Confirm, Exporting, Picked, PickField, Sql, Views
 from dblog_tui.screens.dialog import Dialog
+from dblog_tui.screens.dialogs import Ask, Columns, Confirm, Exporting, Picked, PickField, Sql, Views
 from dblog_tui.screens.exporting import size_text
 from dblog_tui.screens.sql import pretty, spoken
 from dblog_tui.source import Source

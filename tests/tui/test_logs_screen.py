@@ -760,3 +760,25 @@ async def test_health_leads_to_a_writer_s_rows(driver: Driver) -> None:
     await driver.press("enter")
     assert driver.query
     assert driver.app.screen is driver.logs
+
+
+async def test_alone_on_the_screen_the_entry_has_no_line_at_its_left(url: str) -> None:
+    """Beside the rows there is one between them; it goes with the rows and the fields, and comes back with them."""
+    async with driving(url, size=(160, 40)) as wide:
+        side = wide.logs.look.glyphs.side
+        pane = wide.logs.detail
+
+        def sides() -> list[bool]:
+            return [side in line for line in wide.lines[pane.region.y : pane.region.bottom]]
+
+        await wide.press("enter", "enter")
+        assert pane.region.x > 0
+        assert all(sides())
+        await wide.press("enter")
+        assert pane.region.x == 0
+        assert not any(sides())
+        await wide.press("q")
+        assert all(sides())
+        assert wide.logs.fields.display
+        await wide.press("enter", "escape", "escape")
+        assert not pane.has_focus

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from dblog.errors import ErrorClass, StoreUnavailable
 from dblog.reading.values import Cursor, Trace
@@ -15,11 +18,26 @@ from tests.tui.screen import lines_of, text_of, wait_for
 from tests.tui.tracing import LOOKS, TRACE_ID, Host, copied_into, incident, source_of, spoken, story_trace
 
 if TYPE_CHECKING:
-    import pytest
     from textual.geometry import Region
     from textual.pilot import Pilot
 
     from dblog.entry import LogEntry
+
+
+class _Later:
+    """A source whose answer comes when it is let."""
+
+    name = safe_url = "later"
+
+    def __init__(self, answer: Trace | Exception) -> None:
+        self.answer, self.asked, self.let = answer, asyncio.Event(), asyncio.Event()
+
+    async def trace(self, trace_id: str) -> Trace:
+        self.asked.set()
+        await self.let.wait()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
 
 
 class _Told:
@@ -298,3 +316,77 @@ async def test_the_smallest_terminals_show_the_entries() -> None:
         await wait_for(pilot, lambda: screen.lines.story is not None)
         await wait_for(pilot, lambda: any(line.startswith(">") for line in lines_of(app)))
         assert any("gap 2.29 s" in line for line in lines_of(app))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [("G",), ("end", "k"), ("g", "j", "j"), ("home", "e", "e"), ("g", "right_square_bracket"), ("pagedown", "E"),
+     ("greater_than_sign", "G"), ("x", "j"), ("G", "enter")],
+)  # fmt: skip
+async def test_keys_typed_before_the_trace_is_there_do_what_they_do_when_it_is(keys: tuple[str, ...]) -> None:
+    """The cursor, the level, the service, the pane: all as if one had waited."""
+    waited = _screen()
+    async with Host(waited).run_test(size=(80, 24)) as pilot:
+        await _shown(pilot, waited)
+        await pilot.press(*keys)
+        wanted = waited.entry, waited.lines.choice, waited.has_class("open")
+    later: Any = _Later(story_trace(incident()))
+    screen = TraceScreen(later, LOOKS[0], TRACE_ID)
+    async with Host(screen).run_test(size=(80, 24)) as pilot:
+        await later.asked.wait()
+        await pilot.press(*keys)
+        assert screen.entry is None
+        later.let.set()
+        await _shown(pilot, screen)
+        await wait_for(pilot, lambda: (screen.entry, screen.lines.choice, screen.has_class("open")) == wanted)
+
+
+async def test_keys_behind_one_that_leads_elsewhere_are_not_held() -> None:
+    """They would have been meant for the pane; where the trace cannot be read, nothing is held; Esc leaves at once."""
+    later: Any = _Later(story_trace(incident()))
+    screen = TraceScreen(later, LOOKS[0], TRACE_ID)
+    async with Host(screen).run_test(size=(80, 24)) as pilot:
+        await later.asked.wait()
+        await pilot.press("g", "enter", "G")
+        later.let.set()
+        await wait_for(pilot, lambda: screen.lines.story is not None)
+        assert screen.lines.cursor == 0
+        assert screen.has_class("open")
+    later = _Later(StoreUnavailable(ErrorClass.RECONNECT, "08006", "gone"))
+    screen = TraceScreen(later, LOOKS[0], TRACE_ID)
+    app = Host(screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await later.asked.wait()
+        await pilot.press("G", "enter")
+        later.let.set()
+        await wait_for(pilot, lambda: "could not be read" in text_of(app))
+        later.answer = story_trace(incident())
+        await pilot.press("ctrl+r")
+        await _shown(pilot, screen)
+        assert not screen.has_class("open")
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: app.outcomes == [None])
+    later = _Later(story_trace(incident()))
+    app = Host(TraceScreen(later, LOOKS[0], TRACE_ID))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await later.asked.wait()
+        await pilot.press("G", "escape")
+        await wait_for(pilot, lambda: app.outcomes == [None])
+
+
+async def test_alone_on_the_screen_the_pane_has_no_line_at_its_left() -> None:
+    """Beside the rows there is one between them; it goes with the rows, and comes back with them."""
+    screen = _screen()
+    app = Host(screen)
+    side = LOOKS[0].glyphs.side
+    async with app.run_test(size=(160, 40)) as pilot:
+        await _shown(pilot, screen)
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: screen.pane.region.x > 0)
+        await wait_for(pilot, lambda: lines_of(app)[5][screen.pane.region.x :].startswith(side))
+        await pilot.press("enter")
+        await wait_for(pilot, lambda: screen.pane.region.x == 0)
+        await wait_for(pilot, lambda: not any(line.startswith(side) for line in lines_of(app)))
+        await pilot.press("escape")
+        await wait_for(pilot, lambda: screen.pane.region.x > 0)
+        await wait_for(pilot, lambda: lines_of(app)[5][screen.pane.region.x :].startswith(side))

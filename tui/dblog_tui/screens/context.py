@@ -8,6 +8,7 @@ from dblog.errors import DblogError
 from dblog_tui.keys import bindings
 from dblog_tui.present.context import scope_words, scopes_of
 from dblog_tui.screens.entries import EntriesScreen
+from dblog_tui.screens.holding import held
 from dblog_tui.widgets.contextlines import ContextLines
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class ContextScreen(EntriesScreen):
     def on_mount(self) -> None:
         """Show the entry, and ask for the others."""
         super().on_mount()
+        self.wait()
         self.action_rerun()
 
     # -- asking -------------------------------------------------------------------------------------------------------
@@ -78,9 +80,11 @@ class ContextScreen(EntriesScreen):
                 done = reach is None or min(len(found.before), len(found.after)) >= n
                 note = "" if done else f"looking further for entries {scope_words(self._around, scope)} {ellipsis}"
                 self._show(found, scope, n, note)
+                self.release()
                 if done:
                     break
         except DblogError as error:
+            self.drop()
             self.tell(str(error), bad=True)
             self.lines.say("these may not be all; ctrl+r asks again" if self.lines.context else "ctrl+r asks again")
 
@@ -119,15 +123,18 @@ class ContextScreen(EntriesScreen):
         self._n = sizes[0] if direction > 0 else sizes[-1]
         self.action_rerun()
 
+    @held()
     def action_middle(self) -> None:
         """Back to the entry."""
         self.lines.middle()
 
+    @held()
     def action_error(self, direction: int) -> None:
         """To the next error."""
         if not self.lines.seek_error(direction):
             self.tell("no error below" if direction > 0 else "no error above")
 
+    @held(leads=True)
     def action_trace(self) -> None:
         """The whole trace of the entry under the cursor."""
         if self.entry is not None and self.entry.trace_id:

@@ -13,6 +13,7 @@ from textual.containers import Container
 from textual.screen import Screen
 
 from dblog_tui.header import hint_line
+from dblog_tui.screens.holding import Holding, held
 from dblog_tui.screens.once import Once
 from dblog_tui.widgets.detail import DetailPane
 from dblog_tui.widgets.line import Line
@@ -36,7 +37,7 @@ _WIDE: Final = 120
 """Cells from which on the pane stands beside the rows."""
 
 
-class EntriesScreen(Once, Watched, Screen[Outcome]):
+class EntriesScreen(Once, Holding, Watched, Screen[Outcome]):
     """Rows, and the pane of the whole entry below or beside them.
 
     Args:
@@ -95,9 +96,8 @@ class EntriesScreen(Once, Watched, Screen[Outcome]):
 
     def on_resize(self, event: events.Resize) -> None:
         """The pane goes where there is room."""
-        wide = event.size.width >= _WIDE
-        self.set_class(wide, "wide")
-        self.pane.beside = wide
+        self.set_class(event.size.width >= _WIDE, "wide")
+        self._fit_pane()
         if not self._said:
             self.tell()
 
@@ -132,18 +132,22 @@ class EntriesScreen(Once, Watched, Screen[Outcome]):
         """A double click."""
         self.action_detail()
 
+    @held()
     def action_move(self, by: int) -> None:
         """Move the cursor."""
         self.lines.move(by)
 
+    @held()
     def action_page(self, pages: float) -> None:
         """Move by pages."""
         self.lines.page(pages)
 
+    @held()
     def action_edge(self, direction: int) -> None:
         """To the first or the last entry."""
         self.lines.edge(direction)
 
+    @held(leads=True)
     def action_goto(self) -> None:
         """Leave for the entry among all rows."""
         from dblog.reading.values import Cursor  # noqa: PLC0415 - behind the first paint
@@ -160,6 +164,7 @@ class EntriesScreen(Once, Watched, Screen[Outcome]):
 
     # -- the pane -----------------------------------------------------------------------------------------------------
 
+    @held(leads=True)
     def action_detail(self) -> None:
         """Open the pane, and give it the keys; where it is open already and has not, close it."""
         if self.entry is None:
@@ -171,9 +176,17 @@ class EntriesScreen(Once, Watched, Screen[Outcome]):
         self.show_entry()
         self.pane.focus()
 
+    def _fit_pane(self) -> None:
+        """A line between the rows and it where it stands beside them, and none where it is alone."""
+        beside = self.has_class("wide") and not self.has_class("full")
+        if self.pane.beside != beside:
+            self.pane.beside = beside
+            self.pane.restyle()
+
     def close_pane(self) -> None:
         """Only the rows."""
         self.remove_class("open", "full")
+        self._fit_pane()
         self.lines.focus()
 
     def on_detail_pane_left(self, message: Message) -> None:
@@ -181,6 +194,7 @@ class EntriesScreen(Once, Watched, Screen[Outcome]):
         message.stop()
         if self.has_class("full"):
             self.remove_class("full")
+            self._fit_pane()
         else:
             self.close_pane()
 
@@ -188,6 +202,7 @@ class EntriesScreen(Once, Watched, Screen[Outcome]):
         """The pane alone, or no longer."""
         message.stop()
         self.toggle_class("full")
+        self._fit_pane()
 
     def on_detail_pane_neighbour(self, message: DetailPane.Neighbour) -> None:
         """The next entry."""

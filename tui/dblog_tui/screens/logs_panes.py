@@ -44,6 +44,8 @@ class Panes(Figures):
     has_class: Any
     remove_class: Any
     _wide_asked = False
+    _fields_aside = False
+    """They come back when the entry is no longer the whole screen."""
 
     def compose_detail(self) -> ComposeResult:
         """The entry, below or to the right."""
@@ -141,6 +143,7 @@ class Panes(Figures):
         """Hide it."""
         self.remove_class("-full", "-open")
         self.detail.display = False
+        self.fit_pane()
         self.rows.focus()
 
     def action_escape(self) -> None:
@@ -154,10 +157,15 @@ class Panes(Figures):
             self.tell()
 
     def fit_pane(self) -> None:
-        """Below the rows, or to the right where there is room."""
-        wide = self.has_class("-wide") or self.has_class("-widest")
-        if self.detail.beside != wide:
-            self.detail.beside = wide
+        """Below the rows, or to the right where there is room, with a line between; alone where it is the screen."""
+        wide, full = self.has_class("-wide") or self.has_class("-widest"), self.has_class("-full")
+        if full and self.fields.display:
+            self._fields_aside, self.fields.display = True, False
+        elif not full and self._fields_aside:
+            self._fields_aside, self.fields.display = False, True
+        beside = wide and not full
+        if self.detail.beside != beside:
+            self.detail.beside = beside
             self.detail.restyle()
 
     def on_detail_pane_include(self, message: DetailPane.Include) -> None:
@@ -187,12 +195,14 @@ class Panes(Figures):
     def on_detail_pane_full(self) -> None:
         """The whole screen, and back."""
         self.toggle_class("-full")
+        self.fit_pane()
         self.detail.focus()
 
     def on_detail_pane_left(self) -> None:
         """From full screen to the pane, from the pane to the rows."""
         if self.has_class("-full"):
             self.remove_class("-full")
+            self.fit_pane()
         else:
             self.rows.focus()
 

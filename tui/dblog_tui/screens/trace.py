@@ -16,6 +16,7 @@ from dblog.visible import visible
 from dblog_tui.keys import bindings
 from dblog_tui.present.story import story_of
 from dblog_tui.screens.entries import EntriesScreen
+from dblog_tui.screens.holding import held
 from dblog_tui.widgets.tracelines import TraceLines
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class TraceScreen(EntriesScreen):
         """Ask."""
         super().on_mount()
         self._say(f"reading trace {visible(self.trace_id[:80])} {self.look.glyphs.ellipsis}")
+        self.wait()
         self.action_rerun()
 
     # -- asking -------------------------------------------------------------------------------------------------------
@@ -95,6 +97,7 @@ class TraceScreen(EntriesScreen):
         try:
             await self._read()
         except DblogError as error:
+            self.drop()
             if self.lines.story is None:
                 self._say("The trace could not be read.", f"  {error}", "", "ctrl+r asks again, q goes back.", bad=True)
             else:
@@ -105,11 +108,13 @@ class TraceScreen(EntriesScreen):
         if not found.entries and _PREFIX.fullmatch(self.trace_id):
             candidates = await self.source.facets(f"trace_id:{self.trace_id}*", "trace_id", limit=_MOST)
             if len(candidates.values) > 1:
+                self.drop()
                 self._offer(candidates)
                 return
             if candidates.values:
                 found = await self.source.trace(candidates.values[0].value)
         if not found.entries:
+            self.drop()
             await self._say_why()
             return
         self.trace_id = found.trace_id
@@ -117,6 +122,7 @@ class TraceScreen(EntriesScreen):
         self.lines.show(story, self._at)
         self._at = None
         self.tell()
+        self.release()
 
     async def _say_why(self) -> None:
         """There is no such trace: what may be the reason, and what to do."""
@@ -163,24 +169,29 @@ class TraceScreen(EntriesScreen):
         """The whole entry; or the trace one has chosen."""
         if (offer := self.lines.offer) is not None:
             self.trace_id = offer
+            self.wait()
             self.action_rerun()
         else:
             super().action_detail()
 
+    @held()
     def action_level(self, by: int) -> None:
         """Raise or lower the least level."""
         self.lines.level(by)
 
+    @held()
     def action_error(self, direction: int) -> None:
         """To the next error."""
         if not self.lines.seek_error(direction):
             self.tell("no error below" if direction > 0 else "no error above")
 
+    @held()
     def action_gap(self, direction: int) -> None:
         """To the next silence."""
         if not self.lines.seek_gap(direction):
             self.tell("no silence below" if direction > 0 else "no silence above")
 
+    @held()
     def action_find_next(self, direction: int) -> None:
         """To the next hit."""
         if self._find is None:
@@ -188,6 +199,7 @@ class TraceScreen(EntriesScreen):
         elif not self.lines.seek_found(direction):
             self.tell("no hit below" if direction > 0 else "no hit above")
 
+    @held()
     def action_spans(self) -> None:
         """As a tree, or by time."""
         if self.lines.story is None:
@@ -197,10 +209,12 @@ class TraceScreen(EntriesScreen):
             return
         self.lines.toggle_tree()
 
+    @held()
     def action_services(self) -> None:
         """One service only, the next, all."""
         self.lines.next_service()
 
+    @held(leads=True)
     def action_context(self) -> None:
         """What was logged around the entry."""
         if self.entry is not None:
@@ -222,6 +236,7 @@ class TraceScreen(EntriesScreen):
         self.close_pane()
         if trace_id != self.trace_id:
             self.trace_id = trace_id
+            self.wait()
             self.action_rerun()
 
     def context_asked(self, entry: LogEntry) -> None:
