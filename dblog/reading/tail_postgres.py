@@ -10,16 +10,15 @@ aborted ones, mostly. So the tail remembers the last place that no crash can tak
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
-from uuid import UUID
 
 import sqlalchemy as sa
 
-from dblog.errors import ConfigurationError
+from dblog.errors import StoreError
 from dblog.query.sql import condition
 from dblog.query.tree import All, has_regex
 from dblog.reading.new_rows import NewRows, array, values_of, xid8
+from dblog.reading.postgres_place import Place, Within, parse_place, text_of_place
 from dblog.reading.prepared import Prepared
 from dblog.reading.rows import bound_time, entries_of
 from dblog.reading.snapshot import Snapshot
@@ -28,6 +27,7 @@ from dblog.reading.values import Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from uuid import UUID
 
     from dblog.entry import LogEntry
     from dblog.query.tree import Node
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresTail"]
 
-_PLACE: Final = re.compile(r"(\d{1,20})((?:-\d{1,20})*)_(\d{1,18})(?:_(\d{1,20})_(-?\d{1,18})_([0-9a-f]{32}))?")
 _DAY: Final = 86_400_000_000
 _LEAST_STRIDE, _WIDER, _WIDEST = 64, 4, 2**40
 _OLDER: Final = (
@@ -79,29 +78,16 @@ class _Look(NamedTuple):
     """µs since 1970 UTC."""
 
 
-class _Within(NamedTuple):
-    """A transaction that has been read in part, in order of ``(timestamp, id)``, up to here."""
-
-    xid: int
-    timestamp: int
-    id: UUID
-
-
-class _Place(NamedTuple):
-    snapshot: Snapshot
-    within: _Within | None = None
-
-
 class _Durable:
     """The last place that no crash of the server can take back, and the ids yielded behind it."""
 
-    def __init__(self, place: _Place) -> None:
+    def __init__(self, place: Place) -> None:
         self.place = place
         self.yielded: set[UUID] = set()
-        self._next: tuple[_Place, int] | None = None
+        self._next: tuple[Place, int] | None = None
         self._behind_next: set[UUID] = set()
 
-    def note(self, place: _Place, look: _Look, entries: Iterable[LogEntry]) -> None:
+    def note(self, place: Place, look: _Look, entries: Iterable[LogEntry]) -> None:
         """After a poll: it came to ``place``, before which the server had written and flushed so much of its log."""
         if look.flushed >= look.written:
             self.place, self.yielded = place, set()
@@ -117,7 +103,7 @@ class _Durable:
         else:
             self._behind_next |= ids
 
-    def crashed(self, place: _Place) -> None:
+    def crashed(self, place: Place) -> None:
         """Positions in the server's log mean nothing any more, and what is not over at ``place`` is to come."""
         self.place = self.place._replace(snapshot=self.place.snapshot.met(place.snapshot))
         self._next, self._behind_next = None, set()
@@ -140,11 +126,11 @@ class PostgresTail:
         self._logs = sessions.tables.logs
         self._new = NewRows(self._logs, None if isinstance(tree, All) else condition(tree, self._logs, "postgresql"))
         self._regex = has_regex(tree)
-        self._place = _Place(Snapshot(0))
+        self._place = Place(Snapshot(0))
         self._begun = 0
         """When the tail began, in µs by the server's clock; 0 before that."""
         if place is not None:
-            self._place, self._begun = _parse(place)
+            self._place, self._begun = parse_place(place)
         self._durable = _Durable(self._place)
         self._stride = _LEAST_STRIDE
         """Transactions to look at for one page of a lossless tail."""
@@ -153,12 +139,7 @@ class PostgresTail:
 
     def place(self) -> str:
         """See ``TailSource``."""
-        (end, running), within = self._place
-        text = "-".join([str(end), *(str(end - xid) for xid in sorted(running))])
-        parts = [text, str(self._begun)]
-        if within is not None:
-            parts += [str(within.xid), str(within.timestamp), within.id.hex]
-        return "_".join(parts)
+        return text_of_place(self._place, self._begun)
 
     def lost(self) -> None:
         """See ``TailSource``."""
@@ -173,7 +154,7 @@ class PostgresTail:
         now = Snapshot.parse(look.snapshot, standby=look.standby)
         if not self._begun:
             self._begun, self._life = look.now, look.life
-            self._place, self._durable = _Place(now), _Durable(_Place(now))
+            self._place, self._durable = Place(now), _Durable(Place(now))
             return Found()
         place, notice = self._known(look, now)
         if place.within is not None and place.within.xid not in now:
@@ -181,7 +162,7 @@ class PostgresTail:
                 return Found()
             place = place._replace(within=None)  # the number is given again
         recovered = look.life != self._life
-        if recovered and (again := await self._given_again(place, limit, lossless=lossless)).entries:
+        if recovered and (again := await self._given_again(place, now, limit, lossless=lossless)).entries:
             found = again
         elif now.since(place.snapshot).empty:
             found, place = Found(), place._replace(snapshot=place.snapshot.joined(now))
@@ -195,11 +176,11 @@ class PostgresTail:
         self._move(place, look, found)
         return found._replace(notice=notice, anew=notice is not None)
 
-    def _move(self, place: _Place, look: _Look, found: Found) -> None:
+    def _move(self, place: Place, look: _Look, found: Found) -> None:
         self._place = place
         self._durable.note(place, look, found.entries)
 
-    def _known(self, look: _Look, now: Snapshot) -> tuple[_Place, str | None]:
+    def _known(self, look: _Look, now: Snapshot) -> tuple[Place, str | None]:
         """The place, as far as the server has got: what it has not, it will give again after a crash.
 
         With the sentence to say where that is more than a crash takes back. A standby that lags behind catches up.
@@ -208,11 +189,11 @@ class PostgresTail:
         known = snapshot.met(now)
         if look.standby or known == snapshot:
             return self._place, None
-        return _Place(known, within), None if now.end >= self._durable.place.snapshot.end else _OLDER
+        return Place(known, within), None if now.end >= self._durable.place.snapshot.end else _OLDER
 
     # -- reading ----------------------------------------------------------------------------------------------
 
-    async def _given_again(self, place: _Place, limit: int, *, lossless: bool) -> Found:
+    async def _given_again(self, place: Place, now: Snapshot, limit: int, *, lossless: bool) -> Found:
         """After a crash: the rows of transactions whose numbers others had, which seemed to be over."""
         durable = self._durable.place
         suspects = place.snapshot.since(durable.snapshot)
@@ -220,12 +201,12 @@ class PostgresTail:
             return Found()
         unknown = self._logs.c.id != sa.all_(array(self._durable.yielded, sa.Uuid()))
         found = await self._newest_of(suspects, (unknown, *self._behind(durable)), None if lossless else limit)
-        return found._replace(more=True)
+        return found._replace(more=bool(found.entries) and (await self._oldest(place, now, 0))[0].more)
 
-    async def _newest(self, place: _Place, now: Snapshot, limit: int) -> tuple[Found, _Place]:
+    async def _newest(self, place: Place, now: Snapshot, limit: int) -> tuple[Found, Place]:
         """The newest that are new at ``now``."""
         found = await self._newest_of(now.since(place.snapshot), self._behind(place), limit)
-        return found, _Place(place.snapshot.joined(now))
+        return found, Place(place.snapshot.joined(now))
 
     async def _newest_of(self, which: Difference, others: _Conditions, limit: int | None) -> Found:
         """The newest of their rows, and the number of the others; all of them where the limit is None."""
@@ -238,8 +219,26 @@ class PostgresTail:
         # Retention may have deleted some in between.
         return Found(entries_of(rows[:limit], "postgresql"), max(0, matching - limit))
 
-    async def _oldest(self, place: _Place, now: Snapshot, limit: int) -> tuple[Found, _Place]:
-        """The first that are new at ``now``, in order of their transactions' numbers, of which a stride is looked at.
+    async def _oldest(self, place: Place, now: Snapshot, limit: int) -> tuple[Found, Place]:
+        """The first that are new at ``now``, in order of their transactions' numbers, and whether there are others.
+
+        A stride after the other is looked at, until one has more than is wanted, were it nothing, or all is read.
+        """
+        entries: list[LogEntry] = []
+        while not now.since(place.snapshot).empty:
+            try:
+                found, place = await self._stride_of(place, now, limit - len(entries))
+            except StoreError:
+                if not entries:
+                    raise
+                return Found(entries, more=True), place  # and the next poll says what is the matter
+            entries += found.entries
+            if found.more:
+                return Found(entries, more=True), place
+        return Found(entries), place
+
+    async def _stride_of(self, place: Place, now: Snapshot, limit: int) -> tuple[Found, Place]:
+        """The first of a stride's; ``more`` where it has others.
 
         In this order the place between two transactions is a snapshot again, and a page costs no more for what is
         behind it. One that has been read in part is read to its end before any other, whatever its number.
@@ -256,18 +255,20 @@ class PostgresTail:
         entries = entries_of(rows[:limit], "postgresql")
         if len(rows) <= limit:
             self._stride = min(_WIDEST, self._stride * _WIDER)
-            return Found(entries, more=border < now.end), _Place(after.joined(now, border))
+            return Found(entries), Place(after.joined(now, border))
+        if not limit:
+            return Found(more=True), place
         last, following = int(rows[limit - 1][-1]), int(rows[limit][-1])
         self._stride = max(_LEAST_STRIDE, 2 * (last - new.first))
-        left = _Within(last, *Cursor.of(entries[-1])) if last == following else None
+        left = Within(last, *Cursor.of(entries[-1])) if last == following else None
         if last == first:
-            return Found(entries, more=True), _Place(after if left is None else before, left)
-        return Found(entries, more=True), _Place(after.joined(now, last if left else last + 1), left)
+            return Found(entries, more=True), Place(after if left is None else before, left)
+        return Found(entries, more=True), Place(after.joined(now, last if left else last + 1), left)
 
     async def _run(self, statement: sa.Select[Any] | Prepared, which: Difference, count: int = 0) -> list[Any]:
         return await self._sessions.run(statement, values_of(which, self._begun - _DAY, count), regex=self._regex)
 
-    def _behind(self, place: _Place) -> _Conditions:
+    def _behind(self, place: Place) -> _Conditions:
         """What the transaction that has been read in part still has."""
         if (within := place.within) is None:
             return ()
@@ -277,17 +278,3 @@ class PostgresTail:
             sa.literal(within.id, sa.Uuid()),
         )
         return ((logs.xid != xid8(within.xid)) | (sa.tuple_(logs.timestamp, logs.id) > reached),)
-
-
-def _parse(text: str) -> tuple[_Place, int]:
-    match = _PLACE.fullmatch(text)
-    if match is None:
-        raise ConfigurationError(
-            "the token names no place in a PostgreSQL database: give one that a batch of a tail has named"
-        )
-    end, offsets, begun, xid, timestamp, id_ = match.groups()
-    running = frozenset(int(end) - int(offset) for offset in offsets.split("-")[1:])
-    if xid is not None and int(xid) > int(end):
-        raise ConfigurationError("the token names no place in a PostgreSQL database: it contradicts itself")
-    within = None if xid is None else _Within(int(xid), int(timestamp), UUID(id_))
-    return _Place(Snapshot(int(end), running), within), int(begun)

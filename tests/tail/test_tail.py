@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock, Mock
+from urllib.parse import urlsplit
 
 import asyncpg
 import psycopg
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
+    from dblog.reading.values import TailBatch
     from tests.postgres import Private
 
 
@@ -281,6 +283,49 @@ async def test_a_transaction_read_in_part_is_read_to_its_end_first(postgres_url:
         assert {entry.id for entry in came} == written - first
 
 
+@pytest.mark.parametrize(("rows", "others", "pages"), [(2, 0, 1), (3, 0, 1), (1, 100, 2), (2, 100, 2)])
+async def test_a_page_costs_one_statement_more_where_a_stride_ends(
+    postgres_url: str, asked: list[str], rows: int, others: int, pages: int
+) -> None:
+    """Full or not, a page is one statement; a second is asked only for what lies behind its stride."""
+    async with tailing_(postgres_url, lossless=True, limit=2) as tailer:
+        with Writing(postgres_url) as quick:
+            quick.insert(*[now()] * rows)
+            for _ in range(others):
+                quick.execute("SELECT pg_current_xact_id()")
+        asked.clear()
+        batch = await tailer.poll()
+        assert batch is not None
+        assert len(batch.entries) == min(rows, 2)
+        assert tailer.more == (rows > 2)
+    assert len([statement for statement in asked if "logs" in statement]) == pages
+
+
+async def test_what_was_found_is_kept_where_the_next_stride_fails(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch comes, the next poll says what is the matter, and later the rest comes, each row once."""
+    monkeypatch.setattr("dblog.reading.tail_postgres._LEAST_STRIDE", 1)
+    async with tailing_(postgres_url, lossless=True) as tailer:
+        written = wrote(postgres_url, now()) | wrote(postgres_url, now()) | wrote(postgres_url, now())
+        run, answers = Sessions.run, iter([True])
+
+        async def failing(self: Sessions, statement: Any, *arguments: Any, **keywords: Any) -> Any:
+            if "logs" in str(statement) and not next(answers, False):
+                raise QueryTimeout(ErrorClass.RESEND, "57014", "too long")
+            return await run(self, statement, *arguments, **keywords)
+
+        followed = Followed()
+        with monkeypatch.context() as patch:
+            patch.setattr(Sessions, "run", failing)
+            followed.take(await tailer.poll())
+            assert (len(followed.ids), tailer.more) == (1, True)
+            with pytest.raises(QueryTimeout):
+                await tailer.poll()
+        await drained(tailer, followed)
+        assert followed.ids == written
+
+
 async def test_rows_restored_from_a_dump_do_not_come(postgres_url: str) -> None:
     """They have another server's numbers: those still to come stay out, and are too old once they have come."""
     async with tailing_(postgres_url) as tailer:
@@ -387,6 +432,18 @@ async def test_numbers_given_again_after_a_crash_of_a_backend_are_new(private_po
         followed = await drained(tailer)
         assert len(followed.ids) + followed.skipped == 15
         assert followed.skipped >= 7
+
+
+@pytest.mark.parametrize("rows", [1, 30])
+async def test_more_is_exact_after_a_crash(private_postgres: Private, rows: int) -> None:
+    """What was given again comes first, and ``more`` says whether there is anything besides."""
+    async with through_a_crash_of_a_backend(private_postgres, 10, lossless=True) as tailer:
+        written = {id_ for _ in range(rows) for id_ in wrote(private_postgres.database_url, now())}
+        batch = await tailer.poll()
+        assert batch is not None
+        came = {entry.id for entry in batch}
+        assert tailer.more == (came < written) == (rows > 10)
+        assert came | (await drained(tailer)).ids == written
 
 
 async def test_a_checkpoint_is_no_crash(private_postgres: Private) -> None:
@@ -603,6 +660,31 @@ async def test_what_does_not_heal_is_raised(database_url: str) -> None:
         execute(database_url, wrote_elsewhere)
         with pytest.raises(StoreUnavailable):
             await tailer.poll()
+
+
+async def taken(tail: AsyncIterator[TailBatch], followed: Followed) -> None:
+    """Its batches, to its end."""
+    async for batch in tail:
+        followed.take(batch)
+
+
+async def test_who_may_not_read_any_more_is_told_and_goes_on_later(postgres_url: str, reader_postgres_url: str) -> None:
+    """A privilege that is taken ends the tail with its sentence; behind the last token nothing is missed or doubled."""
+    role, followed = urlsplit(reader_postgres_url).username, Followed()
+    with psycopg.connect(postgres_url, autocommit=True) as owner:
+        async with LogReader(reader_postgres_url) as reader:
+            tail = reader.tail(poll_interval=0.01)
+            followed.take(await anext(tail))
+            written = wrote(postgres_url, now())
+            followed.take(await anext(tail))
+            owner.execute(f"REVOKE SELECT ON logs FROM {role}".encode())
+            for each in (tail, reader.tail(after=followed.token, follow=False)):
+                with pytest.raises(StoreUnavailable, match=r"42501.*a privilege is missing: see dblog grants"):
+                    await taken(each, followed)
+            written |= wrote(postgres_url, now())
+            owner.execute(f"GRANT SELECT ON logs TO {role}".encode())
+            await taken(reader.tail(after=followed.token, follow=False), followed)
+    assert (followed.ids, followed.notices) == (written, [])
 
 
 async def test_a_query_that_takes_too_long_is_raised(postgres_url: str) -> None:
