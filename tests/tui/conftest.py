@@ -14,7 +14,7 @@ _MANY = 1000
 async def _idle(*_: float) -> None:
     """Until nothing is ready to run: what is left waits for a time, a thread or a file."""
     ready: Any = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # no loop says it in public
-    for _ in range(_MANY):
+    for _turn in range(_MANY):
         await asyncio.sleep(0)
         if not ready:
             return
