@@ -40,7 +40,7 @@ from dblog.cli.stats import stats
 from dblog.cli.tail import tail
 from dblog.cli.trace import trace
 from dblog.cli.upgrade import upgrade
-from dblog.errors import DblogError
+from dblog.errors import ConfigurationError, DblogError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +68,33 @@ class _Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         with _exit_codes():
+            if misplaced := self._misplaced(args):
+                raise ConfigurationError(misplaced)
             return super().parse_args(ctx, args)
+
+    def _misplaced(self, args: list[str]) -> str:
+        """That options of commands stand before the command, and where they belong; empty where none does."""
+        names: list[str] = []
+        written, rest = "", args
+        while rest and (name := rest[0].partition("=")[0]) and (having := self._having(name)):
+            value = next(iter(having.values()))
+            names.append(name)
+            written += f" {name}" if value.is_flag else f" {name} {value.metavar or 'VALUE'}"
+            rest = rest[1 if value.is_flag or "=" in rest[0] else 2 :]
+        if not names:
+            return ""
+        command = rest[0] if rest and rest[0] in self._having(names[0]) else next(iter(self._having(names[0])))
+        belong = "belongs" if len(names) == 1 else "belong"
+        return f"{' and '.join(names)} {belong} behind the command: dblog {command}{written}"
+
+    def _having(self, option: str) -> dict[str, Any]:
+        """The commands that have an option, with it."""
+        return {
+            name: parameter
+            for name, command in self.commands.items()
+            for parameter in command.params
+            if option.startswith("-") and option in parameter.opts
+        }
 
     def invoke(self, ctx: Any) -> Any:
         with _exit_codes():

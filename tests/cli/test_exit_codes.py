@@ -36,6 +36,15 @@ if TYPE_CHECKING:
 
 PROGRAM = [sys.executable, "-c", "from dblog.cli import main; main()"]
 COMMANDS = cast("Any", typer.main.get_command(app)).commands
+OPTIONS = sorted(
+    {
+        option
+        for command in COMMANDS.values()
+        for each in command.params
+        for option in each.opts
+        if option.startswith("-")
+    }
+)
 READING = [name for name, command in COMMANDS.items() if any(each.name == "timeout" for each in command.params)]
 
 
@@ -60,6 +69,31 @@ def test_errors(dblog: Callable[..., Any], fake: FakeReader, error: Any, code: i
     fake.error = error
     assert dblog("search") == (code, "", says)
     assert fake.asked[-1] == ("aclose", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--url sqlite:///x.db search api", "--url belongs behind the command: dblog search --url URL"),
+        ("--url=postgresql://me:secret@db/x tail", "--url belongs behind the command: dblog tail --url URL"),
+        ("--profile search stats", "--profile belongs behind the command: dblog stats --profile NAME"),
+        ("--json --schema s stats", "--json and --schema belong behind the command: dblog stats --json --schema NAME"),
+        ("--schema s", "--schema belongs behind the command: dblog search --schema NAME"),
+        ("--ids upgrade", "--ids belongs behind the command: dblog search --ids"),
+    ],
+)  # fmt: skip
+def test_an_option_before_the_command(dblog: Callable[..., Any], fake: FakeReader, arguments: str, says: str) -> None:
+    """It is said where it belongs, with the command that was meant; no value is repeated, nothing is asked."""
+    assert dblog(*arguments.split()) == (2, "", f"dblog: {says}\n")
+    assert not fake.asked
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_any_option_of_a_command_is_pointed_at_before_it(dblog: Callable[..., Any], option: str) -> None:
+    """Whichever command has it."""
+    code, out, err = dblog(option, "x", "search")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"dblog: {option} belongs behind the command: dblog ")
 
 
 @pytest.mark.parametrize(("given", "seconds"), [("30", 5.0), ("2", 2.0), ("0.001", 1.0)])
