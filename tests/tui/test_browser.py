@@ -133,6 +133,38 @@ async def test_a_flood_shows_its_newest_and_counts_the_rest(looking: Looking) ->
     assert looking.browser.window.older
 
 
+async def test_what_one_page_has_is_not_skipped(looking: Looking) -> None:
+    """More than one look brings, and less than a page: all of it is there a moment later, and what was there before."""
+    start = await _filled(looking, 10)
+    looking.browser.show(View())
+    await looking.until(lambda: looking.browser.tailing and len(looking.browser.window) == 10)
+    new = [entry(1000 + n, start + 50_000 + n) for n in range(390)]
+    await asyncio.to_thread(fill, _url(looking), new)
+    await looking.until(lambda: looking.numbers[-390:] == [*range(1000, 1390)] and not looking.browser.busy)
+    assert looking.browser.skipped == 0
+    assert looking.browser.mode is Mode.LIVE
+    await looking.until(lambda: looking.numbers[0] == 0)
+
+
+async def test_what_is_loaded_is_skipped_no_more(looking: Looking) -> None:
+    """Page by page the number goes down to nothing; what the tail brings meanwhile changes nothing in it."""
+    start = await _filled(looking, 10)
+    looking.browser.show(View())
+    await looking.until(lambda: looking.browser.tailing and len(looking.browser.window) == 10)
+    flood = [entry(1000 + n, start + 50_000 + n) for n in range(1100)]
+    await asyncio.to_thread(fill, _url(looking), flood)
+    await looking.until(lambda: looking.numbers[-1:] == [2099])
+    told = [looking.browser.skipped]
+    for number in range(3):
+        await asyncio.to_thread(fill, _url(looking), [entry(3000 + number, start + 60_000_000 + number)])
+        await looking.until(lambda: looking.numbers[-1] == 3000 + number)  # noqa: B023 - called in this turn
+        looking.browser.need(older=True)
+        await looking.until(lambda: not looking.browser.busy)
+        told.append(looking.browser.skipped)
+    assert told == [900, 500, 100, 0]
+    assert looking.numbers[:11] == [*range(10), 1000]
+
+
 async def test_a_search_without_an_index_goes_backwards_in_pieces(looking: Looking) -> None:
     """A rare word is found wherever it is, and the search says how far it has come."""
     start = await _filled(looking, 800)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from dblog.entry import LogEntry
 from dblog.errors import DblogError
 from dblog.levels import BANDS
-from dblog_tui.row import LAST
+from dblog_tui.row import LAST, behind
 from dblog_tui.tasks import Tasks
 from dblog_tui.view import View
 from dblog_tui.window import Window, key_of
@@ -16,13 +18,12 @@ from dblog_tui.window import Window, key_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dblog.entry import LogEntry
     from dblog.query import Query
-    from dblog.reading.values import Cursor
+    from dblog.reading.values import Cursor, TailBatch
     from dblog_tui.source import Reached, Source
     from dblog_tui.window import Key
 
-__all__ = ["ASKED", "Asking", "Mode", "News"]
+__all__ = ["ASKED", "Asking", "Gap", "Mode", "News"]
 
 _AGAIN: Final = 2.0
 ASKED: Final = ("load", "jump", "older", "newer", "seek")
@@ -49,6 +50,45 @@ class News:
     def total(self) -> int:
         """All of it."""
         return sum(self.bands) + self.skipped
+
+
+@dataclass(slots=True)
+class Gap:
+    """Entries between two places that the tail had no room for while one followed, until they are loaded."""
+
+    count: int = 0
+    """Nobody can have looked at these: none of them was ever loaded."""
+    _low: Key = (0, 0)
+    _high: Key = (0, 0)
+    _total: int = 0
+    """What lies between the two places and was not brought."""
+    _brought: int = 0
+    """What does, and was."""
+    _behind: int = 0
+    """What was brought from the second place on."""
+
+    def passed(self, batch: TailBatch, newest: Key | None) -> None:
+        """The tail has brought something; ``newest`` was the newest row till then, None where that is not known."""
+        keys = [key_of(entry) for entry in batch.entries]
+        if not batch.skipped:
+            inside = bisect_left(keys, self._high)
+            self._brought += inside
+            self._behind += len(keys) - inside
+            return
+        self._high = keys[0] if keys else behind(newest or self._high)
+        if not self.count:
+            self._low, self._total, self._brought, self._behind = newest or self._high, 0, 0, 0
+        self._brought += self._behind
+        self._behind = len(keys)
+        self._total += batch.skipped
+        self.count += batch.skipped
+
+    def loaded(self, window: Window) -> None:
+        """Rows have come into the window: what of it is there is skipped no more."""
+        if self.count:
+            rows = window.rows[window.index(behind(self._low)) : window.index(self._high)]
+            here = sum(isinstance(row, LogEntry) for row in rows)
+            self.count = min(self.count, max(self._total + self._brought - here, 0))
 
 
 class Asking:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from dblog_tui.asking import Mode, News
+from dblog_tui.asking import Gap, Mode, News
 from dblog_tui.following import Following
 from dblog_tui.view import View
 
@@ -45,7 +45,7 @@ class Browser(Following):
         query: Query | str = "" if view.plain else view.asked(now, self.source.zone)
         self.end()
         self.view, self.query, self.shown_at, self._at = view, query, now, at
-        self.news, self.late, self.skipped, self.trouble, self.notice = News(), 0, 0, "", ""
+        self.news, self.late, self._gap, self.trouble, self.notice = News(), 0, Gap(), "", ""
         self.mode = Mode.HISTORY if at is not None or not view.span.open_ended else Mode.LIVE
         self._slow, self._began = self._is_slow(), None
         self._token, self._seen = None, 0

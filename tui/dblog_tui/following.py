@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from dblog.errors import DblogError, ErrorClass, StoreUnavailable
 from dblog.levels import band_of
-from dblog_tui.asking import Mode
+from dblog_tui.asking import Gap, Mode
 from dblog_tui.paging import Paging
 from dblog_tui.source import Down
 
@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["Following"]
 
 _BATCH: Final = 200
-"""Entries of one look of the tail; more are counted, and the newest shown."""
+"""Entries of one look of the tail; more are counted, and the newest shown, for each costs time."""
+_CAUGHT_UP: Final = 400
+"""Skipped entries that are loaded at once, by one page; more than these are loaded when somebody scrolls up to them."""
 _IN_STEP: Final = 3_000_000
 """µs behind the newest entry up to which nobody calls one late: a writer may wait half a second, and retry."""
 _RATE_SECONDS: Final = 5.0
 _LOST: Final = "connection lost here; the tail goes on from this place"
+_REFUSED: Final = "reading was refused here; the tail goes on from this place"
 _REPLACED: Final = "the database was replaced here; F shows what is in it now"
 _PASSING: Final = frozenset({ErrorClass.RECONNECT, ErrorClass.RESEND, ErrorClass.WAIT})
 
@@ -48,8 +51,7 @@ class Following(Paging):
         self.down: Down | None = None
         """The database is away, or refuses; the rows stay."""
         self.late = 0
-        self.skipped = 0
-        """Matching entries that a flood has kept from the window since the view was shown, while one followed."""
+        self._gap = Gap()
         self.tailing = False
         """The tail has begun, and has not ended; it may wait for a database that is away."""
         self.notice = ""
@@ -78,6 +80,11 @@ class Following(Paging):
         while self._arrivals and self._arrivals[0][0] < since:
             self._arrivals.popleft()
         return self._arrivals
+
+    @property
+    def skipped(self) -> int:
+        """Matching entries that a flood has kept from the window while one followed, and that were not loaded since."""
+        return self._gap.count
 
     # -- beginning, and beginning again -----------------------------------------------------------------------
 
@@ -143,18 +150,23 @@ class Following(Paging):
         late = self._late(batch)
         self.late += len(late)
         following = self.mode is Mode.LIVE
-        if following:
-            self.skipped += batch.skipped
-        else:
-            self.news.skipped += batch.skipped
-            for entry in batch.entries:
-                self.news.bands[band_of(entry.severity)] += 1
+        self._count(batch, following=following)
         self.window.arrived(batch.entries, late=late, skipped=batch.skipped, following=following)
         if self.window.doubtful and not self.window.foreign:
             self._look_again()
         self._changed("rows")
         if following and self.window.newer and self._loaded and not self.loading:
             self._newest_again()
+        elif following and 0 < self.skipped <= _CAUGHT_UP and not self._slow:
+            self.need(older=True)
+
+    def _count(self, batch: TailBatch, *, following: bool) -> None:
+        if following or not batch.skipped:
+            self._gap.passed(batch, (self.window.newest or (0, 0)) if self._loaded else None)
+        if not following:
+            self.news.skipped += batch.skipped
+            for entry in batch.entries:
+                self.news.bands[band_of(entry.severity)] += 1
 
     def _newest_again(self) -> None:
         """One follows, and the rows do not reach the newest."""
@@ -200,7 +212,7 @@ class Following(Paging):
         now = time.monotonic()
         if self.down is None:
             if self._loaded and not lock:  # that is no loss
-                self.window.mark(_LOST, time.time_ns() // 1000)
+                self.window.mark(_REFUSED if refused else _LOST, time.time_ns() // 1000)
             self.down, self._down_for = Down(now, 1, pause, why, refused), name
             self._changed("rows")
         elif name in ("tail", self._down_for):
@@ -222,6 +234,10 @@ class Following(Paging):
         self._up()
         self._tasks.stop("again")
         self._begin()
+
+    def _filled(self, what: str = "rows") -> None:
+        self._gap.loaded(self.window)
+        super()._filled(what)
 
     def _well(self) -> None:
         self.trouble = ""
