@@ -20,7 +20,7 @@ import yaml
 from dblog import DatabaseHandler
 from dblog.integrations.asgi import TrackingMiddleware
 from dblog.integrations.prometheus import AppMetrics
-from tests.integrations.serving import serving
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -13,10 +15,14 @@ import hcl2
 import jsonschema
 import promql_parser as promql
 import pytest
+import sqlalchemy as sa
 import yaml
 
 from dblog import schema
+from dblog.integrations.jsonlines import JsonFormatter
+from dblog.integrations.prometheus import AppMetrics
 from dblog.metric_specs import METRICS
+from dblog.options import Options
 from tests.examples.observability_schemas import SCHEMAS
 
 FOLDER = Path(__file__).parents[2] / "examples" / "observability"
@@ -112,26 +118,27 @@ def _merged(below: Any, above: Any) -> Any:
     return {**below, **{key: _merged(below.get(key), value) for key, value in above.items()}}
 
 
+@functools.cache
 def series() -> dict[str, set[str]]:
-    """Every series there is, by name, with its labels."""
-    from dblog.integrations.prometheus import AppMetrics
-
-    found = {}
-    for name, spec in METRICS.items():
-        found[f"dblog_{name}"] = spec.kind, set(spec.labels)
-    for metric in AppMetrics().registry.collect():
+    """Every series there is, by name, with its labels: of a page on which each metric has been used."""
+    known = {f"dblog_{name}": (spec.kind, {*spec.labels}) for name, spec in METRICS.items()}
+    metrics, engine = AppMetrics(writer=False), sa.create_engine("sqlite://")
+    metrics.watch(engine)
+    metrics.http.started("GET")
+    metrics.http.finished("GET", "/", 200, 0.1, 1, 1)
+    with engine.connect() as connection:
+        connection.execute(sa.select(1))
+    for metric in metrics.registry.collect():
         name = f"{metric.name}_total" if metric.type == "counter" else metric.name
-        found.setdefault(name, (metric.type, {label for sample in metric.samples for label in sample.labels} - {"le"}))
-    labels = {"http_requests_total": {"method", "route", "status_code"}}
-    for kind in ("http_request_duration_seconds", "http_request_size_bytes", "http_response_size_bytes"):
-        labels[kind] = {"method", "route"}
-    labels |= dict.fromkeys(("db_queries_total", "db_query_duration_seconds"), {"operation", "table"})
-    every = {}
-    for name, (kind, given) in found.items():
-        known = (labels.get(name) or given) | OF_TARGETS
-        every[name] = known
+        known[name] = metric.type, {label for sample in metric.samples for label in sample.labels} - {"le"}
+    metrics.close()
+    engine.dispose()
+    every: dict[str, set[str]] = {}
+    for name, (kind, labels) in known.items():
+        every[name] = labels | OF_TARGETS
         if kind == "histogram":
-            every |= {f"{name}_bucket": known | {"le"}, f"{name}_count": known, f"{name}_sum": known}
+            every |= {f"{name}_{part}": every[name] for part in ("count", "sum")}
+            every[f"{name}_bucket"] = every[name] | {"le"}
     return every
 
 
@@ -175,8 +182,8 @@ def test_expressions_are_about_metrics_that_exist(where: str, expression: str) -
     promql.walk(promql.parse(expression), visit)
     assert selectors
     for selector in selectors:
-        assert {matcher.name for matcher in selector.matchers.matchers} <= known[selector.name]
-        assert grouped <= known[selector.name]
+        assert {matcher.name for matcher in selector.matchers.matchers} <= known[str(selector.name)]
+        assert grouped <= known[str(selector.name)]
 
 
 def test_panels_ask_sources_that_are_provisioned() -> None:
@@ -237,8 +244,6 @@ def test_probes_are_paths_of_the_health_application() -> None:
         "livenessProbe": "/health/live",
         "readinessProbe": "/health/ready",
     }
-    from dblog.options import Options
-
     assert pod["terminationGracePeriodSeconds"] > Options.of().shutdown_timeout
 
 
@@ -252,10 +257,6 @@ def test_prometheus_reads_the_rules_that_are_mounted() -> None:
 
 def test_promtail_reads_what_the_formatter_writes() -> None:
     """Each name its stage takes out of a line is one that JsonFormatter writes."""
-    import logging
-
-    from dblog.integrations.jsonlines import JsonFormatter
-
     record = logging.makeLogRecord(
         {"msg": "x", "levelname": "INFO", "levelno": 20, "trace_id": "a" * 32, "span_id": "b" * 16}
     )
