@@ -81,7 +81,7 @@ def _repeats(fields: dict[str, Any], key: str, value: Any) -> bool:
     if key == "level":
         return kind is str and bool(value.upper() == fields["levelname"])
     if key == "timestamp":
-        return abs(_seconds(value) - fields["created"]) < _NEAR
+        return bool(abs(_seconds(value) - fields["created"]) < _NEAR)
     said = fields.get(_SAID.get(key, ""))
     return kind in {str, int} and type(said) is kind and bool(said == value)
 

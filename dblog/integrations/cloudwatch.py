@@ -73,8 +73,9 @@ class CloudWatchFormatter(logging.Formatter):
 
     def _render(self, entry: LogEntry) -> str:
         extras = entry.attributes
-        tracking = extras.pop("tracking_id", None) or entry.trace_id or "unknown"
-        event = _core(entry, str(tracking), self._entries.options.environment)
+        given = extras.get("tracking_id")
+        tracking = extras.pop("tracking_id") if given and isinstance(given, str) else entry.trace_id or "unknown"
+        event = _core(entry, tracking, self._entries.options.environment)
         flags = extras.pop("dblog", None)
         event |= _groups(entry, extras)
         if extras:
