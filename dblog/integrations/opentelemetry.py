@@ -178,7 +178,7 @@ class DblogSpanProcessor(SpanProcessor):
 def _metadata(span: ReadableSpan, end: int) -> dict[str, object]:
     scope = span.instrumentation_scope
     return {
-        "duration_ms": round((end - (span.start_time or end)) / 1e6, 3),
+        "duration_ms": max(0.0, round((end - (span.start_time or end)) / 1e6, 3)),  # times can be given
         "kind": span.kind.name.lower(),
         "status": span.status.status_code.name.lower(),
         **({"description": span.status.description} if span.status.description else {}),
