@@ -98,6 +98,44 @@ def test_own_alembic_on_postgres(empty_postgres_url: str) -> None:
     assert printed.endswith("without dblog: alembic_version orders\n")
 
 
+def check_story(printed: str) -> None:
+    """The failing request is told in order: into the three services, the exception where it happened, and out again."""
+    assert re.findall(r"^order (\d): (\d+)$", printed, re.MULTILINE) == [
+        ("1", "200"),
+        ("2", "200"),
+        ("3", "502"),
+        ("4", "200"),
+    ]
+    (tracking_id,) = re.findall(r"^\$ dblog trace ([0-9a-f]{32})$", printed, re.MULTILINE)
+    story = printed.partition(f"\ntrace {tracking_id}\n")[2]
+    assert story.startswith("gateway  orders  worker\n")
+    places = [
+        story.index(part)
+        for part in (
+            "INFO  checkout of order 3",
+            "INFO  order 3 accepted",
+            "INFO  shipping order 3",
+            "ERROR order 3 cannot be shipped  ConnectionError: the carrier does not answer",
+            "ERROR POST /orders/<int:number> 503",
+            "WARN  order 3 was not accepted: 503",
+            "ERROR POST /checkout/{number:int} 502",
+        )
+    ]
+    assert places == sorted(places)
+    assert "7 entries  3 errors" in story
+    assert not re.search("order [124]", story)
+
+
+def test_three_services_on_sqlite() -> None:
+    """The id a customer was given tells the whole story of the request, across all three services."""
+    check_story(run("three_services.py"))
+
+
+def test_three_services_on_postgres(empty_postgres_url: str) -> None:
+    """So too in a PostgreSQL database."""
+    check_story(run("three_services.py", "--url", empty_postgres_url))
+
+
 def test_every_example_is_run_here_and_says_how() -> None:
     """A program without a test, or a docstring without its command line, is found."""
     source = Path(__file__).read_text()
