@@ -143,6 +143,7 @@ async def test_what_one_page_has_is_not_skipped(looking: Looking) -> None:
     await looking.until(lambda: looking.numbers[-390:] == [*range(1000, 1390)] and not looking.browser.busy)
     assert looking.browser.skipped == 0
     assert looking.browser.mode is Mode.LIVE
+    assert looking.said[-1] != "ahead", "the header says so at once"
     await looking.until(lambda: looking.numbers[0] == 0)
 
 

@@ -60,6 +60,8 @@ async def tour(
         for stop in _STOPS:
             async for name in stop(driver):
                 await driver.quiet()
+                driver.logs.answer()  # how many rows were fetched ahead is otherwise said later
+                await driver.quiet()
                 pictures[name] = _steady(driver.text)
                 coloured[name] = colours(driver)
     async with driving(None, **given) as driver:

@@ -236,8 +236,9 @@ class Following(Paging):
         self._begin()
 
     def _filled(self, what: str = "rows") -> None:
+        skipped = self.skipped
         self._gap.loaded(self.window)
-        super()._filled(what)
+        super()._filled(what if self.skipped == skipped else "rows")
 
     def _well(self) -> None:
         self.trouble = ""
