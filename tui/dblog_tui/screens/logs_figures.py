@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from dblog.entry import LogEntry
-from dblog.errors import DblogError
+from dblog.errors import DblogError, StoreUnavailable
 from dblog_tui.browser import Mode
 from dblog_tui.view import Span
 from dblog_tui.widgets.fields import FieldsPane
@@ -58,6 +58,8 @@ class Figures:
     _zoomed: tuple[int, int] | None = None
     _counted = 0.0
     _count_took = 0.0
+    _wanted_counts: bool
+    """The next rows begin the counting."""
     _bars_of: View | None = None
     """The view the bars were counted for."""
 
@@ -87,21 +89,24 @@ class Figures:
 
     def count_bars(self) -> None:
         """Count the view's bars, in a task of its own, which ends the one before."""
-        self.run_worker(self._count_bars(), group="histogram", exclusive=True, exit_on_error=False)
+        self.run_worker(self._count_bars(self.histogram), group="histogram", exclusive=True, exit_on_error=False)
 
-    async def _count_bars(self) -> None:
+    async def _count_bars(self, pane: HistogramPane) -> None:
+        # The pane is given: while the screen is taken down, nobody finds it any more.
         from dblog_tui.source.bars import bars  # noqa: PLC0415 - loads the grammar
 
         view, now = self.barred(), time.time_ns() // 1000
-        known = self.histogram.bars if view == self._bars_of else None
+        known = pane.bars if view == self._bars_of else None
         self._bars_of = view
         began = time.monotonic()
-        counting = bars(self.source, view, now, self.histogram.columns, exact=self._exact_bars, known=known)
+        counting = bars(self.source, view, now, pane.columns, exact=self._exact_bars, known=known)
         try:
             async for each in counting:
-                self.histogram.show(each)
+                pane.show(each)
+        except StoreUnavailable:
+            self._wanted_counts = True  # the rows say what is wrong; when they come again, so do the bars
         except DblogError:
-            return  # the rows say what is wrong
+            return  # as above
         finally:
             self._counted, self._count_took = time.monotonic(), time.monotonic() - began
 
@@ -172,9 +177,9 @@ class Figures:
 
     def count_fields(self) -> None:
         """Count values, in a task of its own."""
-        self.run_worker(self._count_fields(), group="fields", exclusive=True, exit_on_error=False)
+        self.run_worker(self._count_fields(self.fields), group="fields", exclusive=True, exit_on_error=False)
 
-    async def _count_fields(self) -> None:
+    async def _count_fields(self, pane: FieldsPane) -> None:
         from dblog_tui.source.fields import count_fields  # noqa: PLC0415 - loads the grammar
 
         entries = [row for row in self.browser.window.rows[-500:] if isinstance(row, LogEntry)]
@@ -182,7 +187,7 @@ class Figures:
         try:
             counting = count_fields(self.source, self.browser.view, now, entries, exact=self._exact_fields)
             async for fields, label in counting:
-                self.fields.show(fields, label)
+                pane.show(fields, label)
         except DblogError as error:
             self.say(str(error), bad=True)
 
