@@ -145,7 +145,7 @@ def parsed(formatter: logging.Formatter, record: logging.LogRecord) -> dict[str,
 
 
 def leaves(value: Any) -> list[Any]:
-    if isinstance(value, dict | list):
+    if isinstance(value, dict | list) and value:
         parts = value.values() if isinstance(value, dict) else value
         return [leaf for part in parts for leaf in leaves(part)]
     return [value]
@@ -576,9 +576,11 @@ def test_fields_are_limited_and_the_core_is_kept(extra: dict[str, Any], most: in
     assert set(found) >= CORE | {"tracing"}
     assert found["source"] == whole["source"]
     flags = found.get("metadata", {}).get("dblog", {}).get("flags", [])
-    kept = [leaf for leaf in leaves(extra) if isinstance(leaf, int)]
-    complete = len([leaf for leaf in leaves({group: found.get(group) for group in GROUPS}) if isinstance(leaf, int)])
-    assert ("truncated" in flags) == (complete < len(kept))
+    unlimited = CloudWatchFormatter(service="shop")
+    unlimited._max_fields = sys.maxsize
+    with dblog.bound(trace_id=TRACE):
+        complete = parsed(unlimited, made(user_id="u-1", **extra))
+    assert ("truncated" in flags) == (len(leaves(complete)) > most)
 
 
 @pytest.mark.parametrize("most", [0, 49, 1001, "900", True])
