@@ -83,6 +83,27 @@ def test_asyncio_worker() -> None:
     assert re.findall(r"^job-(\d): \d records, 1 trace, worker-\1$", printed, re.MULTILINE) == list("0123")
 
 
+def check_jobs(printed: str, *steps: str) -> None:
+    """Two traces, each with its request first and the jobs it sent after it, and nothing of the other's."""
+    traces = printed.split("trace ")[1:]
+    for order, trace in zip((7, 8), traces, strict=True):
+        trace_id, *lines = trace.splitlines()
+        assert re.fullmatch("[0-9a-f]{32}", trace_id)
+        told = [re.sub(r" \(task [0-9a-f-]{36}\)$", " (task)", line.strip()) for line in lines]
+        assert told == [step.format(order) for step in ("order {} paid", *steps)]
+
+
+def test_background_jobs_with_celery() -> None:
+    """A worker's records are in the trace of the request that sent the job, and so are those of a job's job."""
+    invoice = "sending the invoice of order {} for north (task)"
+    check_jobs(run("background_jobs_celery.py"), invoice, "archiving order {} (task)")
+
+
+def test_background_jobs_with_rq() -> None:
+    """So are those of an RQ worker."""
+    check_jobs(run("background_jobs_rq.py"), "sending the invoice of order {} for north (task)")
+
+
 def test_own_alembic() -> None:
     """Two version tables, no difference for autogenerate, and dblog leaves without a trace."""
     printed = run("own_alembic/main.py")
