@@ -300,6 +300,15 @@ def test_what_has_no_room_at_the_right_end_is_on_its_own_line() -> None:
     assert any(line.strip() == "≈1,234 in range" for line in narrow)
 
 
+def test_how_often_an_exception_of_the_type_came_is_said_beside_it() -> None:
+    """With the number of those entries, and where they were counted; before they are counted, nothing is said."""
+    entry = _entry(exc_type="TimeoutError", exc_text=_CRASH)
+    whole = Whole(entry, alike=Similar(104, where="in the newest 50,000"))
+    assert any("104 in the newest 50,000 of this type" in line for line in _lines(document(whole, _LOOK, {}), 100))
+    assert any("104 in the newest 50,000 of this type" in line for line in _lines(document(whole, _LOOK, {}), 60))
+    assert not any("of this type" in line for line in _lines(document(Whole(entry), _LOOK, {}), 100))
+
+
 def test_every_column_of_an_entry_has_a_place() -> None:
     """A value in any column is on the screen, also where the column is not among those that are asked for most."""
     values: dict[str, Any] = {name: f"<{name}>" for name in LogEntry._fields}

@@ -716,7 +716,7 @@ async def test_a_database_that_goes_away(driver: Driver, monkeypatch: pytest.Mon
     await driver.pilot.press("ctrl+r")
     await driver.until(lambda: browser.down is not None)
     assert "DB DOWN" in driver.lines[0]
-    assert "08006: the server closed" in driver.lines[1]
+    assert "the server closed the connection" in driver.lines[1]
     away = False
     await driver.pilot.press("r")
     await driver.until(lambda: browser.down is None and not browser.loading)
@@ -782,3 +782,12 @@ async def test_alone_on_the_screen_the_entry_has_no_line_at_its_left(url: str) -
         assert wide.logs.fields.display
         await wide.press("enter", "escape", "escape")
         assert not pane.has_focus
+
+
+async def test_an_exception_says_how_often_its_type_came(driver: Driver) -> None:
+    """Counted among the entries of the view, once for all of them."""
+    await _to(driver, FAILED)
+    await driver.press("enter", "enter")
+    total = sum(each.exc_type == driver.row.exc_type for each in data.entries())
+    await driver.press("enter", "G")
+    await driver.until(lambda: f"{total} here of this type" in driver.text)

@@ -19,7 +19,7 @@ from dblog_tui.present.patterns import ORDERS, Pattern, Patterns, example_strips
 from dblog_tui.screens.patterns import PatternsScreen
 from dblog_tui.source import Source
 from dblog_tui.source.patterns import leaf_of_pattern, masked, patterns
-from dblog_tui.view import View
+from dblog_tui.view import Span, View
 from dblog_tui.widgets.figures import PatternList
 from tests import hostile
 from tests.administered import SECOND, entry, fill
@@ -100,6 +100,30 @@ def test_an_example_is_looked_for_where_none_is_among_the_newest(
     assert all(row.severity is not None for row in rows.values())
 
 
+def test_what_was_not_logged_before_the_range_is_new(database_url: str) -> None:
+    """Templates that none of the entries before have, whatever the filter is; without a range nothing is new."""
+    old = [entry(400 + n, NOW - 600 * SECOND - n, template="GET %s", message="GET /") for n in range(3)]
+    fill(database_url, [*stored(), *old])
+    last = Span(last=300)
+    for view in (View(span=last), View("service:pay", span=last), View("since:5m")):
+        found = steps(database_url, view)[-1]
+        assert {row.value for row in found.rows if row.new} == {"payment %d failed"}
+        assert found.before == 3
+    for view in (View(), View(span=Span(last=3600))):
+        found = steps(database_url, view)[-1]
+        assert not any(row.new for row in found.rows)
+        assert found.before == 0
+
+
+def test_nothing_is_new_where_not_all_that_is_old_is_known(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More templates before the range than can be listed: no mark, rather than a wrong one."""
+    monkeypatch.setattr("dblog_tui.source.patterns._KNOWN", 3)
+    old = [entry(400 + n, NOW - 600 * SECOND - n, template=f"old {n}") for n in range(4)]
+    fill(sqlite_url, [*stored(), *old])
+    found = steps(sqlite_url, View(span=Span(last=300)))[-1]
+    assert (found.before, any(row.new for row in found.rows)) == (0, False)
+
+
 @given(st.text(max_size=60))
 def test_what_is_masked_is_left_out_and_nothing_else(message: str) -> None:
     """The pieces are in the message, in order; the message fits the pattern made of them."""
@@ -141,6 +165,7 @@ rows = st.lists(
         example=hostile.texts,
         newest=st.none() | st.integers(0, 2**62),
         services=st.lists(hostile.texts, max_size=2).map(tuple),
+        new=st.booleans(),
     ),
     max_size=4,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from dblog_tui.complete import as_text, taken, uses_of
+from dblog_tui.doubts import doubt
 from dblog_tui.editline import EditLine
 from dblog_tui.mistakes import Mistake, mistakes, of_error
 from dblog_tui.offer import Known, Offer
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
+    from dblog.entry import LogEntry
     from dblog.errors import QuerySyntaxError
 
 __all__ = ["Draft"]
@@ -37,6 +39,8 @@ class Draft:
         self.known = Known()
         self.mistakes: list[Mistake] = []
         """Those that are shown."""
+        self.doubt = ""
+        """A sentence about what can be read and is hardly meant."""
         self._history: Sequence[str] = ()
         self._past: tuple[str, list[str], int] | None = None
 
@@ -55,7 +59,7 @@ class Draft:
         """
         self.line.start(text)
         self.offer.close()
-        self.mistakes, self._past, self._history = [], None, history
+        self.mistakes, self.doubt, self._past, self._history = [], "", None, history
         self.known.uses = uses_of(queries)
         self.known.values, self.known.said = {}, {}
 
@@ -71,13 +75,16 @@ class Draft:
 
     def changed(self) -> None:
         """The line has been changed: old complaints are about another text."""
-        self._past, self.mistakes = None, []
+        self._past, self.mistakes, self.doubt = None, [], ""
         self._offer()
 
-    def settle(self) -> None:
-        """There was a pause in typing: say what is wrong, unless it is only unfinished."""
+    def settle(self, rows: Sequence[LogEntry] = ()) -> None:
+        """There was a pause in typing: say what is wrong, unless it is only unfinished; or what ``rows`` have not."""
+        from dblog.query import parse  # noqa: PLC0415 - behind the first paint
+
         found = self.check()
         self.mistakes = [] if self._waits(found) else found
+        self.doubt = "" if found or not rows else doubt(parse(self.text, timezone=self.zone).tree, rows)
 
     def learn(self, field: str, values: Sequence[tuple[str, int]], said: str = "") -> None:
         """The values of a field, or why there are none."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dblog_tui.complete import Candidate, Place, Slot, names_at, place_at, times_at, values_at
+from dblog_tui.keywords import keywords_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -64,6 +65,8 @@ class Offer:
         self.asked = asked
         self.place = place = place_at(text, cursor, known.names)
         found = self._candidates(place, known)
+        if place.slot is Slot.FIELD and (place.typed or asked):
+            found = _with_keywords(found, text, place, known)
         # What is there already need not be offered.
         self.found = [] if [each.insert for each in found] == [text[place.start : place.end]] else found
         if before in self.found:
@@ -106,3 +109,14 @@ class Offer:
         at = max(self.chosen, 0)
         self._first = min(max(self._first, at - room + 1), at, max(len(self.found) - room, 0))
         return self._first, self.found[self._first : self._first + room]
+
+
+def _with_keywords(found: list[Candidate], text: str, place: Place, known: Known) -> list[Candidate]:
+    """Behind the names that begin with what was typed, before those that only have it within."""
+    typed = place.typed.lower()
+    begin = sum(each.shown.lower().startswith(typed) for each in found)
+    return [
+        *found[:begin],
+        *keywords_at(text[: place.start], place.typed, {*known.names, *known.paths}),
+        *found[begin:],
+    ]

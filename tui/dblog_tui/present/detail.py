@@ -62,6 +62,8 @@ class Whole:
     trouble: str = ""
     """Why the rest did not come."""
     similar: Similar | None = None
+    alike: Similar | None = None
+    """How many have an exception of the same type."""
     attributes: dict[str, Any] = field(init=False)
     named: bool = field(init=False)
     """Its attributes can be named in queries: they are an object."""
@@ -166,8 +168,7 @@ def _template(whole: Whole, look: Look, width: int) -> Item:
     template, styles, similar = whole.entry.template or "", look.styles, whole.similar
     right: tuple[Piece, ...] = ()
     if similar is not None:
-        about = "" if similar.exact else look.glyphs.about
-        right = ((f"{about}{similar.count:,} {similar.where}", styles.accent),)
+        right = ((_counted(similar, look), styles.accent),)
     same = template == whole.entry.message
     text = "as the message" if same else shown(template)
     pieces = (("template".ljust(width), styles.dim), (text, styles.dim if same else styles.text))
@@ -185,6 +186,10 @@ def _template(whole: Whole, look: Look, width: int) -> Item:
         what="template",
         keys="P",
     )
+
+
+def _counted(similar: Similar, look: Look) -> str:
+    return f"{'' if similar.exact else look.glyphs.about}{similar.count:,} {similar.where}"
 
 
 def _source(entry: LogEntry, look: Look, width: int) -> Item:
@@ -235,7 +240,9 @@ def _exception(whole: Whole, look: Look, folds: Folds) -> Iterator[Item]:
             title = [(f"  {visible(entry.exc_type)}", styles.error), (f": {said}" if said else "", styles.error)]
         elif said:
             title = [(f"  {said}", styles.error)]
-        right = ((f"fingerprint {whole.crash}", styles.dim),) if whole.crash else ()
+        right: tuple[Piece, ...] = ((f"fingerprint {whole.crash}", styles.dim),) if whole.crash else ()
+        if whole.alike is not None:
+            right = ((f"{_counted(whole.alike, look)} of this type  ", styles.accent), *right)
         field = Field("exc_type", value=entry.exc_type) if entry.exc_type else None
         raw = entry.exc_text or ": ".join(part for part in (entry.exc_type, entry.exc_message) if part)
         section = _section("exception", title, look, folds, at_first=True, raw=raw, right=right, field=field)

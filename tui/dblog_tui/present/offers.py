@@ -60,6 +60,9 @@ def lines_below(draft: Draft, frame: Frame, room: int) -> list[Strip]:
     """
     offer, said = draft.offer, ""
     lines = mistake_lines(draft.mistakes, frame, tab=not offer.is_open) if draft.mistakes else []
+    if draft.doubt and not draft.mistakes:
+        width = min(frame.width, _WIDEST) - 2
+        lines += [Strip([Segment(f" {line}", frame.look.styles.warning)]) for line in textwrap.wrap(draft.doubt, width)]
     if offer.place is not None and offer.is_open:
         first, offered = offer.window(room)
         place, chosen = offer.place, offer.chosen - first

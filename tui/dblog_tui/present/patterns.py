@@ -50,6 +50,8 @@ class Pattern:
     newest: int | None = None
     """µs."""
     services: tuple[str, ...] = ()
+    new: bool = False
+    """None of the entries before the range that were looked at is of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Patterns:
     label: str = ""
     """The range."""
     done: bool = False
+    before: int = 0
+    """Entries before the range that were looked at, to know what is new; 0: none, and nothing is marked."""
 
 
 def ordered(rows: Iterable[Pattern], order: int) -> list[Pattern]:
@@ -87,6 +91,9 @@ def pattern_head(found: Patterns, order: int, width: int, look: Look, *, looking
     else:
         left.append(Segment(f"  of {found.seen:,} entries", styles.dim))
     left.append(Segment(f"  {spelled(visible(found.label), look)}", styles.dim))
+    if any(row.new for row in found.rows):
+        said = f"  NEW: not in the {compact(found.before)} entries before"
+        left.append(Segment(said, styles.accent))
     right = f"{f'looking{glyphs.ellipsis}  ' if looking else ''}{ORDERS[order]} first "
     return [spread(left, Segment(right, styles.dim), width, look)]
 
@@ -114,11 +121,13 @@ def pattern_strip(row: Pattern, most: int, width: int, look: Look) -> Strip:
         Segment(f"{blocks(row.count, most, bar, look)} ", style),
         Segment(f"{LETTERS[band] if band is not None else ' '} ", style),
     ]
-    room = max(width - Strip(head).cell_length - (21 if services else 0) - 10, 4)
-    text = fitted(visible(row.value[:_MOST]), room, look)
+    room = max(width - Strip(head).cell_length - (21 if services else 0) - 10, 8)
+    mark = "NEW " if row.new else ""
+    text = fitted(visible(row.value[:_MOST]), room - len(mark), look)
     tail = [Segment(f" {fitted(services, 20, look)}", look.service(row.services[0]))] if services else []
     strong = styles.bands[band] if band is not None and band >= 4 else styles.text  # noqa: PLR2004 - error and worse
-    return Strip([*head, Segment(text, strong), *tail, Segment(f" {time:>8} ", styles.dim)])
+    new = [Segment(mark, styles.accent)] if mark else []
+    return Strip([*head, *new, Segment(text, strong), *tail, Segment(f" {time:>8} ", styles.dim)])
 
 
 def _services(row: Pattern) -> str:

@@ -93,19 +93,24 @@ class Panes(Figures):
         pane.show(whole)
         try:
             if whole.template:
-                await self._count_similar(whole.template)
+                self._told(self.detail.similar, await self._counts("template"), whole.template)
+            if whole.exc_type:
+                self._told(self.detail.alike, await self._counts("exc_type"), whole.exc_type)
         except DblogError as error:
             pane.failed(str(error))
 
-    async def _count_similar(self, template: str) -> None:
-        """How many of the newest entries have the template; one look for many entries."""
-        if self._templates is None:
-            facets = await self.source.facets(self.browser.query, "template", limit=1000)
+    async def _counts(self, field: str) -> tuple[dict[str, int], str]:
+        """How many of the newest entries have each value of a field; one look for many entries."""
+        if field not in self._similar:
+            facets = await self.source.facets(self.browser.query, field, limit=1000)
             where = f"in the newest {facets.seen:,}" if facets.sampled else "here"
-            self._templates = {each.value: each.count for each in facets.values}, where
-        counts, where = self._templates
-        if template in counts:
-            self.detail.similar(counts[template], where=where)
+            self._similar[field] = {each.value: each.count for each in facets.values}, where
+        return self._similar[field]
+
+    def _told(self, tell: Callable[..., None], counted: tuple[dict[str, int], str], value: str) -> None:
+        counts, where = counted
+        if value in counts:
+            tell(counts[value], where=where)
 
     def action_detail(self) -> None:
         """The entry's pane, then into it; a search that waits goes on."""
@@ -223,7 +228,7 @@ class Panes(Figures):
     def view_shown(self) -> None:
         """Another view: other bars, other counts."""
         self._zoomed, self._exact_bars, self._exact_fields, self._counted = None, False, frozenset(), 0.0
-        self._wanted_counts, self._templates = True, None
+        self._wanted_counts, self._similar = True, {}
 
     def rows_changed(self) -> None:
         """Rows came; the first of a view begin the counting, so that nothing delays them."""
@@ -244,5 +249,5 @@ class Panes(Figures):
                 self.row_changed()
 
     _wanted_counts = False
-    _templates: tuple[dict[str, int], str] | None = None
-    """Templates of the newest entries, with counts, and which entries these are."""
+    _similar: dict[str, tuple[dict[str, int], str]]
+    """By field: its values in the newest entries, with counts, and which entries these are."""

@@ -55,6 +55,7 @@ class Querying:
             self.look,
             values=self._values,
             paths=self._seen_paths,
+            rows=self._seen_rows,
             recent=Recent(recent_path("queries")),
             finds=Recent(recent_path("finds")),
             zone=self.source.zone,
@@ -71,9 +72,11 @@ class Querying:
         """Paths into the metadata of what is loaded; an entry takes some microseconds."""
         from dblog_tui.spelled import paths_of  # noqa: PLC0415 - only while a query is written
 
-        for row in self.browser.window.rows[-_LOOKED_AT:]:
-            if isinstance(row, LogEntry):
-                yield from paths_of(attributes_of(row))
+        for row in self._seen_rows():
+            yield from paths_of(attributes_of(row))
+
+    def _seen_rows(self) -> list[LogEntry]:
+        return [row for row in self.browser.window.rows[-_LOOKED_AT:] if isinstance(row, LogEntry)]
 
     async def _values(self, name: str) -> Sequence[tuple[str, int]]:
         facets = await self.source.facets("", name, limit=_OFFERED)

@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from dblog.errors import QueryTimeout
 from dblog_tui.present.patterns import Pattern, Patterns
 from dblog_tui.source.reach import narrowed, reach, within
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from dblog.query import Query
     from dblog.query.tree import Node
     from dblog.reading.values import Facets
+    from dblog_tui.source.reach import Reach
     from dblog_tui.source.source import Source
     from dblog_tui.view import View
 
@@ -32,6 +34,8 @@ _DIFFERING: Final = re.compile(
 )
 _TEMPLATES: Final = 400
 _MESSAGES: Final = 2000
+_KNOWN: Final = 2000
+"""Templates before the range that are listed."""
 _LOOKED_AT: Final = 1000
 """Entries that are read for examples."""
 _ONE_BY_ONE: Final = 60
@@ -91,6 +95,10 @@ async def patterns(source: Source, view: View, now: int, *, exact: bool = False)
     rest = max(seen - sum(row.count for row in rows), 0)
     so_far = Patterns(tuple(rows), seen, sampled, rest, found.label)
     yield so_far
+    before, known = await _before(source, found)
+    rows = [replace(row, new=bool(before) and row.field == "template" and row.value not in known) for row in rows]
+    so_far = replace(so_far, rows=tuple(rows), before=before)
+    yield so_far
     page = await source.page(query, limit=_LOOKED_AT)
     so_far = replace(so_far, rows=_explained(rows, page.entries))
     yield so_far
@@ -98,6 +106,26 @@ async def patterns(source: Source, view: View, now: int, *, exact: bool = False)
         so_far = more
         yield so_far
     yield replace(so_far, done=True)
+
+
+async def _before(source: Source, found: Reach) -> tuple[int, frozenset[str]]:
+    """How many of the newest entries before the range were looked at, and their templates.
+
+    Whatever they are: a filter may be new, and what it lets through old. 0 where the range is all there is, or where
+    there are more templates than can be listed, so that nothing can be said.
+    """
+    if not found.whole or found.extent.oldest is None or found.since <= found.extent.oldest:
+        return 0, frozenset()
+    from dblog.query import Query  # noqa: PLC0415 - as above
+    from dblog.query.tree import All  # noqa: PLC0415 - as above
+
+    try:
+        facets = await source.facets(narrowed(Query("", All()), until=found.since), "template", limit=_KNOWN)
+    except QueryTimeout:
+        return 0, frozenset()
+    if len(facets.values) >= _KNOWN:
+        return 0, frozenset()
+    return facets.seen, frozenset(each.value for each in facets.values)
 
 
 def _grouped(facets: Facets, absent: int) -> list[Pattern]:

@@ -129,8 +129,8 @@ class DetailPane(ItemView):
             self.top = 0
             self._cursor = self._cursor if _is_field(self._cursor) else ()
             self.folds = {key: fold for key, fold in self.folds.items() if key[0] in _LASTING and _lasts(key)}
-        similar = before.similar if same and before is not None else None
-        self._whole = None if entry is None else Whole(entry, loading=loading, similar=similar)
+        similar, alike = (before.similar, before.alike) if same and before is not None else (None, None)
+        self._whole = None if entry is None else Whole(entry, loading=loading, similar=similar, alike=alike)
         self.changed()
         self._into_sight()
 
@@ -144,6 +144,12 @@ class DetailPane(ItemView):
         """Say how many entries have the template of this one."""
         if self._whole is not None:
             self._whole.similar = Similar(count, exact, where)
+            self.changed()
+
+    def alike(self, count: int, *, exact: bool = True, where: str = "in range") -> None:
+        """Say how many entries have an exception of the type of this one's."""
+        if self._whole is not None:
+            self._whole.alike = Similar(count, exact, where)
             self.changed()
 
     # -- as it looks --------------------------------------------------------------------------------------------

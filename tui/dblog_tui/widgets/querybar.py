@@ -5,21 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from rich.cells import cell_len
-from textual.geometry import Offset
 from textual.message import Message
 
 from dblog.errors import DblogError, QuerySyntaxError
-from dblog.visible import visible
 from dblog_tui.complete import field_names
-from dblog_tui.draft import Draft
 from dblog_tui.editline import one_line
 from dblog_tui.keys import bindings
-from dblog_tui.present.offers import Frame, lines_below
-from dblog_tui.present.query import at_rest, edited, prompt, room_for_text, scrolled
 from dblog_tui.recent import Recent
-from dblog_tui.widgets.below import Below
-from dblog_tui.widgets.painted import Painted
+from dblog_tui.widgets.queryline import QueryLine
 from dblog_tui.widgets.watched import Watched
 
 if TYPE_CHECKING:
@@ -27,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from textual import events
-    from textual.app import ComposeResult
     from textual.binding import BindingType
-    from textual.strip import Strip
     from textual.timer import Timer
 
+    from dblog.entry import LogEntry
     from dblog_tui.present.look import Look
+    from dblog_tui.widgets.below import Below
 
     Values = Callable[[str], Awaitable[Sequence[tuple[str, int]]]]
 
@@ -40,17 +33,17 @@ __all__ = ["QueryBar"]
 
 _PAUSE: Final = 0.15
 """Seconds without a key, before the query is read and values are asked for."""
-_MOST_OFFERED: Final = 8
 _MOST_PATHS: Final = 2000
 
 
-class QueryBar(Watched, Painted):
+class QueryBar(Watched, QueryLine):
     """One line; what is wrong with it and what could follow is shown over the lines below.
 
     Args:
         look: how it looks.
         values: the most frequent values of a field with their counts, for suggestions; nobody waits for it.
         paths: into metadata, of what is loaded (``spelled.paths_of``); called when somebody begins to edit.
+        rows: what is loaded, in which a query may have little to look for; called at a pause in typing.
         recent: queries asked before.
         finds: texts looked for before.
         zone: of times in a query that are written without one.
@@ -86,42 +79,18 @@ class QueryBar(Watched, Painted):
         *,
         values: Values | None = None,
         paths: Callable[[], Iterable[str]] | None = None,
+        rows: Callable[[], Sequence[LogEntry]] | None = None,
         recent: Recent | None = None,
         finds: Recent | None = None,
         zone: dt.tzinfo | None = None,
         id: str | None = None,  # noqa: A002 - Textual's word
     ) -> None:
-        super().__init__(look, id=id)
-        self.text = ""
-        """The query that is shown."""
-        self.found = ""
-        """What was looked for with ``/``."""
-        self.mode = "filter"
-        self.editing = False
-        self.draft = Draft(zone)
-        self._values, self._paths = values, paths
+        super().__init__(look, zone, id=id)
+        self._values, self._paths, self._rows = values, paths, rows
         self._recents = {"filter": recent or Recent(), "find": finds or Recent()}
-        self._answer = ""
-        self._first = 0
         self._timer: Timer | None = None
-        self._below = Below(look)
-
-    def compose(self) -> ComposeResult:
-        """What lies over the lines below."""
-        yield self._below
 
     # -- what a screen says ----------------------------------------------------------------------------------
-
-    def show(self, text: str, found: str = "") -> None:
-        """The query of what is shown, and what is looked for in it."""
-        self.text, self.found = text, found
-        self.repaint()
-
-    def answer(self, text: str) -> None:
-        """A few words on the right: how many, and how long it took."""
-        if text != self._answer:
-            self._answer = text
-            self.repaint()
 
     def edit(self, text: str | None = None, *, mode: str = "filter") -> None:
         """Begin to edit: the query, what to look for, or another text. What was being written goes on."""
@@ -182,14 +151,6 @@ class QueryBar(Watched, Painted):
         if offer.is_open and 0 <= index < len(offered):
             offer.chosen = first + index
             self.action_complete()
-
-    def on_focus(self) -> None:
-        """Show again what lay below."""
-        self._paint()
-
-    def on_blur(self) -> None:
-        """What is being written stays; the lines below are uncovered."""
-        self._paint()
 
     def action_step(self, by: int) -> None:
         """One character; at the end, the pale text is taken."""
@@ -270,7 +231,7 @@ class QueryBar(Watched, Painted):
         if self._values is not None and (field := self.draft.wants):
             self.run_worker(self._fetch(field, self._values), group="values", exclusive=True, exit_on_error=False)
         if not self.draft.mistakes:
-            self.draft.settle()
+            self.draft.settle(self._rows() if self._rows is not None else ())
         self._paint()
 
     async def _load(self) -> None:
@@ -292,36 +253,3 @@ class QueryBar(Watched, Painted):
         except DblogError as error:
             self.draft.learn(field, (), str(error).split("\n", 1)[0])
         self._paint()
-
-    # -- drawing ---------------------------------------------------------------------------------------------
-
-    def drawn(self, width: int, height: int) -> Sequence[Strip]:  # noqa: ARG002 - one line it is
-        """The line."""
-        names, answer = self.draft.known.names, self._answer
-        if not self.editing:
-            return [at_rest(self.text, self.look, found=self.found, answer=answer, width=width, names=names)]
-        line = self.draft.line
-        self._first = scrolled(line.text, line.cursor, self._first, room_for_text(self.mode, self.look, width))
-        return [
-            edited(
-                line.text, self.look, mode=self.mode, cursor=line.cursor if self.has_focus else None, first=self._first,
-                ghost=self.draft.offer.ghost(line.text, line.cursor), answer=answer if self.has_focus else "not sent",
-                width=width, names=names,
-            )
-        ]  # fmt: skip
-
-    def _frame(self) -> Frame:
-        left = cell_len(prompt(self.mode, self.look))
-        return Frame(self.look, self.size.width, left, self.draft.text, self._first)
-
-    def _room(self) -> int:
-        """Lines for suggestions."""
-        return max(min(_MOST_OFFERED, self.screen.size.height // 2 - 2), 3)
-
-    def _paint(self) -> None:
-        self.repaint()
-        shown = self.editing and self.has_focus and self.size.width > 0
-        self._below.show(lines_below(self.draft, self._frame(), self._room()) if shown else [])
-        if shown:
-            before = cell_len(visible(self.draft.text[self._first : self.draft.line.cursor]))
-            self.app.cursor_position = self.region.offset + Offset(self._frame().left + before, 0)
