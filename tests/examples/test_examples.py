@@ -157,6 +157,40 @@ def test_three_services_on_postgres(empty_postgres_url: str) -> None:
     check_story(run("three_services.py", "--url", empty_postgres_url))
 
 
+PLATFORM = """
+iac_workspace_tasks_total iac_workspace_task_duration_seconds iac_workspace_drift_detected_total
+iac_agent_connections iac_agent_tasks_dispatched_total iac_agent_tasks_completed_total
+iac_ai_call_duration_ms iac_ai_call_total iac_vector_search_duration_ms iac_vector_search_total
+iac_active_parallel_tasks iac_ai_tokens_total iac_auth_logins_total iac_auth_tokens_issued_total
+iac_http_requests_total iac_http_request_duration_seconds iac_http_requests_in_flight
+iac_http_request_size_bytes iac_http_response_size_bytes
+iac_db_queries_total iac_db_query_duration_seconds
+iac_db_connections_open iac_db_connections_max iac_db_connections_waiting
+"""
+API = """
+request_count_total request_duration_seconds request_errors_total active_requests
+ai_requests_total ai_tokens_total ai_cost_total
+api_key_usage_total endpoint_usage_total user_activity_total workflow_success_rate
+"""
+
+
+def test_business_metrics() -> None:
+    """Each metric of a platform's and an API's tables has samples on the page, under bounded labels, with a trace."""
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families as read
+
+    families = list(read(run("business_metrics.py", "--page")))  # type: ignore[no-untyped-call]  # the client's is not annotated
+    found = {family.name + "_total" * (family.type == "counter"): family for family in families if family.samples}
+    assert set(PLATFORM.split()) | set(API.split()) <= set(found)
+    labels = {name for family in families for sample in family.samples for name in sample.labels}
+    assert not labels & {"tracking_id", "user_id", "session_id", "api_key_id"}
+    traces = [sample.exemplar for sample in found["ai_tokens_total"].samples if sample.exemplar]
+    assert traces
+    assert all(len(exemplar.labels["trace_id"]) == 32 for exemplar in traces)
+    printed = run("business_metrics.py")
+    assert 'label_values_refused_total{label="client_name",metric="api_key_usage_total"}' in printed
+    assert re.search(r"^behind the last error: ERROR '/api/v\S+ for \w+' of u-\d+$", printed, re.MULTILINE)
+
+
 def test_every_example_is_run_here_and_says_how() -> None:
     """A program without a test, or a docstring without its command line, is found."""
     source = Path(__file__).read_text()

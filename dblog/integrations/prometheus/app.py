@@ -189,6 +189,11 @@ class AppMetrics:
 
         return refused
 
+    @property
+    def declared(self) -> dict[str, Counter | Histogram | Gauge]:
+        """Every business metric, by its name without the namespace, in the order declared."""
+        return {name: known[0] for name, known in self._business.items()}
+
     # -- the page ---------------------------------------------------------------------------------------------
 
     def asgi_app(self, app: Callable[..., Awaitable[None]] | None = None) -> AsgiPage:

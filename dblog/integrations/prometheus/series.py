@@ -73,6 +73,8 @@ class Series:
         return made
 
     def _register(self, kind: Any, name: str, text: str, labels: Sequence[str], **more: Any) -> Any:
+        if not _NAME.fullmatch(name):  # the client takes any text, Prometheus 2 does not
+            raise ConfigurationError(f"the metric {name!r} cannot be made: use letters, digits and _ in its name")
         try:
             made = kind(name, text, labels, namespace=self.namespace, registry=self.registry, **more)
         except (ValueError, TypeError) as error:  # a name or a label that cannot be one, one that is taken, buckets

@@ -95,4 +95,6 @@ def _inward(found: Any) -> Any:
         return found.selects[0]
     if isinstance(found, sa.Join):
         return found.left
-    return getattr(found, "element", None)  # of an alias, a subquery, a CTE, what is in brackets
+    if isinstance(found, sa.sql.expression.ReturnsRows):
+        return getattr(found, "element", None)  # of an alias, a subquery, a CTE, what is in brackets
+    return None
