@@ -38,6 +38,8 @@ _SAID: Final = {
     "process_name": "processName",
 }
 """What structlog's processors call what a record says itself, and where it says it."""
+_PLACE: Final = {"pathname": str, "lineno": int, "func_name": str}
+"""What an event has of its call site, if structlog looked for it."""
 _OWN: Final = frozenset({"event", "exc_info", "_record", "_from_structlog"})
 _NEAR: Final = 1.0
 """Seconds between a record's time and an event's, within which the latter is a time stamp and no datum."""
@@ -64,6 +66,9 @@ def fill(
         fields["exc_info"] = error
     elif error is True and handled is not None:
         fields["exc_info"] = (type(handled), handled, handled.__traceback__)
+    if all(type(event.get(key)) is kind for key, kind in _PLACE.items()):
+        # Of a logger that is older than structlog's own, the record says a place within structlog.
+        fields.update((_SAID[key], event[key]) for key in (*_PLACE, "module", "filename") if key in event)
     hidden = {}
     for key, value in event.items():
         if key in _OWN or _repeats(fields, key, value) or _is_trace(fields, key, value):

@@ -75,7 +75,7 @@ class CloudWatchFormatter(logging.Formatter):
         extras = entry.attributes
         given = extras.get("tracking_id")
         tracking = extras.pop("tracking_id") if given and isinstance(given, str) else entry.trace_id or "unknown"
-        event = _core(entry, tracking, self._entries.options.environment)
+        event = _core(entry, tracking, self._entries.identity().environment)
         flags = extras.pop("dblog", None)
         event |= _groups(entry, extras)
         if extras:

@@ -84,13 +84,7 @@ class EcsFormatter(StdlibFormatter):
             raise ConfigurationError(f"exclude_fields={exclude_fields!r} is not allowed: {error}") from None
         self._entries = Entries(**options)
         self._namespace = _checked(namespace)
-        own = self._entries.options
-        fixed = {
-            "service.name": own.service,
-            "service.version": own.service_version,
-            "service.environment": own.environment,
-        }
-        self._fixed = {name: value for name, value in fixed.items() if value is not None} | detect().ecs()
+        self._container = detect().ecs()
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its newline."""
@@ -109,11 +103,18 @@ class EcsFormatter(StdlibFormatter):
         record.__dict__.update(self._fields(entry))
         return super().format(record)
 
+    def _process(self) -> Iterator[tuple[str, str | None]]:
+        own = self._entries.identity()
+        yield "service.name", own.service
+        yield "service.version", own.service_version
+        yield "service.environment", own.environment
+        yield from self._container.items()
+
     def _fields(self, entry: LogEntry) -> dict[str, Any]:
         """Dotted name → value; no name is another's beginning."""
         extras = entry.attributes
         fields = _Fields(self._namespace)
-        for name, value in (*_of(entry), *self._fixed.items(), *renamed(extras, ECS).items()):
+        for name, value in (*_of(entry), *self._process(), *renamed(extras, ECS).items()):
             fields.put(name, value)
         for name in ("session_id", "task_id", "parent_span_id", "context_id", "client_id", "async_task"):
             fields.keep(name, getattr(entry, name))

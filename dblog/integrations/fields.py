@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -24,6 +25,7 @@ from dblog.interchange import LATEST, iso
 from dblog.item import expand
 from dblog.options import Options
 from dblog.repair import clamp
+from dblog.spans import API, resource
 from dblog.texts import text
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from dblog.entry import LogEntry
     from dblog.handler import DatabaseHandler
 
-__all__ = ["MAX_LINE_BYTES", "Entries", "Place", "checked_handlers", "deliver", "made", "one_line", "whole"]
+__all__ = ["MAX_LINE_BYTES", "Entries", "Identity", "Place", "checked_handlers", "deliver", "made", "one_line", "whole"]
 
 MAX_LINE_BYTES: Final = 256 * 1024
 """Bytes of a line unless told otherwise: what Loki takes, and CloudWatch always took."""
@@ -44,12 +46,20 @@ _HOST: Final = socket.gethostname()
 _BREAKS: Final = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
+class Identity(NamedTuple):
+    """What a line says of its process, as ``DatabaseHandler``'s options call it."""
+
+    service: str | None
+    service_version: str | None
+    environment: str | None
+
+
 class Entries:
     """A formatter's own capture.
 
     Args:
         service, service_version, environment: as the options of ``DatabaseHandler``, with the same defaults from
-            ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES``.
+            ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES``, else of OpenTelemetry's tracer provider.
         max_line_bytes: of the finished line; what is longer is cut where a stored record would be.
         redact_keys, redact_patterns: as the options of ``DatabaseHandler``.
 
@@ -76,7 +86,7 @@ class Entries:
             "redact_patterns": redact_patterns,
         }
         self._captures: dict[int, Capture] = {}
-        self.options = self._options(max_line_bytes)
+        self._options = self._bounded(max_line_bytes)
 
     def line(self, record: logging.LogRecord, formatter: logging.Formatter, render: Callable[[LogEntry], str]) -> str:
         """The record as one line of at most ``max_line_bytes``; raises nothing but BaseException.
@@ -100,13 +110,22 @@ class Entries:
     def _entry(self, record: logging.LogRecord, formatter: logging.Formatter, size: int) -> LogEntry:
         capture = self._captures.get(size)
         if capture is None:
-            capture = self._captures[size] = Capture(self._options(size))
+            capture = self._captures[size] = Capture(self._bounded(size))
         entry = expand(capture(record, formatter))
         if not 0 <= entry.timestamp <= LATEST:
             entry = clamp(entry, time.time_ns() // 1000, force=True)
-        return entry._replace(service=self.options.service, host=_HOST, pid=os.getpid())
+        return entry._replace(service=self.identity().service, host=_HOST, pid=os.getpid())
 
-    def _options(self, size: int) -> Options:
+    def identity(self) -> Identity:
+        """Who logs: of the options, else of the resource of OpenTelemetry's provider, as soon as there is one."""
+        own = self._options
+        known = Identity(own.service, own.service_version, own.environment)
+        if None not in known or API not in sys.modules:
+            return known
+        found = resource()
+        return Identity(*(value or found.get(name) for name, value in known._asdict().items()))
+
+    def _bounded(self, size: int) -> Options:
         return Options.of(max_record_bytes=size, queue_bytes=max(size, 64 * 1024), **self._given)
 
 

@@ -13,8 +13,10 @@ the limiter counts it.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +60,8 @@ class RepeatLimiter(logging.Filter):
         self._burst, self._period, self._clock = whole("burst", burst, 1), _seconds(period), clock
         self._below = float("inf") if below is None else parse_level(below, "below")
         self._kinds: OrderedDict[Hashable, list[Any]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # not Lock: a signal's handler, or a finaliser, may log in between
+        _alive.add(self)
         self._held = 0
 
     @property
@@ -88,6 +91,17 @@ class RepeatLimiter(logging.Filter):
         if passes and held:
             record.held_back = held
         return passes
+
+
+_alive: weakref.WeakSet[RepeatLimiter] = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for limiter in list(_alive):
+        limiter._lock = threading.RLock()  # noqa: SLF001 - another thread may have held it at the fork
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def _seconds(period: Any) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -277,6 +278,31 @@ def test_the_service_is_opentelemetry_s(formatter: Any, monkeypatch: pytest.Monk
     monkeypatch.setenv("OTEL_SERVICE_NAME", "from-env")
     assert '"from-env"' in formatter().format(made())
     assert '"given"' in formatter(service="given").format(made())
+
+
+@each_formatter
+def test_the_service_is_that_of_opentelemetry_s_provider(formatter: Any) -> None:
+    """Where neither an option nor the environment says it, also of a provider that comes after the formatter."""
+    code = (
+        "import sys, logging, importlib\n"
+        "formatter = getattr(importlib.import_module(sys.argv[1]), sys.argv[2])(environment='given')\n"
+        "record = logging.LogRecord('shop', 20, 'x.py', 1, 'paid', None, None)\n"
+        "print(formatter.format(record))\n"
+        "from opentelemetry import trace\n"
+        "from opentelemetry.sdk.resources import Resource\n"
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "attributes = {'service.name': 'from-otel', 'deployment.environment.name': 'no'}\n"
+        "trace.set_tracer_provider(TracerProvider(resource=Resource(attributes)))\n"
+        "with trace.get_tracer('x').start_as_current_span('pay') as span: print(formatter.format(record))\n"
+        "print(format(span.get_span_context().span_id, '016x'))\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", code, formatter.__module__, formatter.__name__]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, after, span_id = done.stdout.splitlines()
+    assert "from-otel" not in before
+    assert '"from-otel"' in after
+    assert span_id in after
+    assert '"no"' not in after
 
 
 # -- JSON lines ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import threading
+import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -87,6 +90,30 @@ def test_threads_share_one_count() -> None:
     with ThreadPoolExecutor(8) as pool:
         passed = sum(pool.map(lambda _: limiter.filter(made()), range(4000)))
     assert (passed, limiter.held_back) == (100, 3900)
+
+
+def test_a_forked_child_does_not_wait_for_its_parent_s_lock() -> None:
+    """However the parent was forked, the child logs."""
+    limiter = RepeatLimiter(1)
+    held, forked = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with limiter._lock:
+            held.set()
+            forked.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on: forking beside threads
+        child = os.fork()
+    if not child:
+        os._exit(0 if limiter.filter(made()) else 1)
+    _, status = os.waitpid(child, 0)
+    forked.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_what_was_held_back_is_stored() -> None:

@@ -80,7 +80,7 @@ def on_the_root_logger(handler: Caught) -> None:
 def native(handler: Caught, *processors: Any) -> Any:
     """Without logging."""
     return structlog.wrap_logger(
-        DatabaseLoggerFactory(handler)("shop"),
+        DatabaseLoggerFactory(handler)("events"),
         processors=[*processors] or [structlog.contextvars.merge_contextvars],
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
@@ -98,7 +98,7 @@ def rendered(_handler: Caught, *processors: Any) -> Any:
 
 def through_logging(*processors: Any) -> Any:
     return structlog.wrap_logger(
-        structlog.stdlib.LoggerFactory()("shop"), processors=processors, wrapper_class=structlog.stdlib.BoundLogger
+        structlog.stdlib.LoggerFactory()("events"), processors=processors, wrapper_class=structlog.stdlib.BoundLogger
     )
 
 
@@ -114,7 +114,7 @@ def test_the_event_is_the_message_and_the_rest_is_metadata(way: Any, handler: Ca
     """Key-values of the call and of the logger; level, logger and place are those of the call."""
     way(handler).bind(shop="north").warning("paid", order=17, items=["a"])
     entry = handler.only()
-    assert (entry.message, entry.level, entry.logger) == ("paid", "WARNING", "shop")
+    assert (entry.message, entry.level, entry.logger) == ("paid", "WARNING", "events")
     assert entry.attributes == {"shop": "north", "order": 17, "items": ["a"]}
     assert (entry.pathname, entry.module) == (__file__, "test_structlog")
     assert entry.function == "test_the_event_is_the_message_and_the_rest_is_metadata"
@@ -160,6 +160,22 @@ def test_a_usual_chain_stores_nothing_twice(way: Any, handler: Caught) -> None:
     """Level, time stamp and call site of the processors are columns, and no metadata."""
     way(handler, *USUAL).info("paid", order=17)
     assert handler.only().attributes == {"order": 17}
+
+
+def test_the_place_is_the_call_s_where_logging_cannot_see_it(handler: Caught) -> None:
+    """A logger that was there before structlog's ``LoggerFactory`` is told the place by ``CallsiteParameterAdder``."""
+    older = logging.Logger("older")
+    older.addHandler(handler)
+    logger = structlog.wrap_logger(
+        older,
+        processors=[*USUAL, ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    logger.info("paid", order=17)
+    entry = handler.only()
+    assert (entry.pathname, entry.module) == (__file__, "test_structlog")
+    assert entry.function == "test_the_place_is_the_call_s_where_logging_cannot_see_it"
+    assert entry.attributes == {"order": 17}
 
 
 @own_ways
@@ -239,7 +255,7 @@ def test_the_record_of_other_handlers_stays(handler: Caught, capsys: pytest.Capt
     console, lines = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stderr)
     console.setFormatter(ProcessorFormatter(processor=structlog.processors.KeyValueRenderer(sort_keys=True)))
     lines.setFormatter(JsonFormatter())
-    logger = logging.getLogger("shop")
+    logger = logging.getLogger("events")
     logger.handlers[:] = [handler, console, lines]
     logger.propagate = False
     wrapped(handler).info("paid", order=17, name="Ada")
