@@ -34,6 +34,12 @@ _ANSWERS: Final = {
 """Synchronized output is known, reports of the size in the stream are not; the last two are other programs'."""
 _QUESTION: Final = re.compile(rb"\x1b\[(\?20(?:26|48)\$p|6n|c)")
 _ROOT: Final = Path(__file__).parents[2]
+_LOOK: Final = 0.003
+"""Seconds between two looks at what the program does."""
+_UNNOTICED: Final = 0.1
+"""Seconds until a key that the program has not noticed is taken for one that it never will."""
+_UNKNOWN: Final = 0.03
+"""Seconds without a byte that are a rest where nothing else tells."""
 
 
 class Pressed(NamedTuple):
@@ -155,6 +161,47 @@ class Terminal:
             if data := self.pump(quiet - (now - last)):
                 last, count = self.reads[-1][0], count + len(data)
         return Pressed(last - began if count else 0.0, count)
+
+    def act(self, key: bytes, rest: float = 0.012) -> None:
+        """Press a key; over when the program has done something, and then nothing at all for so long."""
+        before, began = self._done(), time.monotonic()
+        self.send(key)
+        while self._done() == before is not None and time.monotonic() - began < _UNNOTICED:
+            self.pump(_LOOK)
+        self.rest(rest)
+
+    def rest(self, seconds: float, longest: float = 10.0) -> None:
+        """Wait until the program has done nothing for so long, which is less than it waits between two looks.
+
+        Where nobody can say what it does, as outside of Linux, it is what it writes that counts.
+
+        Raises:
+            AssertionError: it never rests; the message shows the screen.
+        """
+        done, began = self._done(), time.monotonic()
+        last, enough = began, seconds if done is not None else max(seconds, _UNKNOWN)
+        while (now := time.monotonic()) - last < enough:
+            assert now - began < longest, f"it never rests; the screen:\n{self.screen.text}"
+            came, then = self.pump(_LOOK), self._done()
+            if came or then != done or "R" in self._states():
+                last, done = time.monotonic(), then
+
+    def _done(self) -> int | None:
+        """ns the program has been at work; None where that is not to be known."""
+        try:
+            return sum(int(each.read_text().split()[0]) for each in self._tasks("schedstat"))
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def _states(self) -> set[str]:
+        """Of its threads: R is at work, or waits for a processor."""
+        with contextlib.suppress(OSError):
+            return {each.read_text().rpartition(")")[2].split()[0] for each in self._tasks("stat")}
+        return set()
+
+    def _tasks(self, name: str) -> list[Path]:
+        folder = Path("/proc", str(self.pid), "task")
+        return [each / name for each in folder.iterdir()]
 
     def until(self, condition: str | Callable[[Screen], Any], seconds: float = 30.0) -> float:
         """Wait until a text is on the screen, or until something else holds; seconds since the program's start.

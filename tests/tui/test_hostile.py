@@ -26,7 +26,12 @@ _MARK = re.compile(r"h\d{5}")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _DELAY = 25
 """ms until an escape is taken for the key."""
-_ESCAPED = 0.07
+_ESCAPED = 0.04
+_FRAMES = 200
+_FRAME = 2.5 / _FRAMES
+"""Seconds: what was painted is sent then."""
+_LATER = 0.12
+"""Seconds without a byte: what the application puts off, for somebody who presses many keys, is done then."""
 SIZES = [200, pytest.param(COUNT, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 
 
@@ -51,13 +56,13 @@ class Walk:
         self.seen: set[str] = set()
         """Marks that were on the screen."""
 
-    def press(self, *keys: bytes, quiet: float = 0.03) -> int:
-        """Press them; bytes the last one brought."""
-        count = 0
+    def press(self, *keys: bytes, quiet: float = 0.0) -> None:
+        """Press them; each is over when the program rests, or, where it puts something off, was quiet for so long."""
         for key in keys:
-            count = self.terminal.press(key, max(quiet, _ESCAPED if key == ESCAPE else 0)).bytes
+            self.terminal.act(key, _ESCAPED if key == ESCAPE else _FRAME)
+            if quiet:
+                self.terminal.settle(quiet)
             self.look(key)
-        return count
 
     def paste(self, text: str) -> None:
         """As terminals do it: in brackets, control characters but the ends of lines taken out."""
@@ -70,7 +75,7 @@ class Walk:
         assert self.terminal.process.poll() is None, (step, self.screen.text)
         self.seen.update(_MARK.findall(self.screen.text))
 
-    def through(self, *keys: bytes, quiet: float = 0.03) -> None:
+    def through(self, *keys: bytes, quiet: float = 0.0) -> None:
         """Press each as often as it changes what is on the screen."""
         for key in keys:
             before = ""
@@ -87,7 +92,7 @@ class Walk:
     def at_home(self) -> bool:
         """The rows have the focus, and no pane is open."""
         lines = self.screen.lines
-        covered = any(char in line[1:] for char in "▌▔" for line in lines)  # by a notice, by the palette
+        covered = any(char in line[2:] for char in "▌▔" for line in lines)  # by a notice, by the palette
         return self.query.startswith(" filter›") and lines[-1].startswith(" f filter") and not covered
 
     def home(self) -> None:
@@ -96,7 +101,7 @@ class Walk:
             if self.at_home:
                 return
             if "not sent" in self.query and self.screen.lines[-1].startswith(" f filter"):
-                self.press(b"f", quiet=0.1)  # what is being written stays when the focus goes elsewhere
+                self.press(b"f", quiet=_LATER)  # what is being written stays when the focus goes elsewhere
             self.press(ESCAPE)
         self.terminal.until(lambda _: self.at_home, 10.0)  # a notice lies over it
 
@@ -114,10 +119,10 @@ def corpus(request: pytest.FixtureRequest, sqlite_template: Path, tmp_path_facto
 @pytest.fixture
 def walk(request: pytest.FixtureRequest, corpus: Corpus, tmp_path: Path) -> Iterator[Walk]:
     """The application, showing the newest rows; it ends well, and leaves the terminal as it was."""
-    size, given = getattr(request, "param", (80, 24)), {"ESCDELAY": str(_DELAY)}
+    size, given = getattr(request, "param", (80, 24)), {"ESCDELAY": str(_DELAY), "TEXTUAL_FPS": str(_FRAMES)}
     with Terminal(command(str(corpus.path)), tmp_path, size=size, environment=given) as terminal:
         terminal.until(lambda screen: "loaded of" in screen.text)
-        terminal.settle(0.4)
+        terminal.settle(_LATER)
         walk = Walk(terminal)
         walk.look("start")
         yield walk
@@ -133,15 +138,15 @@ def test_every_text_is_shown(walk: Walk, corpus: Corpus) -> None:
     made = list(entries(corpus.texts, 0))
     walk.through(PAGE_UP, quiet=0.3)  # older rows are on their way
     assert {mark for each in made if (mark := each.message[:6]) in corpus.marks} - walk.seen == set()
-    walk.press(b"G", ENTER, ENTER, ENTER, quiet=0.15)
-    walk.press(b"G", b"o", quiet=0.1)  # the last section is folded
+    walk.press(b"G", ENTER, ENTER, ENTER, quiet=_LATER)
+    walk.press(b"G", b"o", quiet=_LATER)  # the last section is folded
     for each in made:
         marks = corpus.marks.intersection(_MARK.findall(" ".join(map(str, each))))
         walk.through(PAGE_DOWN, PAGE_UP)
         if marks - walk.seen:
             _unfold(walk)
             assert marks - walk.seen == set(), walk.screen.text
-        walk.press(b"K", quiet=0.12)
+        walk.press(b"K", quiet=_LATER)
     assert corpus.marks - walk.seen == set()
     assert walk.screen.bells == 0
     assert walk.screen.clipboard == []
@@ -190,7 +195,8 @@ def test_no_screen_passes_anything_on(walk: Walk) -> None:
     for name, keys in _SCREENS.items():
         try:
             walk.press(*keys)
-            walk.press(b"", quiet=0.15)
+            walk.terminal.settle(_LATER)
+            walk.look("")
             walk.home()
             _everything(walk)
         except AssertionError as error:
@@ -208,7 +214,7 @@ def _everything(walk: Walk) -> None:
         walk.press(ESCAPE)
     if "every entry" not in walk.query:
         for _ in range(10):  # a pane that closes may still have the focus
-            walk.press(b"f", quiet=0.1)
+            walk.press(b"f")
             if walk.screen.lines[-1].startswith(" Enter ask"):
                 break
         walk.press(b"\x15", ENTER)
@@ -231,7 +237,7 @@ def test_what_is_pasted_is_text(walk: Walk, corpus: Corpus) -> None:
                 _everything(walk)
             except AssertionError as error:
                 raise AssertionError(f"{name} {number}: {error}") from error
-    walk.press(b"v", quiet=0.1)
+    walk.press(b"v", quiet=_LATER)
     walk.home()
     assert walk.screen.clipboard == []
 
@@ -241,9 +247,10 @@ def test_clicks_run_nothing_and_copies_are_encoded(walk: Walk) -> None:
     for column in (2, 20, 45, 70):
         for row in range(1, 25):
             walk.terminal.send(f"\x1b[<0;{column};{row}M\x1b[<0;{column};{row}m".encode())
-        walk.press(b"", quiet=0.15)
+        walk.terminal.settle(_LATER)
+    walk.look("clicks")
     walk.home()
-    walk.terminal.settle(0.2)
+    walk.terminal.settle(_LATER)
     assert walk.screen.bells == 0
     assert walk.screen.clipboard == []
     for number, key in enumerate((b"y", b"L", b"Y"), 1):
