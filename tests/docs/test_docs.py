@@ -26,6 +26,7 @@ from dblog.options import OVERFLOW_POLICIES, Options
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = [path for path in DOCUMENTS if "```python" in path.read_text()]
+LOGGERS = {"dblog.loss", "dblog.audit", "dblog.unhandled", "dblog.health"}
 COMMANDS = typing.cast("typing.Any", typer.main.get_command(app)).commands
 
 
@@ -203,7 +204,7 @@ def test_dotted_names_exist(path: Path) -> None:
     """``dblog.something`` in a document is something."""
     import importlib
 
-    for dotted in set(re.findall(r"`(dblog(?:\.\w+)+)", path.read_text())) - {"dblog.loss", "dblog.audit", "dblog.unhandled", "dblog.health"}:
+    for dotted in set(re.findall(r"`(dblog(?:\.\w+)+)", path.read_text())) - LOGGERS:
         module, _, name = dotted.rpartition(".")
         try:
             found = hasattr(importlib.import_module(module), name)
