@@ -35,6 +35,8 @@ _SPELLED_LATER: Final = {
     "present/strips.py": "`brief` hands its unit to `Look.ours`",
     "present/offers.py": "handed to `Look.ours`",
     "complete.py": "`present.offers` hands what is shown to `Look.ours`",
+    "keywords.py": "as `complete.py`",
+    "room.py": "handed to `Look.ours`",
     "source/reach.py": "`present.bars.spelled` hands the label to `Look.ours`",
 }
 """Modules that have signs beyond ASCII in a text, and what becomes of them."""

@@ -31,6 +31,7 @@ async def _resize(driver: Driver, width: int, height: int) -> None:
     await driver.until(lambda: driver.app.screen.size == (width, height))
     small = width < 40 or height < 10
     await driver.until(lambda: bool(driver.app.screen.query(TooSmall)) == small)
+    await driver.until(lambda: driver.app.screen._compositor.size == (width, height))
     await driver.quiet()
 
 

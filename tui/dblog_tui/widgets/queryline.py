@@ -73,6 +73,10 @@ class QueryLine(Painted):
         """What is being written stays; the lines below are uncovered."""
         self._paint()
 
+    def on_resize(self) -> None:
+        """What lies below is for another width."""
+        self._paint()
+
     def drawn(self, width: int, height: int) -> Sequence[Strip]:  # noqa: ARG002 - one line it is
         """The line."""
         names, answer = self.draft.known.names, self._answer
