@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import caller, drain, endtoend, reads, terminal
+from benchmarks import caller, drain, endtoend, middleware, reads, terminal
 from benchmarks.databases import Databases
 from benchmarks.report import Report, save
 
@@ -21,6 +21,7 @@ _PARTS: dict[str, Callable[[Databases, str, int], Iterable[Report]]] = {
     "caller": caller.run,
     "drain": drain.run,
     "endtoend": endtoend.run,
+    "middleware": middleware.run,
     "reads": reads.run,
     "terminal": terminal.run,
 }

@@ -12,6 +12,8 @@ unhandled error). It needs no library: it speaks ASGI 3, with any server and fra
 from __future__ import annotations
 
 import logging
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dblog.integrations import django_routes
@@ -20,6 +22,7 @@ from dblog.integrations.asgi_routes import Routes
 from dblog.integrations.exchange import tell
 from dblog.integrations.http import CARRYING, HttpObserver, Tracking
 from dblog.scopes import scope_var
+from dblog.spans import API
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrackingMiddleware"]
 
+_modules = sys.modules
 _KINDS = frozenset({"http", "websocket"})
 _MARK = "dblog.tracking"
 """In a scope: a middleware of ours is at work on it already."""
@@ -116,23 +120,23 @@ class TrackingMiddleware(Tracking):
             if kind not in _KINDS or _MARK in scope:
                 return None
             found = dict(scope["headers"])
-            others = None
-            if b"traceparent" in found or b"baggage" in found:
-                others = lambda: _carrying(scope["headers"])  # noqa: E731 - most requests need none
-            given = found.get(self.name)
-            context = self.scope(scope, None if given is None else given.decode("latin-1"), others)
+            usual, given, others = found.get(b"traceparent"), found.get(self.name), None
+            if b"baggage" in found or (usual and (b"tracestate" in found or len(found) < len(scope["headers"]))):
+                usual, others = None, partial(_carrying, scope["headers"])
+            context = self.scope(
+                scope, given.decode("latin-1") if given else None, usual.decode("latin-1") if usual else None, others
+            )
             make = HttpExchange if kind == "http" else WebSocketExchange
             exchange: HttpExchange | WebSocketExchange = make(self, scope, receive, send, context, found)
             scope[_MARK] = exchange.trace_id
             scope.setdefault("state", {})["tracking_id"] = exchange.trace_id
-            traceparent = exchange.traceparent()
-            if traceparent is not None:
+            if API in _modules and (traceparent := exchange.traceparent()) is not None:
                 kept = [header for header in scope["headers"] if header[0] != b"traceparent"]
                 scope["headers"] = [*kept, (b"traceparent", traceparent.encode("latin-1"))]
+            exchange.count()
         except Exception as error:  # noqa: BLE001 - nothing of ours may harm the request
             tell("start", error)
             return None
-        exchange.count()
         return exchange
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dblog.integrations.exchange import SERVER_ERROR, Exchange, tell
+from dblog.integrations.exchange import CLIENT_GONE, Exchange, tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -27,7 +27,7 @@ _NORMAL, _ABNORMAL = 1000, 1006
 class AsgiExchange(Exchange):
     """What the two have in common."""
 
-    __slots__ = ("_receive", "_root", "_scope", "_send", "answers")
+    __slots__ = ("_last", "_receive", "_root", "_scope", "_send", "_sized", "answers")
 
     def __init__(  # noqa: PLR0917 - what a server hands over, in its order
         self,
@@ -41,8 +41,13 @@ class AsgiExchange(Exchange):
         super().__init__(tracking, scope.get("method", "WEBSOCKET"), scope["path"], context)
         self._scope, self._receive, self._send = scope, receive, send
         self._root = scope.get("root_path", "")
-        self.answers = False
+        self.answers = tracking.answer_errors and "app" not in scope
         """An exception before the answer is answered here."""
+        self._last = False
+        length = found.get(b"content-length")
+        self._sized = length is not None and length.isdigit()
+        if length is not None and self._sized:
+            self.request_bytes = int(length)
         agent = found.get(b"user-agent")
         if agent is not None:
             self.agent = agent.decode("latin-1")
@@ -65,8 +70,8 @@ class AsgiExchange(Exchange):
         if not name:
             return message
         headers = [*message.get("headers", ())]
-        for header in headers:
-            if header[0].lower() == name:
+        for known, _ in headers:
+            if known == name:
                 return message
         headers.append((name, self.trace_id.encode("ascii")))
         return {**message, "headers": headers}
@@ -75,18 +80,7 @@ class AsgiExchange(Exchange):
 class HttpExchange(AsgiExchange):
     """A request and its answer."""
 
-    __slots__ = ("_last", "_sized")
-
-    def __init__(  # noqa: PLR0917 - as above
-        self, tracking: Any, scope: Scope, receive: Receive, send: Send, context: Context, found: Any
-    ) -> None:
-        super().__init__(tracking, scope, receive, send, context, found)
-        self.answers = tracking.answer_errors and "app" not in scope
-        self._last = False
-        length = found.get(b"content-length")
-        self._sized = length is not None and length.isdigit()
-        if self._sized:
-            self.request_bytes = int(length)
+    __slots__ = ()
 
     async def receive(self) -> Message:
         """What the server received; the body is counted where its length was not declared."""
@@ -108,7 +102,7 @@ class HttpExchange(AsgiExchange):
                 self.response_bytes += len(message.get("body", b""))
                 self._last = not message.get("more_body", False)
             elif kind == "http.response.start":
-                self.status = message["status"]
+                self.status = CLIENT_GONE if self.gone else message["status"]  # gone: nobody is answered
                 message = self._with_header(message)
             elif kind == "http.response.pathsend":
                 self._last = True
@@ -116,14 +110,7 @@ class HttpExchange(AsgiExchange):
             tell("send", error)
         await self._send(message)
         if self._last:
-            self._answered()
-
-    def _answered(self) -> None:
-        """All of the answer was sent. Of an error the exception follows, if a framework answered in its place."""
-        if self.status is not None and self.status >= SERVER_ERROR:
-            self.stop()
-        else:
-            self.finish()
+            self.finish(answered=True)
 
     async def apologize(self) -> None:
         """Answer 500 in the server's place, where the answer has not begun."""
@@ -150,6 +137,7 @@ class WebSocketExchange(AsgiExchange):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.method = "WEBSOCKET"
+        self.answers = False
         self.close_code: int | None = None
         self.request_bytes = 0
 

@@ -20,6 +20,7 @@ ROUTE = "dblog.route"
 
 _EVERY = 1.0
 """Seconds between two looks at the application's routes."""
+_KEPT = 10_000
 _DEPTH = 10
 """Of applications in applications."""
 
@@ -30,12 +31,20 @@ class Routes:
     def __init__(self, app: Any) -> None:
         self._app = app
         self._mounts: tuple[tuple[str, ...], ...] = ()
-        self._endpoints: dict[int, list[tuple[Any, str]]] = {}
+        self._endpoints: dict[int, list[tuple[Any, str, str]]] = {}
         self._prefixes: dict[str, str] = {"": ""}
+        self._plain: dict[int, tuple[Any, str]] = {}
+        """By identity: a route that is in no mount and no router that was included, and its template."""
         self._looked = -_EVERY
 
     def of(self, scope: Mapping[str, Any], root: str) -> str | None:
         """The template of a request that is over; ``root`` is the ``root_path`` it came with."""
+        route = scope.get("route")
+        known = self._plain.get(id(route))
+        fastapi = scope.get("fastapi")
+        usual = not fastapi and scope.get("root_path", "") == root and ROUTE not in scope
+        if usual and known is not None and known[0] is route:
+            return known[1]
         given = scope.get(ROUTE)
         if given is not None:
             return str(given)
@@ -43,16 +52,17 @@ class Routes:
         prefix = self._prefixes.get(grown)
         if prefix is None:
             prefix = self._prefix(grown)
-        route = scope.get("route")
         if route is None:
             return self._without_route(scope, prefix)
-        fastapi = scope.get("fastapi")
         included = fastapi.get("effective_route_context") if type(fastapi) is dict else None
         if included is not None and included.original_route is route:
             return prefix + str(included.path)
         if hasattr(route, "routes"):  # a mount: nothing inside of it has a template
             return f"{prefix}/{{path}}" if prefix else None
-        return prefix + str(route.path)
+        template = prefix + str(route.path)
+        if usual and len(self._plain) < _KEPT:
+            self._plain[id(route)] = route, template
+        return template
 
     def _without_route(self, scope: Mapping[str, Any], prefix: str) -> str | None:
         """By the endpoint: Starlette before 1.0 and FastAPI's own pages name nothing else."""
@@ -61,11 +71,14 @@ class Routes:
             return None
         if id(endpoint) not in self._endpoints:
             self._look()
-        names = set(scope.get("path_params") or ())
-        paths = [path for known, path in self._endpoints.get(id(endpoint), ()) if known is endpoint]
-        for path in paths:
-            if {name.partition(":")[0] for name in _names(path)} <= names:
-                return prefix + path
+        given = set(scope.get("path_params") or ())
+        found = [
+            path
+            for known, mounted, path in self._endpoints.get(id(endpoint), ())
+            if known is endpoint and mounted == prefix and _names(path) <= given
+        ]
+        if found:  # of several routes with one endpoint that which took the most parameters
+            return prefix + max(found, key=lambda path: len(_names(path)))
         return f"{prefix}/{{path}}" if prefix else None
 
     def _prefix(self, grown: str) -> str:
@@ -88,17 +101,17 @@ class Routes:
         if now - self._looked < _EVERY:
             return
         self._looked = now
-        mounts, endpoints = [], dict[int, list[tuple[Any, str]]]()
+        mounts, endpoints = [], dict[int, list[tuple[Any, str, str]]]()
         for route, path, inner in _routes(_with_routes(self._app), "", 0):
             if inner:
                 mounts.append(tuple(path.split("/")))
             elif (endpoint := getattr(route, "endpoint", None)) is not None:
-                endpoints.setdefault(id(endpoint), []).append((endpoint, route.path))
+                endpoints.setdefault(id(endpoint), []).append((endpoint, path.removesuffix(route.path), route.path))
         self._mounts, self._endpoints = tuple(mounts), endpoints
 
 
-def _names(path: str) -> list[str]:
-    return [part.partition("}")[0] for part in path.split("{")[1:]]
+def _names(path: str) -> set[str]:
+    return {part.partition("}")[0].partition(":")[0] for part in path.split("{")[1:]}
 
 
 def _with_routes(app: Any) -> Any:

@@ -19,7 +19,7 @@ from dblog.spans import API, active
 if TYPE_CHECKING:
     from dblog.scopes import Context
 
-__all__ = ["METHODS", "OTHER", "SERVER_ERROR", "UNMATCHED", "Exchange", "tell"]
+__all__ = ["CLIENT_GONE", "METHODS", "OTHER", "SERVER_ERROR", "UNMATCHED", "Exchange", "tell"]
 
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 """The methods told apart (RFC 9110, PATCH, QUERY); anybody can send any other word, which is ``OTHER``."""
@@ -29,10 +29,10 @@ UNMATCHED = "(unmatched)"
 
 _MAX_TEXT = 1024
 """Characters kept of a path or a user agent."""
-SERVER_ERROR, _CLIENT_GONE = 500, 499
+SERVER_ERROR, CLIENT_GONE = 500, 499
 _FILE, _LINE, _FUNCTION = __file__, 0, "access"
-_GONE = (asyncio.CancelledError, GeneratorExit, OSError)
-"""What ends a request whose client has left."""
+_ENDED = (asyncio.CancelledError, GeneratorExit)
+"""How a server ends a request that nobody waits for any more."""
 
 
 class Exchange:
@@ -86,49 +86,55 @@ class Exchange:
             except Exception as error:  # noqa: BLE001 - an observer must not harm the request
                 tell("metrics", error)
 
-    def stop(self) -> None:
-        """The answer is complete: what comes after it takes no time of the request's."""
-        self.seconds = time.perf_counter() - self.started
-
     def template(self) -> str | None:
         """The template of the route that matched; None where none did."""
         return self.route
 
-    def finish(self, error: BaseException | None = None) -> None:
-        """It is over: tell the metrics, log the record. Only the first call does; raises nothing but BaseException."""
-        if self.done:
-            if error is not None:
-                self._failed_late(error)
-            return
-        self.done = True
-        if self.seconds is None:
-            self.stop()
-        seconds: float = self.seconds or 0.0
-        if error is not None and (isinstance(error, _GONE[:2]) or (self.gone and _of_leaving(error))):
+    def finish(self, error: BaseException | None = None, *, answered: bool = False) -> None:
+        """It is over: tell the metrics, log the record. Only the first call does; raises nothing but BaseException.
+
+        Args:
+            error: what the application has raised.
+            answered: the answer was sent, and the application still runs. The exception of an error that a framework
+                has answered follows: then only the time is taken.
+        """
+        try:
+            if answered and self.status is not None and self.status >= SERVER_ERROR:
+                self.seconds = time.perf_counter() - self.started
+            elif not self.done:
+                self.done = True
+                self._finish(error)
+            elif error is not None:
+                self._fail_late(error)
+        except Exception as reason:  # noqa: BLE001 - nothing of ours may harm the request
+            tell("end", reason)
+
+    def _finish(self, error: BaseException | None) -> None:
+        seconds = time.perf_counter() - self.started if self.seconds is None else self.seconds
+        if error is not None and self._of_leaving(error):
             error, self.gone = None, True
         status = self.status
         if status is None:
-            status = self.status = _CLIENT_GONE if self.gone and error is None else SERVER_ERROR
+            status = self.status = CLIENT_GONE if self.gone and error is None else SERVER_ERROR
         try:
             self.route = self.template()
         except Exception as reason:  # noqa: BLE001 - a framework's own objects
             tell("route", reason)
-        if self.counted:
-            self._measure(status, seconds)
-        if not self.quiet:
-            try:
-                self._log(status, seconds, error)
-            except Exception as reason:  # noqa: BLE001 - a user's filter, handler or record factory
-                tell("record", reason)
-
-    def _measure(self, status: int, seconds: float) -> None:
-        metrics = self.tracking.metrics
         try:
-            metrics.finished(
-                self.method, self.route or UNMATCHED, status, seconds, self.request_bytes, self.response_bytes
-            )
-        except Exception as error:  # noqa: BLE001 - as `count`
-            tell("metrics", error)
+            if self.counted:
+                self.tracking.metrics.finished(
+                    self.method, self.route or UNMATCHED, status, seconds, self.request_bytes, self.response_bytes
+                )
+        except Exception as reason:  # noqa: BLE001 - an observer must not harm the request
+            tell("metrics", reason)
+        if not self.quiet:
+            self._log(status, seconds, error)
+
+    def _of_leaving(self, error: BaseException) -> bool:
+        """Whether this tells that the client has left, and nothing else."""
+        if isinstance(error, _ENDED):
+            return True
+        return self.gone and (isinstance(error, OSError) or type(error).__name__ == "ClientDisconnect")
 
     def _log(self, status: int, seconds: float, error: BaseException | None) -> None:
         tracking = self.tracking
@@ -153,7 +159,7 @@ class Exchange:
             "route": route or UNMATCHED,
             "path": self.path[:_MAX_TEXT],
             "status_code": status,
-            "duration_ms": round(milliseconds, 3),
+            "duration_ms": int(milliseconds * 1000.0) / 1000.0,  # cheaper than `round`
             "response_bytes": self.response_bytes,
         }
         if self.request_bytes is not None:
@@ -171,23 +177,14 @@ class Exchange:
             extras["trace_id"], extras["span_id"], extras["parent_span_id"] = ids[TRACE], ids[SPAN], ids[PARENT]
         return extras
 
-    def _failed_late(self, error: BaseException) -> None:
+    def _fail_late(self, error: BaseException) -> None:
         """Something failed after the answer was sent: a background task."""
-        if isinstance(error, _GONE[:2]):
-            return
         logger = self.tracking.logger
-        try:
-            if logger.isEnabledFor(logging.ERROR):
-                message = "%s %s failed after its answer was sent"
-                logger.error(message, self.method, self.route or self.path[:_MAX_TEXT], exc_info=error)
-        except Exception as reason:  # noqa: BLE001 - as in `finish`
-            tell("record", reason)
+        if not self._of_leaving(error) and logger.isEnabledFor(logging.ERROR):
+            message = "%s %s failed after its answer was sent"
+            logger.error(message, self.method, self.route or self.path[:_MAX_TEXT], exc_info=error)
 
 
 def tell(part: str, error: Exception) -> None:
     """Say once that a part of a middleware failed, and was left out of a request that went on."""
     complain(f"middleware {part}", f"a middleware's {part} failed with {type(error).__name__}; the request went on")
-
-
-def _of_leaving(error: BaseException) -> bool:
-    return isinstance(error, _GONE) or type(error).__name__ == "ClientDisconnect"

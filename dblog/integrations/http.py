@@ -25,6 +25,8 @@ CARRYING = frozenset({"traceparent", "tracestate", "baggage"})
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
+_USUAL = re.compile(r"00-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-01")
+"""The ``traceparent`` almost every caller sends: this version, sampled; the rest is for ``extract``."""
 
 
 class HttpObserver(Protocol):
@@ -98,19 +100,28 @@ class Tracking:
         """Whether requests of this path are neither logged nor counted."""
         return path in self.excluded or path.startswith(self.below)
 
-    def scope(self, request: Any, trace: str | None, others: Callable[[], dict[str, str]] | None) -> Context:
+    def scope(
+        self, request: Any, trace: str | None, usual: str | None, others: Callable[[], dict[str, str]] | None
+    ) -> Context:
         """The scope a request runs in: its caller's trace, or one of its own, and what ``context`` says of it.
 
         Args:
             request: what ``context`` is asked about: an ASGI scope or a WSGI environ.
             trace: what came in the header ``response_header``; None where nothing did.
-            others: gives the W3C headers that came; None where none did.
+            usual: the ``traceparent`` of a request with no other header of W3C's.
+            others: gives the W3C headers of any other request that has some.
         """
         outer, span = scope_var.get(), active()
         parent, carried = None, outer.carried
+        if usual is not None:
+            match = _USUAL.fullmatch(usual)
+            if match is None:
+                others = {"traceparent": usual}.copy
+            elif self.trust_incoming:
+                trace, parent = match.groups()
         if span is not None or others is not None or carried is not None:
-            trace, parent, carried = self._remote(span, trace, others, outer)
-        elif trace is not None and not (self.trust_incoming and _ID.fullmatch(trace)):
+            trace, parent, carried = self._remote(span, trace, parent, others, outer)
+        elif trace is not None and parent is None and not (self.trust_incoming and _ID.fullmatch(trace)):
             trace = None
         if trace is None:
             made = os.urandom(24).hex()
@@ -121,7 +132,12 @@ class Tracking:
         return made_of if self.context is None else self._with_fields(request, made_of)
 
     def _remote(
-        self, span: object, trace: str | None, others: Callable[[], dict[str, str]] | None, outer: Context
+        self,
+        span: object,
+        trace: str | None,
+        parent: str | None,
+        others: Callable[[], dict[str, str]] | None,
+        outer: Context,
     ) -> tuple[str | None, str | None, Carried | None]:
         """Trace, parent and what travels with them: of OpenTelemetry's active span, or as the headers have it."""
         of_span = None if span is None else span_ids(span)
@@ -132,10 +148,10 @@ class Tracking:
             return of_span[0], of_span[1], Carried(state, baggage, flags, span)
         if "trace_id" in remote:
             trace = remote["trace_id"]
-        elif trace is not None and not (self.trust_incoming and _ID.fullmatch(trace)):
+        elif trace is not None and parent is None and not (self.trust_incoming and _ID.fullmatch(trace)):
             trace = None
         made = Carried(remote.get("tracestate"), baggage, remote.get("trace_flags"), span)
-        return trace, remote.get("parent_span_id"), None if made == NOTHING else made
+        return trace, remote.get("parent_span_id", parent), None if made == NOTHING else made
 
     def _with_fields(self, request: Any, made: Context) -> Context:
         """The scope, with what ``context`` gives."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dblog.integrations import django_routes
@@ -107,10 +108,10 @@ class TrackingMiddleware(Tracking):
         try:
             if _MARK in environ:
                 return None
-            others = None
-            if "HTTP_TRACEPARENT" in environ or "HTTP_BAGGAGE" in environ:
-                others = lambda: _carrying(environ)  # noqa: E731 - most requests need none
-            context = self.scope(environ, environ.get(self.key), others)
+            usual, others = environ.get("HTTP_TRACEPARENT"), None
+            if "HTTP_BAGGAGE" in environ or (usual and "HTTP_TRACESTATE" in environ):
+                usual, others = None, partial(_carrying, environ)
+            context = self.scope(environ, environ.get(self.key), usual, others)
             variables = contextvars.copy_context()
             variables.run(scope_var.set, context)
             exchange = _WsgiExchange(self, environ, start_response, context, variables)
@@ -118,17 +119,17 @@ class TrackingMiddleware(Tracking):
             traceparent = exchange.traceparent()
             if traceparent is not None:
                 environ["HTTP_TRACEPARENT"] = traceparent
+            exchange.count()
         except Exception as error:  # noqa: BLE001 - nothing of ours may harm the request
             tell("start", error)
             return None
-        exchange.count()
         return exchange
 
 
 class _WsgiExchange(Exchange):
     """A request and its answer, between the server and the application."""
 
-    __slots__ = ("_environ", "_headers", "_start", "_written", "run")
+    __slots__ = ("_environ", "_headers", "_start", "run")
 
     def __init__(
         self,
@@ -143,7 +144,6 @@ class _WsgiExchange(Exchange):
             path = path.encode("latin-1", "replace").decode("utf-8", "replace")
         super().__init__(tracking, environ["REQUEST_METHOD"], path, context)
         self._environ, self._start = environ, start_response
-        self._written = False
         self._headers: list[tuple[str, str]] = []
         self.run = variables.run
         self.agent = environ.get("HTTP_USER_AGENT")
@@ -155,16 +155,17 @@ class _WsgiExchange(Exchange):
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[..., Any]:
         """The server's, with the header; what is written through its callable is counted."""
+        code = self.status
         try:
-            self.status = int(status[:3])
+            code = int(status[:3])
             self._headers = headers = self._with_header(headers)
             self._see_route()
         except Exception as error:  # noqa: BLE001 - nothing of ours may harm the request
             tell("start_response", error)
         write = self._start(status, headers, exc_info) if exc_info else self._start(status, headers)
+        self.status = code
 
         def counted(data: bytes) -> Any:
-            self._written = True
             self.response_bytes += len(data)
             return write(data)
 
@@ -194,17 +195,17 @@ class _WsgiExchange(Exchange):
 
     def failed(self, error: BaseException) -> None:
         """The application has raised this, while it ran or while its answer was made."""
-        if self.tracking.answer_errors and isinstance(error, Exception) and not self._written:
-            self._apologize()
+        try:
+            if self.tracking.answer_errors and isinstance(error, Exception) and not self.response_bytes:
+                self._apologize()
+        except Exception as reason:  # noqa: BLE001 - the server answers, as it would have
+            tell("answer", reason)
         self.run(self.finish, error)
 
     def _apologize(self) -> None:
         """Answer 500 in the server's place; it refuses where the answer has begun."""
         headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(_APOLOGY)))]
-        try:
-            self.start_response("500 Internal Server Error", headers, sys.exc_info())(_APOLOGY)
-        except Exception as error:  # noqa: BLE001 - the server answers, as it would have
-            tell("answer", error)
+        self.start_response("500 Internal Server Error", headers, sys.exc_info())(_APOLOGY)
 
     def returning(self, answer: Iterable[bytes]) -> Iterable[bytes]:
         """What the server gets for the application's answer."""
