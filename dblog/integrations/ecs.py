@@ -51,6 +51,8 @@ _BASE: Final = (
     "process.thread.name",
 )  # fmt: skip
 """What ``ecs-logging`` writes."""
+_BASE_OBJECTS: Final = ("ecs", "log", "log.origin", "log.origin.file", "process", "process.thread")
+"""The objects these are in."""
 _DEEPEST: Final = 20
 """Parts of a dotted name; one with more is not taken apart."""
 
@@ -147,11 +149,9 @@ class _Fields:
     def __init__(self, namespace: str) -> None:
         self.found: dict[str, Any] = {}
         self._namespace = namespace
-        self._objects: set[str] = set()
-        self._leaves: set[str] = set()
+        self._objects = {*_BASE_OBJECTS}
+        self._leaves = {*_BASE}
         self._numbers: dict[str, int] = {}
-        for name in _BASE:
-            self._take(name)
 
     def put(self, name: str, value: Any) -> bool:
         """Whether there is room for the name; a value that is None takes none."""
