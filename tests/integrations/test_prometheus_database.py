@@ -285,7 +285,7 @@ def test_sessions_and_their_loads_are_counted(metrics: AppMetrics) -> None:
 
 async def test_asynchronous_engines_are_watched(sqlite_url: str, metrics: AppMetrics) -> None:
     """Their statements are counted, their pool is seen, and so is a task that waits for a connection."""
-    engine = create_async_engine(async_url(sqlite_url), pool_size=1, max_overflow=0)
+    engine = create_async_engine(async_url(sqlite_url), poolclass=sa.AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
     metrics.watch(engine)
     async with engine.connect() as connection:
         await connection.execute(sa.select(sa.literal(1)))

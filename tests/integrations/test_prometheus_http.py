@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import subprocess
 import sys
@@ -9,11 +10,19 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.sdk.trace import TracerProvider
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 import dblog
+from dblog.integrations import wsgi
+from dblog.integrations.asgi import TrackingMiddleware
 from dblog.integrations.prometheus import AppMetrics
 from dblog.integrations.prometheus import exemplars as exemplar_module
 from dblog.integrations.prometheus.http import METHODS
@@ -234,3 +243,49 @@ if not pid: os._exit(0)
         'db_queries_total{operation="select",table="other"} 1.0',
     ]
     assert parent == [line.replace(" 1.0", " 2.0") for line in child]
+
+
+# -- behind the middlewares ---------------------------------------------------------------------------------------
+
+
+def assert_on_the_page(metrics: AppMetrics, route: str, tracking_id: str) -> None:
+    """One request by its route's template, with its own trace as the exemplar."""
+    page = page_of(metrics.registry)
+    assert page.by("shop_http_requests_total", "method", "route", "status_code") == {("GET", route, "200"): 1}
+    assert page.value("shop_http_requests_in_flight") == 0
+    assert page.value("shop_http_response_size_bytes_sum", method="GET", route=route) == 4
+    (found,) = exemplars(metrics.registry, "shop_http_request_duration_seconds_bucket")
+    assert found.labels["trace_id"] == tracking_id
+
+
+def test_the_asgi_middleware_feeds_it(metrics: AppMetrics) -> None:
+    """The exemplar is the ``X-Tracking-ID`` the client was given."""
+    app = Starlette(routes=[Route("/orders/{number}", lambda _: PlainTextResponse("paid"))])
+
+    async def ask() -> httpx.Response:
+        tracked = metrics.asgi_app(TrackingMiddleware(app, metrics=metrics.http))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(tracked), base_url="http://shop") as client:
+            assert (await client.get("/metrics")).status_code == 200
+            return await client.get("/orders/17")
+
+    assert_on_the_page(metrics, "/orders/{number}", asyncio.run(ask()).headers["X-Tracking-ID"])
+
+
+def test_the_wsgi_middleware_feeds_it(metrics: AppMetrics) -> None:
+    """As the ASGI one does."""
+    app = Flask("shop")
+    app.add_url_rule("/orders/<number>", view_func=lambda number: "paid")
+    tracked = metrics.wsgi_app(wsgi.TrackingMiddleware(app, metrics=metrics.http))
+    with httpx.Client(transport=httpx.WSGITransport(tracked), base_url="http://shop") as client:
+        response = client.get("/orders/17")
+    assert_on_the_page(metrics, "/orders/<number>", response.headers["X-Tracking-ID"])
+
+
+def test_an_active_span_of_opentelemetry_is_the_exemplar(metrics: AppMetrics) -> None:
+    """As it would be the record's trace."""
+    tracer = TracerProvider().get_tracer("shop")
+    with tracer.start_as_current_span("order") as span:
+        finish(metrics)
+        context = span.get_span_context()
+    (found,) = exemplars(metrics.registry, "shop_http_request_duration_seconds_bucket")
+    assert found.labels == {"trace_id": f"{context.trace_id:032x}", "span_id": f"{context.span_id:016x}"}

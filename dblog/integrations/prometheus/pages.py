@@ -50,7 +50,10 @@ def _readable(metrics: AppMetrics) -> CollectorRegistry:
     if not metrics.multiprocess:
         return metrics.registry
     metrics.sample()
-    registry = CollectorRegistry(support_collectors_without_names=True)
+    try:
+        registry = CollectorRegistry(support_collectors_without_names=True)
+    except TypeError:  # an older client, where `name[]` then finds nothing
+        registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the client's is not annotated
     return registry
 
