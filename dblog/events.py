@@ -86,22 +86,23 @@ def _repeats(fields: dict[str, Any], key: str, value: Any) -> bool:
     if key == "level":
         return kind is str and bool(value.upper() == fields["levelname"])
     if key == "timestamp":
-        return bool(abs(_seconds(value) - fields["created"]) < _NEAR)
+        return _is_now(value, fields["created"])
     said = fields.get(_SAID.get(key, ""))
     return kind in {str, int} and type(said) is kind and bool(said == value)
 
 
-def _seconds(value: object) -> float:
-    """Seconds since 1970 of what structlog's ``TimeStamper`` writes; minus infinity of anything else."""
+def _is_now(value: Any, now: float) -> bool:
+    """Whether it is what structlog's ``TimeStamper`` writes: seconds since 1970, or ISO 8601 of UTC or of here."""
     try:
         if type(value) is float:
-            return value
-        if type(value) is str:
-            moment = dt.datetime.fromisoformat(value)
-            return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp()
-    except (ValueError, OverflowError):
-        pass
-    return float("-inf")
+            return abs(value - now) < _NEAR
+        if type(value) is not str:
+            return False
+        moment = dt.datetime.fromisoformat(value)
+        meant = (moment,) if moment.tzinfo else (moment, moment.replace(tzinfo=dt.UTC))
+        return any(abs(each.timestamp() - now) < _NEAR for each in meant)
+    except (ValueError, OverflowError, OSError):
+        return False
 
 
 def _is_trace(fields: dict[str, Any], key: str, value: object) -> bool:

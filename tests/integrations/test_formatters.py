@@ -124,8 +124,8 @@ def stored(record: logging.LogRecord) -> LogEntry:
     return expand(Capture(Options.of())(record))
 
 
-def made(message: str = "paid", level: int = logging.INFO, error: BaseException | None = None, **extra: Any) -> Any:
-    info = None if error is None else (type(error), error, error.__traceback__)
+def made(message: str = "paid", level: int = logging.INFO, cause: BaseException | None = None, **extra: Any) -> Any:
+    info = None if cause is None else (type(cause), cause, cause.__traceback__)
     return logging.getLogger("shop").makeRecord("shop", level, "/srv/shop/cart.py", 42, message, (), info, "pay", extra)
 
 
@@ -176,7 +176,7 @@ def test_every_record_is_one_line_of_json(formatter: Callable[..., logging.Forma
 def test_a_line_is_bounded(formatter: Callable[..., logging.Formatter], size: int, char: str, key: bool) -> None:
     """However much is logged and however it is escaped, the line has ``max_line_bytes`` at most."""
     text = char * size
-    record = made(text=text, user_id=text) if key else made(text, error=caught())
+    record = made(text=text, user_id=text) if key else made(text, cause=caught())
     line = formatter(max_line_bytes=65_536).format(record)
     assert len(line.encode()) <= 65_536
     assert json.loads(line)
@@ -209,7 +209,7 @@ def test_secrets_are_not_shipped(formatter: Callable[..., logging.Formatter]) ->
 @each_formatter
 def test_a_record_is_left_as_it_was(formatter: Callable[..., logging.Formatter]) -> None:
     """Other handlers get the record they would have got."""
-    record = made("paid %s", error=caught(), order=17)
+    record = made("paid %s", cause=caught(), order=17)
     before = dict(record.__dict__)
     formatter().format(record)
     assert record.__dict__ == before
@@ -458,7 +458,7 @@ def test_ecs_lines_can_be_imported() -> None:
 
 def test_ecs_logging_s_options_hold() -> None:
     """Fields and groups that are excluded, and characters as they are."""
-    found = parsed(EcsFormatter(exclude_fields=["process", "error.stack_trace"]), made(error=caught()))
+    found = parsed(EcsFormatter(exclude_fields=["process", "error.stack_trace"]), made(cause=caught()))
     assert "process" not in found
     assert set(found["error"]) == {"type", "message"}
     assert "log" in found
@@ -554,6 +554,31 @@ def test_an_access_record_in_cloudwatch() -> None:
     }
     assert found["response"] == {"status": 200, "size": 2048}
     assert "metadata" not in found
+
+
+def test_a_group_given_as_a_mapping_joins_the_others() -> None:
+    """What a record says itself stays; a value for the same name stays among the metadata, as does what has no name."""
+    given: dict[str, Any] = {
+        "user": {"id": "other", "plan": "pro"},
+        "user_id": "u-1",
+        "user_plan": "free",
+        "error_": 1,
+        "request": "x",
+    }
+    found = parsed(CloudWatchFormatter(), made(**given))
+    assert found["user"] == {"id": "u-1", "plan": "pro"}
+    assert found["metadata"] == {"user": {"id": "other"}, "user_plan": "free", "error_": 1, "request": "x"}
+    found = parsed(CloudWatchFormatter(), made(error="timeout", workflow="w-1", user_agent="curl"))
+    assert found["error"] == {"message": "timeout"}
+    assert found["workflow"] == {"id": "w-1"}
+    assert found["request"] == {"user_agent": "curl"}
+
+
+def test_what_is_no_access_record_is_not_taken_for_one() -> None:
+    """A path or a method alone is somebody's datum; a duration that is no number stays one."""
+    assert parsed(CloudWatchFormatter(), made(path="/srv/x"))["metadata"] == {"path": "/srv/x"}
+    found = parsed(CloudWatchFormatter(), made(**ACCESS | {"duration_ms": "long", "client": None}))
+    assert found["metadata"] == {"duration_ms": "long", "client": None}
 
 
 def test_the_core_is_there_without_anything() -> None:

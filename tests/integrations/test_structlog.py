@@ -162,6 +162,24 @@ def test_a_usual_chain_stores_nothing_twice(way: Any, handler: Caught) -> None:
     assert handler.only().attributes == {"order": 17}
 
 
+@own_ways
+@pytest.mark.parametrize(
+    ("stamp", "kept"),
+    [
+        (structlog.processors.TimeStamper(), False),
+        (structlog.processors.TimeStamper(fmt="iso", utc=False), False),
+        (structlog.processors.TimeStamper(fmt="%H:%M"), True),
+        (lambda _logger, _name, event: event | {"timestamp": "0001-01-01T00:00:00"}, True),
+        (lambda _logger, _name, event: event | {"timestamp": float("inf")}, True),
+        (lambda _logger, _name, event: event | {"timestamp": 17}, True),
+    ],
+)
+def test_only_a_time_stamp_of_now_is_a_repetition(way: Any, stamp: Any, kept: bool, handler: Caught) -> None:
+    """Of UTC or local time, as number or text; any other time is a datum."""
+    way(handler, stamp).info("tick")
+    assert ("timestamp" in handler.only().attributes) == kept
+
+
 def test_the_place_is_the_call_s_where_logging_cannot_see_it(handler: Caught) -> None:
     """A logger that was there before structlog's ``LoggerFactory`` is told the place by ``CallsiteParameterAdder``."""
     older = logging.Logger("older")
