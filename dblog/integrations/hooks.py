@@ -126,7 +126,7 @@ def capture_unhandled(
     """Log what nobody caught, from now on; a hook that is in place already is not put there twice.
 
     Args:
-        warnings: ``warnings.showwarning``.
+        warnings: ``warnings.showwarning``; left alone where ``logging.captureWarnings`` logs them already.
         exceptions: ``sys.excepthook``: what ends the program.
         threads: ``threading.excepthook``: what ends a thread.
         unraisable: ``sys.unraisablehook``: what happened in ``__del__`` and the like.
@@ -137,7 +137,7 @@ def capture_unhandled(
         What undoes it.
     """
     hooks: list[_Undone | None] = []
-    if warnings:
+    if warnings and python_warnings.showwarning is not getattr(logging, "_showwarning", None):
         hooks.append(_Hook.of(python_warnings, "showwarning", _of_warning))
     if exceptions:
         hooks.append(_Hook.of(sys, "excepthook", _of_exception))

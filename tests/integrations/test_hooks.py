@@ -106,6 +106,22 @@ def test_a_warning_meant_for_a_file_goes_there_only(handler: Caught, before: Bef
     assert len(before.calls) == 1
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_warnings_that_logging_captures_are_not_logged_twice(first: bool, before: Before) -> None:
+    """``logging.captureWarnings``, whether it was called before or after."""
+    handler = Caught()
+    logging.root.handlers[:] = [handler]
+    if first:
+        logging.captureWarnings(capture=True)
+    with capture_unhandled():
+        if not first:
+            logging.captureWarnings(capture=True)
+        warn()
+        assert handler.only().logger == "py.warnings"
+        logging.captureWarnings(capture=False)
+    handler.close()
+
+
 def test_the_end_of_a_program(handler: Caught, before: Before) -> None:
     """CRITICAL, with the exception."""
     info = caught()
