@@ -120,7 +120,7 @@ class Driver:
         deadline, before, same = time.monotonic() + seconds, "", 0
         while same < 2:
             await self.pilot.pause()
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.005)
             assert time.monotonic() < deadline, f"it never rests: {self._busy()}\n{self.text}"
             if self._busy():
                 same = 0

@@ -120,7 +120,8 @@ class Exporting(Dialog[Exported]):
 
     @property
     def _writing(self) -> bool:
-        return self._worker is not None and self._worker.is_running
+        worker = self._worker  # one that was stopped still has to let go of the file
+        return worker is not None and worker.is_running and not worker.is_cancelled
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Begin, or go on."""
