@@ -618,12 +618,14 @@ uvicorn.Server(uvicorn.Config(health.asgi_app(), log_level="error")).run(sockets
 
 
 def test_kubernetes_probes_are_answered(sqlite_url: str) -> None:
-    """Each probe of ``examples/kubernetes`` asks a real server for a path that is there, and gets its 200."""
-    deployment = yaml.safe_load((EXAMPLES / "kubernetes/deployment.yaml").read_text())
+    """Each probe of ``examples/observability`` asks a real server for a path that is there, and gets its 200."""
+    deployment = yaml.safe_load((EXAMPLES / "observability/kubernetes.yml").read_text())
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     probes = {name: probe for name, probe in container.items() if name.endswith("Probe")}
     assert set(probes) == {"livenessProbe", "readinessProbe", "startupProbe"}
-    environment = os.environ | {each["name"]: each["value"] for each in container["env"]} | {"URL": sqlite_url}
+    environment = (
+        os.environ | {each["name"]: each["value"] for each in container["env"] if "value" in each} | {"URL": sqlite_url}
+    )
     command = [sys.executable, "-c", SERVICE]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
