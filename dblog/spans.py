@@ -42,8 +42,8 @@ def active() -> object | None:
     if API not in _modules:
         return None
     try:
-        here = _read()
-        return here.get(_key) if here else None
+        here = read()
+        return here.get(key) if here else None
     except Exception as error:  # noqa: BLE001 - a runtime context of somebody's
         _told(error)
         return None
@@ -77,7 +77,7 @@ def baggage() -> dict[str, str]:
     """OpenTelemetry's own baggage, as text; empty where its API for that is not loaded."""
     module: Any = _modules.get("opentelemetry.baggage")
     try:
-        return {} if module is None else {str(key): str(value) for key, value in module.get_all().items()}
+        return {} if module is None else {str(name): str(value) for name, value in module.get_all().items()}
     except Exception as error:  # noqa: BLE001 - values are anything
         _told(error)
         return {}
@@ -91,10 +91,10 @@ def resource() -> dict[str, str]:
         provider = getattr(module, "_TRACER_PROVIDER", None)
         attributes = getattr(getattr(provider, "resource", None), "attributes", {})
         found = {
-            name: str(attributes[key])
+            name: str(attributes[attribute])
             for name, keys in _RESOURCE.items()
-            for key in reversed(keys)
-            if key in attributes
+            for attribute in reversed(keys)
+            if attribute in attributes
         }
     except Exception as error:  # noqa: BLE001 - a provider of somebody's
         _told(error)
@@ -124,10 +124,10 @@ class untraced:  # noqa: N801 - used as a with statement's adjective
 def _suppress() -> object | None:
     context: Any = _modules.get("opentelemetry.context")
     try:
-        key = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", _PLAIN_KEY)
-        if context.get_value(key):
+        newer = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", _PLAIN_KEY)
+        if context.get_value(newer):
             return None
-        both = context.set_value(_PLAIN_KEY, True, context.set_value(key, True))
+        both = context.set_value(_PLAIN_KEY, True, context.set_value(newer, True))
         token: object = context.attach(both)
     except Exception as error:  # noqa: BLE001 - as above
         _told(error)
@@ -146,28 +146,30 @@ def _context(span: object) -> object | None:
 
 def _find() -> Mapping[str, object]:
     """OpenTelemetry's current context; once its modules are complete, remembered how to get it."""
-    global _read, _key  # noqa: PLW0603 - found once in a process
+    global read, key  # noqa: PLW0603 - found once in a process
     module: Any = _modules.get(API)
     if module is None or getattr(module.__spec__, "_initializing", False):
         return {}
     runtime = getattr(_modules.get("opentelemetry.context"), "_RUNTIME_CONTEXT", None)
     variable = getattr(runtime, "_current_context", None)
-    key = getattr(_modules.get("opentelemetry.trace.propagation"), "_SPAN_KEY", None)
-    if isinstance(variable, ContextVar) and isinstance(key, str):
-        _key = key
-        _read = variable.get
+    its_key = getattr(_modules.get("opentelemetry.trace.propagation"), "_SPAN_KEY", None)
+    if isinstance(variable, ContextVar) and isinstance(its_key, str):
+        key = its_key
+        read = variable.get
     else:
-        _read = _ask
-    return _read()
+        read = _ask
+    return read()
 
 
 def _ask() -> Mapping[str, object]:
     """The public way."""
-    return {_key: _modules[API].get_current_span()}
+    return {key: _modules[API].get_current_span()}
 
 
-_key = "current-span"
-_read: Callable[[], Mapping[str, object]] = _find
+key = "current-span"
+"""Where in its context OpenTelemetry has its span."""
+read: Callable[[], Mapping[str, object]] = _find
+"""OpenTelemetry's current context; may raise anything, and may change once."""
 
 
 def _told(error: Exception) -> None:

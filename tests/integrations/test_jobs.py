@@ -11,12 +11,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from fakeredis import FakeStrictRedis
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rq import Queue, SimpleWorker
 
 import dblog
 from dblog import testing
+from tests.oracle import examples
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -61,7 +62,7 @@ def test_every_rq_job_is_of_its_sender_s_trace() -> None:
     """In whatever order, traced or not, failing or not: each job's records have their sender's trace, or none."""
     traced_job = example("background_jobs_rq").TracedJob
 
-    @settings(max_examples=max(10, settings.default.max_examples // 10))  # each runs a worker
+    @examples(10)  # each runs a worker
     @given(orders)
     def holds(jobs: list[tuple[bool, bool]]) -> None:
         recorded.sink.rows.clear()

@@ -340,7 +340,7 @@ def test_a_runtime_context_that_raises_harms_nothing(
     setattr(runtime, part, fail)
     monkeypatch.setattr(otel, "_RUNTIME_CONTEXT", runtime)
     monkeypatch.setattr(otel, "detach", runtime.detach)
-    monkeypatch.setattr(spans, "_read", spans._find)
+    monkeypatch.setattr(spans, "read", spans._find)
     assert logged(lambda: logger.warning("x")).trace_id is None
     dblog.inject({})
     assert told
@@ -391,18 +391,18 @@ def test_another_runtime_context_is_asked_through_the_api(monkeypatch: pytest.Mo
             self.stack.pop()
 
     monkeypatch.setattr(otel, "_RUNTIME_CONTEXT", Runtime())
-    monkeypatch.setattr(spans, "_read", spans._find)
-    monkeypatch.setattr(spans, "_key", spans._key)
+    monkeypatch.setattr(spans, "read", spans._find)
+    monkeypatch.setattr(spans, "key", spans.key)
     assert dblog.current().trace_id is None
     with tracer.start_as_current_span("s") as span:
         assert dblog.current().trace_id == ids_of(span)[0]
-        assert spans._read is spans._ask
+        assert spans.read is spans._ask
     assert dblog.current().trace_id is None
 
 
 def test_an_api_that_is_still_being_imported_has_no_span(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record logged while another thread imports OpenTelemetry finds none, and the next looks again."""
-    monkeypatch.setattr(spans, "_read", spans._find)
+    monkeypatch.setattr(spans, "read", spans._find)
     monkeypatch.setattr(trace.__spec__, "_initializing", True, raising=False)
     with tracer.start_as_current_span("s") as span:
         assert dblog.current().trace_id is None
