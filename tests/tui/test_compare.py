@@ -117,6 +117,7 @@ def test_differences_are_more_than_chance_and_their_numbers_add_up(
     """Each is a value of one side at least, with its own counts; equal sides differ in nothing."""
     rows = differences("f", facets(here, absent), [facets(before), facets(after)], 100)
     for row in rows:
+        assert row.sureness >= 3
         assert 0 < row.least <= abs(row.gap)
         if row.value is None:
             assert (row.inside, row.outside) == (absent, 0)

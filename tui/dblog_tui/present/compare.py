@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Difference", "comparison_head", "difference_said", "difference_strip"]
 
 _S: Final = 1_000_000
-_SURE: Final = 3.0
+_SURE: Final = 2.0
 """Standard errors within which a share may lie."""
 _DISTINCT: Final = 1 / 3
 """From which a field is taken for an identifier: hardly two entries have the same value."""
@@ -59,6 +59,14 @@ class Difference:
     def gap(self) -> float:
         """How much more often it is here; negative: less."""
         return self.share - self.usual
+
+    @property
+    def sureness(self) -> float:
+        """Standard errors the two shares are apart, were there no difference."""
+        both = self.inside_of + self.outside_of
+        overall = (self.inside + self.outside) / both
+        error = math.sqrt(overall * (1 - overall) * (1 / self.inside_of + 1 / self.outside_of)) if overall < 1 else 0.0
+        return abs(self.gap) / error if error else 0.0
 
     @property
     def least(self) -> float:

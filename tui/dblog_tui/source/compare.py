@@ -30,6 +30,8 @@ _FIELDS: Final = (*COLUMNS, "template", "user_id", "function")
 _PATHS: Final = 12
 _VALUES: Final = 100
 """Of a field, on each side."""
+_SURE: Final = 3.0
+"""Standard errors a difference has to be to be more than chance: many are looked at."""
 _IDENTIFIERS: Final = 3
 """Values of an identifier that are worth a line: the others say the same."""
 _NOTICED: Final = 0.002
@@ -157,7 +159,7 @@ def differences(field: str, here: Facets, there: Sequence[Facets], limit: int) -
         for value in values
     ]
     rows.append(Difference(field, None, here.absent, sum(each.absent for each in there), seen, seen_there))
-    told = [row for row in rows if abs(row.gap) >= _NOTICED and row.least > 0]
+    told = [row for row in rows if abs(row.gap) >= _NOTICED and row.sureness >= _SURE and row.least > 0]
     kept = sorted((row for row in told if row.identifying), key=lambda row: row.rank)[:_IDENTIFIERS]
     return [row for row in told if not row.identifying or row in kept]
 
