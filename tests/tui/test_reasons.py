@@ -51,7 +51,7 @@ def test_whatever_is_said_is_something_of_it(why: str, room: int) -> None:
 
 def test_the_banner_says_why_at_80_columns() -> None:
     """What says least goes: advice, the code, since when; the keys are the caller's and stay."""
-    path = "/home/somebody/projects/shop/deployments/staging/eu-central/logs/application-logs.db"
+    path = "/srv/projects/shop/deployments/staging/eu-central/logs/of/all/services/application-logs.db"
     for look in (Look(), Look(glyphs=ASCII)):
         down = Down(0.0, 12, 1.0, str(missing_file(path)), refused=True)
         left, right = header.down_line(down, 5.0, look, 80)

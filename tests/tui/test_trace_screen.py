@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dblog.cli.profiles import Database
 from dblog.errors import ErrorClass, StoreUnavailable
 from dblog.reading.values import Cursor, Trace
 from dblog_tui.present.story import Gap
@@ -260,6 +261,7 @@ async def test_the_id_and_the_trace_as_a_command_line_are_copied(monkeypatch: py
     copied = copied_into(monkeypatch)
     told: Any = _Told(story_trace(incident()))
     told.name = told.address = "production"
+    told.database = Database("sqlite:///production.db")
     screen = TraceScreen(told, LOOKS[0], TRACE_ID)
     app = Host(screen)
     async with app.run_test(size=(80, 24)) as pilot:
