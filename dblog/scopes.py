@@ -130,7 +130,7 @@ def ids_now(scope: Context) -> tuple[str | None, ...]:
         if not here:
             return ids
         span = here.get(spans.key)
-    except Exception:  # noqa: BLE001 - `active` tells it
+    except Exception:  # noqa: BLE001 - asked again by active, which tells it
         span = active()
     if span is None:
         return ids
