@@ -316,21 +316,23 @@ def test_failures_are_counted_once(metrics: AppMetrics) -> None:
     assert page_of(metrics.registry).total("shop_db_query_duration_seconds_count") == 1
 
 
-def test_an_interrupt_is_counted_and_passes(metrics: AppMetrics) -> None:
-    """A KeyboardInterrupt in the driver goes to the program."""
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, asyncio.CancelledError, SystemExit])
+@pytest.mark.parametrize("mode", ["watched", "broken"])
+def test_an_interrupt_passes_and_is_counted(interruption: type[BaseException], mode: str) -> None:
+    """What ends the program, or the task, in the middle of a statement goes on as it is."""
     engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
-    metrics.watch(engine)
+    metrics = watched(engine, mode)
+
+    def interrupted(*_: object) -> None:
+        raise interruption
+
     with engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-
-        def interrupted(*_: object) -> None:
-            raise KeyboardInterrupt
-
-        driver.create_function("interrupted", 0, interrupted)
-        with pytest.raises(sa.exc.OperationalError):  # sqlite3 makes its own error of it
-            connection.execute(sa.text("SELECT interrupted()"))
+        sa.event.listen(engine, "do_execute", interrupted)
+        with pytest.raises(interruption):
+            connection.execute(sa.select(ORDERS))
     engine.dispose()
-    assert queries(metrics) == {("select", "other"): 1}
+    assert queries(metrics) == ({("select", "orders"): 1} if mode == "watched" else {})
+    metrics.close()
 
 
 def test_watched_twice_it_counts_once_and_closed_it_counts_no_more(metrics: AppMetrics) -> None:

@@ -21,6 +21,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 import dblog
+import dblog.metrics
 from dblog.errors import ConfigurationError, MissingExtraError
 from dblog.integrations.prometheus import AppMetrics
 from dblog.testing import MemorySink
@@ -215,6 +216,18 @@ def test_two_services_in_one_registry_are_told_apart_by_their_namespace() -> Non
     second.close()
     second.close()
     assert page_of(registry).samples == []
+
+
+def test_what_somebody_else_enabled_stays() -> None:
+    """Dblog's own metrics, where they were in the registry before, are there when the service's are gone."""
+    registry = CollectorRegistry()
+    enabled = dblog.metrics.enable(registry)
+    metrics = AppMetrics("shop", registry)
+    metrics.close()
+    assert "dblog_build_info" in page_of(registry).families
+    enabled.disable()
+    AppMetrics("shop", registry).close()
+    assert page_of(registry).families == {}
 
 
 def test_without_the_client_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 ::
 
     metrics = AppMetrics("shop")
-    app = TrackingMiddleware(metrics.asgi_app(app), metrics=metrics.http)   # answers /metrics
+    app = metrics.asgi_app(TrackingMiddleware(app, metrics=metrics.http))   # answers /metrics
     metrics.watch(engine)
     orders = metrics.counter("orders_total", "Orders.", labels={"status": ("paid", "refused")})
     orders.inc(status="paid")

@@ -14,6 +14,7 @@ from dblog.integrations.prometheus.declared import Declared, LabelValues
 from dblog.integrations.prometheus.http import HTTP_SECONDS, HttpMetrics, NoHttp
 from dblog.integrations.prometheus.pages import AsgiPage, WsgiPage
 from dblog.integrations.prometheus.series import Series, told
+from dblog.observe import observers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -86,7 +87,9 @@ class AppMetrics:
             for collector in (ProcessCollector, PlatformCollector, GCCollector):
                 collector(registry=self.registry)
         if writer:
-            self._writer = writer_metrics.enable(self.registry)
+            others = [*observers]
+            enabled = writer_metrics.enable(self.registry)
+            self._writer = enabled if enabled not in others else None  # somebody else's is not ours to disable
 
     # -- the database -----------------------------------------------------------------------------------------
 
