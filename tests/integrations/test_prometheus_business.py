@@ -210,3 +210,25 @@ def test_names_that_cannot_be_are_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="cannot be made"):
         metrics.counter(name, "Text.")
     metrics.close()
+
+
+def test_a_refusal_that_cannot_be_counted_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event is counted all the same, as ``other``."""
+    metrics = AppMetrics(writer=False)
+    counter = metrics.counter("a_total", "A.", labels={"x": ("1",)})
+    monkeypatch.setattr(metrics, "_refused", None)
+    counter.inc(x="2")
+    assert page_of(metrics.registry).value("a_total", x="other") == 1
+    metrics.close()
+
+
+@pytest.mark.parametrize("verb", ["inc", "set", "observe"])
+def test_a_metric_that_is_broken_harms_nobody(verb: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever the client raises is told once, and the business goes on."""
+    metrics = AppMetrics(writer=False)
+    made: Any = {"inc": metrics.counter, "set": metrics.gauge, "observe": metrics.histogram}[verb](f"{verb}_x", "X.")
+    made._child = None
+    for _ in range(3):
+        getattr(made, verb)(1)
+    assert capfd.readouterr().err.count(f"dblog: metrics: {verb}_x raised TypeError, and was skipped") == 1
+    metrics.close()

@@ -449,3 +449,16 @@ def test_a_pool_whose_inside_has_changed_says_what_is_still_known() -> None:
     assert figures(pool) == (0, None, 0)
     pool._pool = type("Queue", (), {"qsize": queue.qsize, "maxsize": 5})()
     assert figures(pool) == (0, None, None)
+
+
+def test_a_pool_that_cannot_be_looked_at_harms_no_scrape(metrics: AppMetrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What raises is told once; the rest of the page is there."""
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    metrics.watch(engine)
+
+    def fails(_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("dblog.integrations.prometheus.pools.figures", fails)
+    assert page_of(metrics.registry).value("shop_http_requests_in_flight") == 0
+    engine.dispose()
