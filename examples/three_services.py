@@ -48,11 +48,11 @@ def log_to(url: str, service: str) -> logging.Logger:
 def gateway(url: str, orders: str, told: Connection) -> None:
     """What the customer talks to; it hands the trace on in the headers of its own request."""
     import uvicorn  # noqa: PLC0415 - each process loads what it needs
-    from starlette.applications import Starlette  # noqa: PLC0415
-    from starlette.responses import JSONResponse  # noqa: PLC0415
-    from starlette.routing import Route  # noqa: PLC0415
+    from starlette.applications import Starlette  # noqa: PLC0415 - as above
+    from starlette.responses import JSONResponse  # noqa: PLC0415 - as above
+    from starlette.routing import Route  # noqa: PLC0415 - as above
 
-    from dblog.integrations.asgi import TrackingMiddleware  # noqa: PLC0415
+    from dblog.integrations.asgi import TrackingMiddleware  # noqa: PLC0415 - as above
 
     logger = log_to(url, "gateway")
 
@@ -90,7 +90,7 @@ def orders(url: str, jobs: Any, outcomes: Any, told: Connection) -> None:
     """Behind the gateway; it hands the trace on with each job, and waits for what becomes of it."""
     import flask  # noqa: PLC0415 - each process loads what it needs
 
-    from dblog.integrations.wsgi import TrackingMiddleware  # noqa: PLC0415
+    from dblog.integrations.wsgi import TrackingMiddleware  # noqa: PLC0415 - as above
 
     logger = log_to(url, "orders")
     app = flask.Flask("orders")
