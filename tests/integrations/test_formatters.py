@@ -339,7 +339,14 @@ def test_ecs_has_what_the_seed_names() -> None:
         found = parsed(
             EcsFormatter(service="shop", service_version="1.2", environment="prod", namespace="ginkgo"),
             made(
-                "paid", logging.ERROR, caught(), strategy_id="s-1", symbol="AAPL", **{"ginkgo.log_category": "system"}
+                "paid",
+                logging.ERROR,
+                caught(),
+                strategy_id="s-1",
+                portfolio_id="p-2",
+                event_type="fill",
+                symbol="AAPL",
+                **{"ginkgo.log_category": "system"},
             ),
         )
     expected = {
@@ -358,6 +365,8 @@ def test_ecs_has_what_the_seed_names() -> None:
         "log.origin.file.line": 42,
         "log.origin.file.name": "cart.py",
         "ginkgo.strategy_id": "s-1",
+        "ginkgo.portfolio_id": "p-2",
+        "ginkgo.event_type": "fill",
         "ginkgo.symbol": "AAPL",
         "ginkgo.log_category": "system",
     }
