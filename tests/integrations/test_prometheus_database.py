@@ -148,7 +148,7 @@ def play(engine: sa.Engine, steps: list[str], counted: Counter[tuple[str, ...]])
 def perform(connection: sa.Connection, points: list[Any], step: str, number: int, counted: Counter[Any]) -> Any:
     """One step, and its statement to the count."""
     if step in {"begin", "nested"}:
-        points.append(connection.begin_nested())  # a SAVEPOINT is the driver's, not a statement of ours
+        points.append(connection.begin_nested())  # its statements are counted by their texts, see below
         return None
     if step in {"undo", "commit"}:
         if points:
