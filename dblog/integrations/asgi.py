@@ -21,6 +21,7 @@ from dblog.integrations.asgi_exchange import HttpExchange, WebSocketExchange
 from dblog.integrations.asgi_routes import Routes
 from dblog.integrations.exchange import tell
 from dblog.integrations.http import CARRYING, HttpObserver, Tracking
+from dblog.integrations.lifespan import lifespan
 from dblog.scopes import scope_var
 from dblog.spans import API
 
@@ -46,6 +47,7 @@ class TrackingMiddleware(Tracking):
     extras ``method route path status_code duration_ms request_bytes response_bytes client
     user_agent http_version``: ERROR for a status of 500 and above, and for an exception, which is
     kept and goes on. A WebSocket is one record too, without metrics. Query strings are not logged.
+    At the server's shutdown (ASGI's lifespan) it waits until what was logged is stored.
 
     Args:
         app: what is wrapped, any ASGI 3 application.
@@ -95,6 +97,9 @@ class TrackingMiddleware(Tracking):
         """One connection, as the server gives it."""
         exchange = self._open(scope, receive, send)
         if exchange is None:
+            if scope.get("type") == "lifespan":
+                await lifespan(self.app, scope, receive, send)
+                return
             await self.app(scope, receive, send)
             return
         token = scope_var.set(exchange.context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import subprocess
 import sys
@@ -612,18 +613,60 @@ def test_a_refused_websocket_is_a_403() -> None:
     assert (entry.attributes["status_code"], entry.attributes["close_code"]) == (403, 4001)
 
 
-def test_lifespan_and_unknown_kinds_pass_untouched() -> None:
+def test_unknown_kinds_pass_untouched() -> None:
     """The very scope, receive and send reach the application."""
     seen: list[Any] = []
 
     async def keeps(*given: Any) -> None:
         seen.append(given)
 
-    for kind in ("lifespan", "something.new"):
-        given = ({"type": kind}, object(), object())
-        asyncio.run(TrackingMiddleware(keeps)(*given))  # type: ignore[arg-type]  # they are only handed on
-        assert all(ours is theirs for ours, theirs in zip(seen.pop(), given, strict=True))
-        assert given[0] == {"type": kind}
+    given: Any = ({"type": "something.new"}, object(), object())
+    asyncio.run(TrackingMiddleware(keeps)(*given))
+    assert all(ours is theirs for ours, theirs in zip(seen.pop(), given, strict=True))
+    assert given[0] == {"type": "something.new"}
+
+
+async def knows_no_lifespan(scope: Any, receive: Any, send: Any) -> None:
+    raise ValueError(scope["type"])
+
+
+@pytest.mark.parametrize("app", [STARLETTE, knows_no_lifespan], ids=["starlette", "without"])
+def test_a_server_s_shutdown_waits_for_what_was_logged(app: Any) -> None:
+    """It is complete when all is stored; an application without a lifespan does not keep it from being so."""
+    stored: list[list[str]] = []
+    incoming = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    told: list[str] = []
+
+    async def receive() -> Any:
+        log.info("still waiting")
+        return incoming.pop(0)
+
+    with recording(flush_interval=30.0) as seen:
+
+        async def send(message: Any) -> None:
+            told.append(message["type"])
+            stored.append([entry.message for entry in seen.entries(logger="shop")])
+
+        asyncio.run(TrackingMiddleware(app)({"type": "lifespan", "state": {}}, receive, send))
+    assert told == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert stored[1] == ["still waiting"] * 2
+
+
+def test_a_startup_that_fails_fails() -> None:
+    """What an application with a lifespan raises or says goes to the server."""
+
+    @contextlib.asynccontextmanager
+    async def broken(_app: Any) -> Any:
+        await fails({}, None, None)
+        yield
+
+    async def main() -> Answer:
+        scope = {"type": "lifespan", "state": {}}
+        return await ask(TrackingMiddleware(Starlette(lifespan=broken)), scope, incoming=[{"type": "lifespan.startup"}])
+
+    answer = asyncio.run(main())
+    assert isinstance(answer.error, Sorrow)
+    assert [each["type"] for each in answer.messages] == ["lifespan.startup.failed"]
 
 
 # -- options --------------------------------------------------------------------------------------------------
