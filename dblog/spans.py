@@ -33,6 +33,8 @@ _RESOURCE: Final = {
 }
 _PLAIN_KEY: Final = "suppress_instrumentation"
 """What instrumentations of before 2023 look for."""
+_NOBODY: Final = int.from_bytes(b"dblog, untraced.")
+"""The trace id within ``untraced`` where no span is active outside."""
 
 _modules = sys.modules
 
@@ -53,7 +55,7 @@ def span_ids(span: object) -> tuple[str, str, str | None] | None:
     """Trace id, span id and the parent's span id as hex digits; None where the span is not valid."""
     context: Any = _context(span)
     try:
-        if context is None or not context.is_valid:
+        if context is None or not context.is_valid or context.trace_id == _NOBODY:
             return None
         parent = getattr(span, "parent", None)  # the SDK's spans know it, others need not
         parent_id = None if parent is None else format(parent.span_id, "016x")
@@ -103,7 +105,10 @@ def resource() -> dict[str, str]:
 
 
 class untraced:  # noqa: N801 - used as a with statement's adjective
-    """While the block runs, what it calls makes no spans: instrumentations look whether they are suppressed.
+    """While the block runs, what it calls makes no spans, whatever instruments it.
+
+    Instrumentations are told by OpenTelemetry's switch. For one that does not look (asyncpg's), the active span is one
+    that is not sampled: samplers that go by the parent, as the SDK's own does, leave its children out.
 
     To be left in the thread or task it was entered in.
     """
@@ -127,12 +132,21 @@ def _suppress() -> object | None:
         newer = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", _PLAIN_KEY)
         if context.get_value(newer):
             return None
-        both = context.set_value(_PLAIN_KEY, True, context.set_value(newer, True))
-        token: object = context.attach(both)
+        told = context.set_value(_PLAIN_KEY, True, context.set_value(newer, True))
+        token: object = context.attach(_unsampled(_modules[API], told))
     except Exception as error:  # noqa: BLE001 - as above
         _told(error)
         return None
     return token
+
+
+def _unsampled(api: Any, context: object) -> object:
+    """This context with a span in it that is as the active one, but not sampled; one of no trace where none is."""
+    of = api.get_current_span(context).get_span_context()
+    trace_id, span_id = (of.trace_id, of.span_id) if of.is_valid else (_NOBODY, 1)
+    seen = api.SpanContext(trace_id, span_id, is_remote=False, trace_state=of.trace_state)
+    with_it: object = api.set_span_in_context(api.NonRecordingSpan(seen), context)
+    return with_it
 
 
 def _context(span: object) -> object | None:

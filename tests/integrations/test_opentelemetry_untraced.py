@@ -7,9 +7,13 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 from opentelemetry import context as otel
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 
+import dblog
 from dblog import DatabaseHandler, spans
 from dblog.memory_sink import MemorySink
 
@@ -145,3 +149,22 @@ def test_suppression_is_left_as_it_was_found() -> None:
             assert otel.get_current() is inside
         assert not is_instrumentation_enabled()
     assert otel.get_current() is before
+
+
+@pytest.mark.parametrize("sampler", [None, ALWAYS_ON])
+def test_what_ignores_the_switch_is_not_sampled(sampler: Sampler | None) -> None:
+    """Within, spans of a provider that samples by the parent are not recorded; ids of records are as outside."""
+    provider = TracerProvider(sampler, shutdown_on_exit=False)
+    tracer = provider.get_tracer("asyncpg")
+
+    def attempt() -> tuple[bool, str | None]:
+        with spans.untraced():
+            trace_id = dblog.current().trace_id
+            with tracer.start_as_current_span("SELECT") as span:
+                return span.is_recording(), trace_id
+
+    with tracer.start_as_current_span("request") as outer:
+        assert attempt() == (sampler is not None, f"{outer.get_span_context().trace_id:032x}")
+    assert attempt() == (sampler is not None, None)
+    with dblog.bound(trace_id="1" * 32):
+        assert attempt() == (sampler is not None, "1" * 32)
