@@ -26,7 +26,7 @@ from dblog.options import OVERFLOW_POLICIES, Options
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = [path for path in DOCUMENTS if "```python" in path.read_text()]
-LOGGERS = {"dblog.loss", "dblog.audit", "dblog.unhandled", "dblog.health"}
+LOGGERS = {"dblog.loss", "dblog.audit", "dblog.unhandled", "dblog.health", "dblog.access"}
 COMMANDS = typing.cast("typing.Any", typer.main.get_command(app)).commands
 
 
