@@ -24,38 +24,19 @@ from starlette.routing import Route
 
 import dblog
 from dblog import migrate
+from dblog.integrations.asgi import TrackingMiddleware
 from dblog.schema import metadata_for
 from dblog.url import sync_url
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
 logger = logging.getLogger("shop")
 UNLUCKY = 49
 """Of fifty orders this one cannot be paid."""
 
 
-class Trace:
-    """ASGI middleware, outermost: a request continues its caller's trace, or starts one."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Bind the ids for all that runs, and logs, below: uvicorn's access line too."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        remote = dblog.extract(headers)
-        with dblog.bound(**remote, path=scope["path"]):
-            if not remote:
-                dblog.new_trace()
-            await self.app(scope, receive, send)
-
-
-def application(engine: sa.Engine) -> ASGIApp:
+def application(engine: sa.Engine) -> TrackingMiddleware:
     """The shop: one endpoint that stores an order, one that fails."""
 
     async def order(request: Request) -> Response:
@@ -70,7 +51,8 @@ def application(engine: sa.Engine) -> ASGIApp:
             return JSONResponse({"order": number}, status_code=502)
         return JSONResponse({"order": number})
 
-    return Trace(Starlette(routes=[Route("/orders/{number:int}", order, methods=["POST"])]))
+    # Outermost: a request continues its caller's trace or starts one, for all that runs and logs below.
+    return TrackingMiddleware(Starlette(routes=[Route("/orders/{number:int}", order, methods=["POST"])]))
 
 
 def _pay() -> None:
@@ -95,7 +77,7 @@ def configure(url: str) -> None:
     )
 
 
-async def serve_and_load(app: ASGIApp, requests: int) -> list[int]:
+async def serve_and_load(app: TrackingMiddleware, requests: int) -> list[int]:
     """Serve on a free port while the crowd, eight at a time, sends its orders; the status codes."""
     # log_config=None: uvicorn's records go where ours go.
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
@@ -128,7 +110,7 @@ def look(url: str) -> dict[str, Any]:
     logs = metadata_for(engine.dialect.name).tables["logs"]
     order = (logs.c.timestamp, logs.c.id)
     of_requests = sa.or_(
-        logs.c.logger.in_(["shop", "uvicorn.access"]),
+        logs.c.logger.in_(["shop", "dblog.access", "uvicorn.access"]),
         sa.and_(logs.c.logger.like("sqlalchemy.engine%"), logs.c.message.like("%orders%")),
     )
     with engine.connect() as connection:
