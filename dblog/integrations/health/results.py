@@ -46,8 +46,7 @@ class Result:
         return shown
 
 
-if TYPE_CHECKING:
-    Check: TypeAlias = Callable[[], Any | Awaitable[Any]]
+Check: TypeAlias = "Callable[[], Any | Awaitable[Any]]"
 """Takes nothing; gives a ``Result``, or None or true for a pass, false for a fail. What it raises is a fail."""
 
 
