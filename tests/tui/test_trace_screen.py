@@ -339,7 +339,6 @@ async def test_keys_typed_before_the_trace_is_there_do_what_they_do_when_it_is(k
         await pilot.press(*keys)
         assert screen.entry is None
         later.let.set()
-        await _shown(pilot, screen)
         await wait_for(pilot, lambda: (screen.entry, screen.lines.choice, screen.has_class("open")) == wanted)
 
 
