@@ -20,7 +20,7 @@ from dblog.integrations import django_routes
 from dblog.integrations.asgi_exchange import HttpExchange, WebSocketExchange
 from dblog.integrations.asgi_routes import Routes
 from dblog.integrations.exchange import tell
-from dblog.integrations.http import CARRYING, HttpObserver, Tracking
+from dblog.integrations.http import CARRYING, HttpObserver, Tracking, flag
 from dblog.integrations.lifespan import lifespan
 from dblog.scopes import scope_var
 from dblog.spans import API
@@ -88,7 +88,7 @@ class TrackingMiddleware(Tracking):
             exclude=exclude,
             context=context,
         )
-        self.answer_errors = answer_errors
+        self.answer_errors = flag("answer_errors", answer_errors)
         self.name = b"" if self.header is None else self.header.lower().encode("ascii")
         self.routes = Routes(app)
         django_routes.watch(app)

@@ -40,14 +40,13 @@ class Exchange:
 
     __slots__ = (
         "agent", "client", "context", "counted", "done", "gone", "method", "path", "quiet", "request_bytes",
-        "response_bytes", "route", "seconds", "started", "status", "tracking", "version", "word",
+        "response_bytes", "route", "seconds", "started", "status", "tracking", "version",
     )  # fmt: skip
 
     def __init__(self, tracking: Any, word: str, path: str, context: Context) -> None:
         self.started = time.perf_counter()
         self.seconds: float | None = None
         self.tracking = tracking
-        self.word = word
         self.method = word if word in METHODS else OTHER
         self.path = path
         self.context = context

@@ -18,7 +18,7 @@ from dblog.traceparent import extract
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["CARRYING", "HttpObserver", "Tracking"]
+__all__ = ["CARRYING", "HttpObserver", "Tracking", "flag"]
 
 CARRYING = frozenset({"traceparent", "tracestate", "baggage"})
 """The headers of W3C Trace Context and Baggage."""
@@ -83,6 +83,8 @@ class Tracking:
         exclude: Iterable[str] = ("/health", "/metrics"),
         context: Callable[[Any], Mapping[str, object] | None] | None = None,
     ) -> None:
+        if not callable(app):
+            raise ConfigurationError(f"app={app!r} is not allowed: give the application, which can be called")
         self.app = app
         self.metrics = _observer(metrics)
         self.logger = logging.getLogger(logger) if isinstance(logger, str) else logger
@@ -90,7 +92,7 @@ class Tracking:
             raise ConfigurationError(f"logger={logger!r} is not allowed: give a logger or its name")
         self.level = parse_level(level, "level")
         self.header = _header(response_header)
-        self.trust_incoming = trust_incoming
+        self.trust_incoming = flag("trust_incoming", trust_incoming)
         if context is not None and not callable(context):
             raise ConfigurationError(f"context={context!r} is not allowed: give a callable or None")
         self.context = context
@@ -168,6 +170,13 @@ class Tracking:
         return Context(tuple(ids), kept or None, made.carried)
 
 
+def flag(option: str, value: Any) -> bool:
+    """A bool, checked."""
+    if isinstance(value, bool):
+        return value
+    raise ConfigurationError(f"{option}={value!r} is not allowed: give True or False")
+
+
 def _printable(value: str | None) -> bool:
     return value is not None and value != "" and value.isascii() and value.isprintable()
 
@@ -185,7 +194,10 @@ def _header(name: Any) -> str | None:
 
 
 def _excluded(paths: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
-    given: tuple[Any, ...] = (paths,) if isinstance(paths, str) else tuple(paths)
+    try:
+        given: tuple[Any, ...] = (paths,) if isinstance(paths, str) else tuple(paths)
+    except TypeError:
+        raise ConfigurationError(f"exclude={paths!r} is not allowed: give paths, which begin with /") from None
     for path in given:
         if not isinstance(path, str) or not path.startswith("/"):
             raise ConfigurationError(f"exclude={path!r} is not allowed: give paths, which begin with /")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from dblog.integrations import django_routes
 from dblog.integrations.asgi_routes import ROUTE
 from dblog.integrations.exchange import Exchange, tell
-from dblog.integrations.http import CARRYING, HttpObserver, Tracking
+from dblog.integrations.http import CARRYING, HttpObserver, Tracking, flag
 from dblog.integrations.wsgi_answer import Answer, SizedAnswer
 from dblog.scopes import scope_var
 
@@ -86,7 +86,7 @@ class TrackingMiddleware(Tracking):
             exclude=exclude,
             context=context,
         )
-        self.answer_errors = answer_errors
+        self.answer_errors = flag("answer_errors", answer_errors)
         self.key = "" if self.header is None else f"HTTP_{self.header.upper().replace('-', '_')}"
         django_routes.watch(app)
 

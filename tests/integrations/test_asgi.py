@@ -681,6 +681,9 @@ def test_a_startup_that_fails_fails() -> None:
         ({"response_header": "X: y"}, "response_header='X: y'"),
         ({"response_header": b"X"}, "response_header=b'X'"),
         ({"exclude": ["health"]}, "exclude='health'.*begin with /"),
+        ({"exclude": 7}, "exclude=7.*begin with /"),
+        ({"trust_incoming": "no"}, "trust_incoming='no'.*True or False"),
+        ({"answer_errors": None}, "answer_errors=None.*True or False"),
         ({"context": "user"}, "context='user'.*a callable"),
     ],
     ids=str,
@@ -692,6 +695,8 @@ def test_a_wrong_option_is_named(options: dict[str, Any], said: str) -> None:
     for middleware in (TrackingMiddleware, wsgi.TrackingMiddleware):
         with pytest.raises(ConfigurationError, match=said):
             middleware(plain, **options)
+        with pytest.raises(ConfigurationError, match=r"app=None.*the application"):
+            middleware(None)
 
 
 def test_the_middlewares_need_no_library() -> None:
