@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dblog import lifecycle
 from dblog.capture import Capture
+from dblog.container import detect
 from dblog.errors import ConfigurationError
 from dblog.guard import MAX_DEPTH, OWN, here
 from dblog.item import compact
@@ -114,7 +115,7 @@ class DatabaseHandler(logging.Handler):
             host=_HOST,
             pid=os.getpid(),
             started_at=time.time_ns() // 1000,
-            container=os.environ.get("HOSTNAME") if "KUBERNETES_SERVICE_HOST" in os.environ else None,
+            container=detect().label,
         )
         sink = None if self._open is None else self._open(origin)
         writer = Writer(self.get_name() or self._default_name, options, origin, sink)

@@ -113,7 +113,7 @@ class TrackingMiddleware(Tracking):
         else:
             exchange.finish()
         finally:
-            try:  # noqa: SIM105 - `suppress` costs every request more
+            try:  # noqa: SIM105 - contextlib.suppress costs every request more
                 scope_var.reset(token)
             except ValueError:  # another context than it was entered in: nothing to undo there
                 pass
