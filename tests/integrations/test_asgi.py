@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry import trace as otel
 from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import generate_latest
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.responses import PlainTextResponse, StreamingResponse
@@ -23,6 +24,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 import dblog
 from dblog.errors import ConfigurationError
 from dblog.integrations.asgi import TrackingMiddleware
+from dblog.integrations.prometheus import AppMetrics
 from dblog.testing import Recording, recording
 from tests.asgi_client import Answer, ask, ask_now, http_scope
 
@@ -250,6 +252,26 @@ def test_one_record_and_one_count_per_request(
     assert entry.level == ("ERROR" if status >= 500 else "DEBUG")
     assert entry.message.startswith(f"{label} /{{x}}/{{y}} {status} in ")
     assert entry.template == "%s %s %d in %.1f ms"
+
+
+def test_a_service_s_metrics_count_what_the_client_saw() -> None:
+    """``AppMetrics().http`` is an observer: one series per template, method and status; nothing stays in flight."""
+    metrics = AppMetrics("iac")
+    app = TrackingMiddleware(fastapi_app(), metrics=metrics.http)
+    for number in range(3):
+        ask_now(app, http_scope(f"/orders/{number}"))
+    ask_now(app, http_scope("/orders/none"))
+    ask_now(app, http_scope("/wp-login.php", "HACK"))
+    page = generate_latest(metrics.registry).decode()
+    for line in (
+        'iac_http_requests_total{method="GET",route="/orders/{number}",status_code="200"} 3.0',
+        'iac_http_requests_total{method="GET",route="/orders/{number}",status_code="422"} 1.0',
+        'iac_http_requests_total{method="OTHER",route="(unmatched)",status_code="404"} 1.0',
+        'iac_http_request_duration_seconds_count{method="GET",route="/orders/{number}"} 4.0',
+        'iac_http_response_size_bytes_sum{method="OTHER",route="(unmatched)"} 22.0',
+        "iac_http_requests_in_flight 0.0",
+    ):
+        assert line in page.splitlines(), page
 
 
 class Sorrow(Exception):  # noqa: N818 - a name for one test

@@ -186,12 +186,12 @@ def test_every_function_of_ours_may_fail(kind: str, quiet: list[str]) -> None:
                 quiet.clear()
                 with thrower_in_requests(thrower):
                     assert outcome(kind, method, path, wrapped=True) == wanted, target
-                assert thrower.thrown == 0 or quiet or target in SILENT, target
+                assert thrower.thrown == 0 or quiet or target[0] in SHARED, target
             assert len(reached) >= 8, reached
 
 
-SILENT = {("spans", "active"), ("scopes", "ids_now")}
-"""Called by capture as well, where another guard stands."""
+SHARED = {"spans", "scopes"}
+"""Capture asks them as well, where another guard stands: it takes its slow way."""
 
 
 @contextlib.contextmanager
