@@ -44,11 +44,19 @@ def toured(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> C
 
     def taken(variant: str) -> Taken:
         if variant not in made:
-            result = shared / f"{variant}.json"
+            result, failed = shared / f"{variant}.json", shared / f"{variant}.failed"
             with (shared / f"{variant}.lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
+                if failed.exists():
+                    pytest.fail(f"its tour has failed already: {failed.read_text(encoding='utf-8')}")
                 if not result.exists():
-                    result.write_text(json.dumps(_take(variant, shared, sqlite_template)), encoding="utf-8")
+                    failed.write_text("it was interrupted", encoding="utf-8")
+                    try:
+                        result.write_text(json.dumps(_take(variant, shared, sqlite_template)), encoding="utf-8")
+                    except Exception as error:
+                        failed.write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
+                        raise
+                    failed.unlink()
             pictures, colours = json.loads(result.read_text(encoding="utf-8"))
             made[variant] = pictures, colours
             if os.environ.get("DBLOG_UPDATE_GOLDENS"):

@@ -148,9 +148,8 @@ class Exporting(Dialog[Exported]):
         self.hint((("Esc", "stop"),))
         self._show()
         self._timer = self.set_interval(_EVERY, self._show)
-        self._worker = self.run_worker(
-            self._run(export, self._worker), group="export", exclusive=True, exit_on_error=False
-        )
+        # Not exclusive: cancelled twice, the one before would not wait for the thread that has the file.
+        self._worker = self.run_worker(self._run(export, self._worker), group="export", exit_on_error=False)
 
     async def _run(self, export: Export, before: Worker[None] | None) -> None:
         await _ended(before)
