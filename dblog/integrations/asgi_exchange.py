@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dblog.integrations.exchange import CLIENT_GONE, Exchange, tell
+from dblog.integrations.exchange import CLIENT_GONE, Exchange, declared, tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -44,10 +44,8 @@ class AsgiExchange(Exchange):
         self.answers = tracking.answer_errors and "app" not in scope
         """An exception before the answer is answered here."""
         self._last = False
-        length = found.get(b"content-length")
-        self._sized = length is not None and length.isdigit()
-        if length is not None and self._sized:
-            self.request_bytes = int(length)
+        self.request_bytes = declared(found.get(b"content-length"))
+        self._sized = self.request_bytes is not None
         agent = found.get(b"user-agent")
         if agent is not None:
             self.agent = agent.decode("latin-1")

@@ -19,7 +19,7 @@ from dblog.spans import API, active
 if TYPE_CHECKING:
     from dblog.scopes import Context
 
-__all__ = ["CLIENT_GONE", "METHODS", "OTHER", "SERVER_ERROR", "UNMATCHED", "Exchange", "tell"]
+__all__ = ["CLIENT_GONE", "METHODS", "OTHER", "SERVER_ERROR", "UNMATCHED", "Exchange", "declared", "tell"]
 
 METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 """The methods told apart (RFC 9110, PATCH, QUERY); anybody can send any other word, which is ``OTHER``."""
@@ -29,6 +29,7 @@ UNMATCHED = "(unmatched)"
 
 _MAX_TEXT = 1024
 """Characters kept of a path or a user agent."""
+_DIGITS = 15
 SERVER_ERROR, CLIENT_GONE = 500, 499
 _FILE, _LINE, _FUNCTION = __file__, 0, "access"
 _ENDED = (asyncio.CancelledError, GeneratorExit)
@@ -182,6 +183,13 @@ class Exchange:
         if not self._of_leaving(error) and logger.isEnabledFor(logging.ERROR):
             message = "%s %s failed after its answer was sent"
             logger.error(message, self.method, self.route or self.path[:_MAX_TEXT], exc_info=error)
+
+
+def declared(length: str | bytes | None) -> int | None:
+    """A ``Content-Length``; None where it is none, or beyond all measure."""
+    if length is not None and length.isdigit() and length.isascii() and len(length) <= _DIGITS:
+        return int(length)
+    return None
 
 
 def tell(part: str, error: Exception) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from dblog.integrations import django_routes
 from dblog.integrations.asgi_routes import ROUTE
-from dblog.integrations.exchange import Exchange, tell
+from dblog.integrations.exchange import Exchange, declared, tell
 from dblog.integrations.http import CARRYING, HttpObserver, Tracking, flag
 from dblog.integrations.wsgi_answer import Answer, SizedAnswer
 from dblog.scopes import scope_var
@@ -149,9 +149,7 @@ class _WsgiExchange(Exchange):
         self.agent = environ.get("HTTP_USER_AGENT")
         self.client = environ.get("REMOTE_ADDR") or None
         self.version = environ.get("SERVER_PROTOCOL", "").removeprefix("HTTP/") or None
-        length = environ.get("CONTENT_LENGTH")
-        if length and length.isdigit():
-            self.request_bytes = int(length)
+        self.request_bytes = declared(environ.get("CONTENT_LENGTH"))
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[..., Any]:
         """The server's, with the header; what is written through its callable is counted."""
@@ -221,9 +219,8 @@ class _WsgiExchange(Exchange):
     def _file(self, answer: Any) -> Iterable[bytes]:
         """A file the server may send by itself (``wsgi.file_wrapper``): as it is, but for the end of it."""
         close = getattr(answer, "close", None)
-        declared = [value for name, value in self._headers if name.lower() == "content-length"]
-        if declared and declared[0].isdigit():
-            self.response_bytes = int(declared[0])
+        lengths = [value for name, value in self._headers if name.lower() == "content-length"]
+        self.response_bytes = declared(lengths[0] if lengths else None) or 0
 
         def closing() -> None:
             try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import APIRouter, BackgroundTasks, FastAPI
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import trace as otel
 from opentelemetry.sdk.trace import TracerProvider
@@ -27,6 +27,7 @@ from dblog.integrations.asgi import TrackingMiddleware
 from dblog.integrations.prometheus import AppMetrics
 from dblog.testing import Recording, recording
 from tests.asgi_client import Answer, ask, ask_now, http_scope
+from tests.oracle import examples
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -67,15 +68,15 @@ def access(seen: Recording) -> Any:
 # -- the trace ------------------------------------------------------------------------------------------------
 
 
+TRACES = [PARENT, TRACE, f"00-{TRACE}-{SPAN}-00", f"cc-{TRACE}-{SPAN}-01-x", TRACE.upper(), "0" * 32, "9" * 5000, ""]
 headers = st.dictionaries(
     st.sampled_from(["traceparent", "x-tracking-id", "tracestate", "baggage", "user-agent", "content-length"]),
-    st.sampled_from([PARENT, TRACE, TRACE.upper(), "0" * 32, f"00-{TRACE}-{SPAN}-00", f"cc-{TRACE}-{SPAN}-01-x", ""])
-    | st.text(st.characters(max_codepoint=255), max_size=60),
+    st.sampled_from(TRACES) | st.text(st.characters(max_codepoint=255), max_size=60),
 )
 
 
 @given(headers, st.booleans())
-@settings(max_examples=150)
+@examples(100)
 def test_every_request_has_a_trace_whatever_its_headers_say(sent: dict[str, str], trusting: bool) -> None:
     """The header, the state, the application's record and the access record name one valid trace: the caller's if
     ``extract`` finds one and callers are trusted, else that of a well-formed X-Tracking-ID, else a new one.
@@ -214,7 +215,7 @@ def test_an_instrumentation_within_goes_on_with_the_same_trace(sent: dict[str, s
     st.lists(st.binary(max_size=50), max_size=3),
     st.booleans(),
 )
-@settings(max_examples=80)
+@examples(80)
 def test_one_record_and_one_count_per_request(
     method: str, status: int, chunks: list[bytes], body: list[bytes], declared: bool
 ) -> None:

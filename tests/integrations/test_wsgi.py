@@ -15,7 +15,7 @@ from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.urls import include, path, re_path
 from flask import Blueprint, Flask, stream_with_context
 from flask import request as flask_request
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -24,6 +24,7 @@ from dblog.integrations import asgi
 from dblog.integrations.wsgi import TrackingMiddleware
 from dblog.testing import Recording, recording
 from tests.asgi_client import ask_now, http_scope
+from tests.oracle import examples
 from tests.wsgi_client import environ, serve
 
 if TYPE_CHECKING:
@@ -63,13 +64,15 @@ def access(seen: Recording) -> Any:
 
 headers = st.dictionaries(
     st.sampled_from(["traceparent", "x-tracking-id", "tracestate", "baggage", "user-agent", "content-length"]),
-    st.sampled_from([PARENT, TRACE, TRACE.upper(), "0" * 32, f"00-{TRACE}-{SPAN}-00", f"{PARENT},{PARENT}", ""])
+    st.sampled_from(
+        [PARENT, TRACE, TRACE.upper(), "0" * 32, f"00-{TRACE}-{SPAN}-00", "9" * 5000, f"{PARENT},{PARENT}", ""]
+    )
     | st.text(st.characters(max_codepoint=255), max_size=60),
 )
 
 
 @given(headers, st.booleans())
-@settings(max_examples=150)
+@examples(100)
 def test_every_request_has_a_trace_whatever_its_headers_say(sent: dict[str, str], trusting: bool) -> None:
     """The header, the environ, the application's record and the access record name one valid trace: the caller's if
     ``extract`` finds one and callers are trusted, else that of a well-formed X-Tracking-ID, else a new one.
@@ -99,7 +102,7 @@ def test_every_request_has_a_trace_whatever_its_headers_say(sent: dict[str, str]
     st.lists(st.binary(min_size=1, max_size=50), max_size=2),
     st.sampled_from(["list", "tuple", "generator", "iterator"]),
 )
-@settings(max_examples=80)
+@examples(80)
 def test_one_record_and_one_count_per_request(
     method: str, status: int, chunks: list[bytes], written: list[bytes], kind: str
 ) -> None:
