@@ -290,7 +290,9 @@ async def fails_late(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("app", "status", "body"), [(fails, 500, b"Internal Server Error"), (fails_late, 200, b"half")], ids=str
+    ("app", "status", "body"),
+    [(fails, 500, b"Internal Server Error"), (fails_late, 200, b"half")],
+    ids=["before the answer", "within it"],
 )
 def test_an_exception_is_on_the_one_record_and_goes_on(app: Any, status: int, body: bytes) -> None:
     """The very exception reaches the server; an answer that had not begun is a 500 with the header."""
@@ -709,7 +711,7 @@ def test_a_startup_that_fails_fails() -> None:
         ({"answer_errors": None}, "answer_errors=None.*True or False"),
         ({"context": "user"}, "context='user'.*a callable"),
     ],
-    ids=str,
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_a_wrong_option_is_named(options: dict[str, Any], said: str) -> None:
     """With its value and what is allowed, for both middlewares."""
