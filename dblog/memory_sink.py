@@ -1,13 +1,19 @@
-"""The sink in memory, ``dblog.testing.MemorySink``: keeps what a database would hold, and fails on demand."""
+"""The sink in memory, ``dblog.testing.MemorySink``: keeps what a database would hold, and fails on demand.
+
+A failure is given as a class, ``ErrorClass.RECONNECT``, or as the SQLSTATE or
+``sqlite_errorname`` a database would give; that is classed as a real one is.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from dblog.errors import ErrorClass, StoreError
+from dblog.errors import ConfigurationError, ErrorClass, StoreError
+from dblog.store.errors import of_code
 from dblog.store.rows import id_words, origin_bits
 
 if TYPE_CHECKING:
@@ -18,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MemorySink"]
 
+_CODE = re.compile(r"[0-9A-Z]{5}|SQLITE_[A-Z_]+")
+
 
 class MemorySink:
     """Keeps what writers store in lists; see ``dblog.sink.Sink``. Several handlers may share one.
@@ -27,6 +35,7 @@ class MemorySink:
         letters: the dead letters.
         statuses: the heartbeats.
         statements: how many writes were attempted.
+        fired: how many of them failed, hung or lost their reply because they were told to.
         fault: called with the rows before each write; raise a ``StoreError`` there to fail it.
     """
 
@@ -35,6 +44,7 @@ class MemorySink:
         self.letters: list[DeadLetter] = []
         self.statuses: list[Status] = []
         self.statements = 0
+        self.fired = 0
         self.fault: Callable[[Sequence[Row]], None] | None = None
         self._lose_reply = False
         self._stored: set[object] = set()
@@ -57,11 +67,17 @@ class MemorySink:
 
     # -- faults -----------------------------------------------------------------------------------------------
 
-    def down(self, kind: ErrorClass = ErrorClass.RECONNECT) -> None:
-        """From now on every write fails with an error of this class."""
+    def down(self, kind: ErrorClass | str = ErrorClass.RECONNECT) -> None:
+        """From now on every write fails with an error of this class or code.
+
+        Raises:
+            ConfigurationError: a text that is neither an SQLSTATE nor a ``sqlite_errorname``.
+        """
+        _failure(kind, "DOWN")
 
         def fail(_rows: Sequence[Row]) -> None:
-            raise StoreError(kind, "DOWN", "the memory sink was told to fail")
+            self.fired += 1
+            raise _failure(kind, "DOWN")
 
         self.fault = fail
 
@@ -69,8 +85,13 @@ class MemorySink:
         """From now on writes succeed."""
         self.fault = None
 
-    def fail(self, times: int = 1, kind: ErrorClass = ErrorClass.RECONNECT, *, ambiguous: bool = False) -> None:
-        """The next ``times`` writes fail; with ``ambiguous`` their rows are stored and only the reply is lost."""
+    def fail(self, times: int = 1, kind: ErrorClass | str = ErrorClass.RECONNECT, *, ambiguous: bool = False) -> None:
+        """The next ``times`` writes fail; with ``ambiguous`` their rows are stored and only the reply is lost.
+
+        Raises:
+            ConfigurationError: as in ``down``.
+        """
+        _failure(kind, "FAIL")
         left = times
 
         def fail(_rows: Sequence[Row]) -> None:
@@ -78,18 +99,25 @@ class MemorySink:
             left -= 1
             if left <= 0:
                 self.fault = None
+            self.fired += 1
             self._lose_reply = ambiguous
             if not ambiguous:
-                raise StoreError(kind, "FAIL", "the memory sink was told to fail")
+                raise _failure(kind, "FAIL")
 
         self.fault = fail
 
-    def refuse(self, text: str, kind: ErrorClass = ErrorClass.POISON) -> None:
-        """From now on writes that hold a message with this text fail."""
+    def refuse(self, text: str, kind: ErrorClass | str = ErrorClass.POISON) -> None:
+        """From now on writes that hold a message with this text fail.
+
+        Raises:
+            ConfigurationError: as in ``down``.
+        """
+        _failure(kind, "REFUSED")
 
         def fail(rows: Sequence[Row]) -> None:
             if any(text in entry.message for _, entry in rows):
-                raise StoreError(kind, "REFUSED", "the memory sink was told to refuse a row")
+                self.fired += 1
+                raise _failure(kind, "REFUSED")
 
         self.fault = fail
 
@@ -100,6 +128,7 @@ class MemorySink:
         self._aborted.clear()
 
         def hang(_rows: Sequence[Row]) -> None:
+            self.fired += 1
             hanging.set()
             while not release.wait(0.01):
                 if self._aborted.is_set():
@@ -164,6 +193,14 @@ class MemorySink:
 
     def abandon(self) -> None:
         """Nothing is held."""
+
+
+def _failure(kind: ErrorClass | str, code: str) -> StoreError:
+    if isinstance(kind, ErrorClass):
+        return StoreError(kind, code, "the memory sink was told to fail")
+    if not _CODE.fullmatch(kind):
+        raise ConfigurationError(f"{kind!r} is no SQLSTATE and no sqlite_errorname: give '53100' or 'SQLITE_FULL'")
+    return of_code(kind)
 
 
 class _Opened:

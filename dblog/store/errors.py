@@ -12,7 +12,7 @@ from typing import Final
 from dblog.errors import ErrorClass, StoreError
 from dblog.store.rows import COLUMNS
 
-__all__ = ["asyncpg_error", "connect_error", "postgres_error", "sqlite_error"]
+__all__ = ["asyncpg_error", "connect_error", "of_code", "postgres_error", "sqlite_error"]
 
 _R, _S, _W = ErrorClass.RECONNECT, ErrorClass.RESEND, ErrorClass.WAIT
 _C, _P, _U = ErrorClass.CONFIGURATION, ErrorClass.POISON, ErrorClass.UNKNOWN
@@ -172,7 +172,17 @@ def sqlite_error(error: BaseException, *, committing: bool = False) -> StoreErro
         if isinstance(error, OSError):
             kind, sentence = _R, "the file cannot be opened"
         return StoreError(kind, type(error).__name__, sentence, ambiguous=committing)
-    primary = "_".join(name.split("_")[:2])
-    kind, sentence = _SQLITE.get(name) or _SQLITE.get(primary) or _UNEXPECTED
+    kind, sentence = _named(name)
     # A busy COMMIT was not done and can be tried again; an I/O error while committing may have been.
     return StoreError(kind, name, sentence, ambiguous=committing and kind in {_R, _U})
+
+
+def _named(name: str) -> tuple[ErrorClass, str]:
+    primary = "_".join(name.split("_")[:2])
+    return _SQLITE.get(name) or _SQLITE.get(primary) or _UNEXPECTED
+
+
+def of_code(code: str) -> StoreError:
+    """The ``StoreError`` this SQLSTATE or ``sqlite_errorname`` alone stands for."""
+    kind, sentence = _named(code) if code.startswith("SQLITE_") else _known(code)
+    return StoreError(kind, code, sentence)

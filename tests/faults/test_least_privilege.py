@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from dblog.testing import FaultProxy
 from tests.oracle import exactly_once, execute, hold, logging_to, rows, until
-from tests.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from tests.postgres import Role

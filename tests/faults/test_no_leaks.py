@@ -20,10 +20,9 @@ import pytest
 from dblog import DatabaseHandler, diagnostics, migrate
 from dblog.errors import DblogError, ErrorClass, StoreError
 from dblog.observe import observers
-from dblog.testing import MemorySink
+from dblog.testing import FaultProxy, MemorySink
 from dblog.url import async_url, safe_url, sync_url
 from tests.oracle import QUICK, execute, logging_to, until
-from tests.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

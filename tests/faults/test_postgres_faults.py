@@ -22,10 +22,9 @@ from dblog.grants import grants
 from dblog.repair import DAY_US
 from dblog.store.errors import postgres_error
 from dblog.store.probe import ask
-from dblog.testing import assert_conserved
+from dblog.testing import FaultProxy, assert_conserved
 from dblog.writer import Writer
 from tests.oracle import Load, exactly_once, execute, hold, logging_to, rows, seqs, until
-from tests.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from dblog.testing import FaultProxy
 from tests.oracle import rows
-from tests.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,8 @@ from dblog import LogReader, StoreUnavailable
 from dblog.errors import ErrorClass
 from dblog.reading.session import Sessions
 from dblog.reading.sqlite_file import SQLiteFile
+from dblog.testing import FaultProxy
 from tests.postgres import database
-from tests.proxy import FaultProxy
 
 if TYPE_CHECKING:
     from pathlib import Path

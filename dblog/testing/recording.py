@@ -1,17 +1,4 @@
-"""For tests, yours and ours: a sink in memory that fails on demand, and a pytest fixture.
-
-::
-
-    pytest_plugins = ["dblog.testing"]            # conftest.py
-
-    def test_checkout_is_logged(dblog_sink):
-        checkout()
-        (entry,) = dblog_sink.wait(level="WARNING")
-
-A ``MemorySink`` without pytest is ``dblog.DatabaseHandler(sink=MemorySink())``. What it
-keeps is what a database would hold: entries with service, host, id and seq filled in.
-It refuses to stand in for SQL: there is nothing to query.
-"""
+"""What a test logs, recorded in memory by a real handler; and whether a ledger adds up."""
 
 from __future__ import annotations
 
@@ -28,7 +15,7 @@ if TYPE_CHECKING:
     from dblog.entry import LogEntry
     from dblog.ledger import Stats
 
-__all__ = ["MemorySink", "Recording", "assert_conserved", "recording"]
+__all__ = ["Recording", "assert_conserved", "recording"]
 
 
 def assert_conserved(stats: Stats) -> None:
@@ -100,16 +87,3 @@ def recording(level: int | str = logging.DEBUG, **options: Any) -> Iterator[Reco
         root.removeHandler(handler)
         root.setLevel(before)
         handler.close()
-
-
-try:
-    import pytest
-except ImportError:  # the rest is of use without it
-    pass
-else:
-
-    @pytest.fixture
-    def dblog_sink() -> Iterator[Recording]:
-        """What the test logs, as it would be stored: a ``dblog.testing.Recording``."""
-        with recording() as made:
-            yield made

@@ -1,22 +1,32 @@
-"""A TCP proxy between a writer and its PostgreSQL that misbehaves on request, and counts how often it did."""
+"""A proxy between a writer and its server that misbehaves on request, and counts how often it did.
+
+It passes bytes and knows no protocol, but for one thing: where a connection is to
+be cut after a COMMIT, it waits for the server to say that the COMMIT is complete.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import struct
+import tempfile
 import threading
-import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+__all__ = ["FaultProxy"]
+
 _PIECE = 65_536
 _COMMIT_COMPLETE = b"COMMIT\0"
 _RESET = struct.pack("ii", 1, 0)
+_HELD_AT_MOST = 60.0
+"""Seconds a piece is held back; then it passes, whatever the fault."""
 
 
 @dataclass
@@ -41,8 +51,72 @@ class _Link:
                 end.shutdown(socket.SHUT_RDWR)
 
 
+class _Place:
+    """Where the server is, and what stands in its place: TCP for TCP, a Unix socket for a Unix socket."""
+
+    def __init__(self, url: str) -> None:
+        self._parts = parts = urlsplit(url)
+        self._query = dict(parse_qsl(parts.query))
+        self._login, at, place = parts.netloc.rpartition("@")
+        self._login += at
+        if place.startswith(("[", "%5B")) or not place:
+            host, port = parts.hostname or "", parts.port
+        else:
+            name, _, number = place.partition(":")
+            host, port = unquote(name), int(number) if number else None
+        self.host = host or self._query.get("host") or "127.0.0.1"
+        self.port = port or int(self._query.get("port") or 5432)
+        self._folder: Path | None = None
+        self.listener = self._listen()
+
+    @property
+    def unix(self) -> bool:
+        return self.host.startswith("/")
+
+    def _listen(self) -> socket.socket:
+        if not self.unix:
+            return socket.create_server(("127.0.0.1", 0))
+        self._folder = Path(tempfile.mkdtemp(prefix="dblog-"))
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self._folder / f".s.PGSQL.{self.port}"))
+        listener.listen()
+        return listener
+
+    def connect(self) -> socket.socket:
+        if self.unix:
+            server = socket.socket(socket.AF_UNIX)
+            server.settimeout(5)
+            server.connect(str(Path(self.host) / f".s.PGSQL.{self.port}"))
+        else:
+            server = socket.create_connection((self.host, self.port), timeout=5)
+        server.settimeout(None)
+        return server
+
+    def url(self) -> str:
+        query = {name: value for name, value in self._query.items() if name not in {"host", "port"}}
+        if self._folder is not None:
+            netloc, query = self._login, {"host": str(self._folder), "port": str(self.port), **query}
+        else:
+            netloc = f"{self._login}127.0.0.1:{self.listener.getsockname()[1]}"
+        return urlunsplit(self._parts._replace(netloc=netloc, query=urlencode(query, safe="/")))
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
 class FaultProxy:
-    """Passes bytes until told otherwise; use as a context manager.
+    """Passes bytes until told otherwise: ``with FaultProxy(url) as proxy: … DatabaseHandler(proxy.url)``.
+
+    One fault at a time: each of the methods takes the place of the one before. ``cut_after`` looks for a text, so the
+    connection must be without TLS for it.
+
+    Args:
+        url: where the server is, such as ``postgresql://user@host/db``; with a directory as its host
+            (``postgresql://user@/db?host=/run/postgresql``) both sides are Unix sockets.
 
     Attributes:
         fired: how often the fault of the moment took effect since it was set.
@@ -50,10 +124,7 @@ class FaultProxy:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._parts = parts
-        self._server = (parts.hostname or "127.0.0.1", parts.port or 5432)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._place = _Place(url)
         self._mode = "pass"
         self._argument: float = 0
         self._needle = b""
@@ -67,21 +138,18 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """The given URL with the proxy in the server's place, without TLS."""
-        login = self._parts.netloc.rpartition("@")[0]
-        port = self._listener.getsockname()[1]
-        netloc = f"{login}@127.0.0.1:{port}" if login else f"127.0.0.1:{port}"
-        return urlunsplit(self._parts._replace(netloc=netloc))
+        """The given URL with the proxy in the server's place."""
+        return self._place.url()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._set("pass")
-        self._closed = True
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+        self._place.close()
         self.cut()
         for thread in self._threads:
             thread.join(5)
@@ -101,18 +169,18 @@ class FaultProxy:
         self._set("slices", size)
 
     def black_hole(self) -> None:
-        """Take everything and pass nothing."""
+        """Take everything and pass nothing; new connections are accepted and as silent."""
         self._set("black_hole")
 
     def reset(self) -> None:
-        """RST every connection at its next byte."""
+        """End every connection at its next byte, by RST where it is TCP."""
         self._set("reset")
 
     def limit_bytes(self, count: int) -> None:
         """Pass so many bytes to the server, then close the connection; each connection anew."""
         self._set("limit_bytes", count)
 
-    def cut_after(self, needle: bytes) -> None:
+    def cut_after(self, needle: bytes = b"COMMIT") -> None:
         """Once: pass what holds ``needle`` to the server, wait for its answer, and cut without passing that on."""
         self._needle = needle
         self._set("cut_after")
@@ -137,20 +205,22 @@ class FaultProxy:
     def _accept(self) -> None:
         while True:
             try:
-                client, _ = self._listener.accept()
+                client, _ = self._place.listener.accept()
             except OSError:
                 return
             self.connections += 1
             try:
-                server = socket.create_connection(self._server, timeout=5)
+                server = self._place.connect()
             except OSError:
                 client.close()
                 continue
-            server.settimeout(None)
-            for end in (client, server):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not self._place.unix:
+                for end in (client, server):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             link = _Link(client, server)
             self._links.append(link)
+            if self._closed:  # accepted beside its end: nobody else would
+                link.shut()
             for upward in (True, False):
                 self._spawn(self._pump, link, upward)
 
@@ -163,7 +233,8 @@ class FaultProxy:
         link.shut()
         with self._change:
             link.open -= 1
-        if not link.open:
+            last = not link.open
+        if last:
             source.close()
             target.close()
 
@@ -194,22 +265,21 @@ class FaultProxy:
         size = len(data)
         if self._mode == "slices":
             self._fire()
-            size = int(self._argument)
+            size = max(1, int(self._argument))
         for start in range(0, len(data), size):
             link.client.sendall(data[start : start + size])
         return True
 
     def _either(self, link: _Link) -> bool:
-        if self._mode == "black_hole":
+        mode = self._mode
+        if mode in {"black_hole", "delay"}:
             self._fire()
             with self._change:
-                self._change.wait_for(lambda: self._mode != "black_hole" or self._closed, 60)
-        elif self._mode == "delay":
+                held = self._argument if mode == "delay" else _HELD_AT_MOST
+                self._change.wait_for(lambda: self._mode != mode or self._closed, held)
+        elif mode == "reset":
             self._fire()
-            time.sleep(self._argument)
-        elif self._mode == "reset":
-            self._fire()
-            for end in link.ends():
+            for end in () if self._place.unix else link.ends():
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return False
         return True
