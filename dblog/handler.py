@@ -19,6 +19,7 @@ from dblog import lifecycle
 from dblog.capture import Capture
 from dblog.container import detect
 from dblog.errors import ConfigurationError
+from dblog.filters import LIMITED, passes
 from dblog.guard import MAX_DEPTH, OWN, here
 from dblog.item import compact
 from dblog.ledger import REASON
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["DatabaseHandler", "enqueue", "stats"]
 
 _SELF, _REENTRANT, _CAPTURE = (REASON[reason] for reason in ("self", "reentrant", "capture"))
+_RATE_LIMITED = REASON["rate_limited"]
 _HOST = socket.gethostname()
 _numbers = itertools.count(1)
 
@@ -170,8 +172,12 @@ class DatabaseHandler(logging.Handler):
         """Capture and queue one record that passed the filters."""
         self.handle(record, True)
 
+    def filter(self, record: logging.LogRecord) -> Any:
+        """What the filters say, as ``logging.Handler.filter`` does; ``LIMITED`` where ``RateLimit`` says no."""
+        return passes(self.filters, record)
+
     def _filtered(self, record: logging.LogRecord) -> logging.LogRecord | None:
-        """The record the filters let pass, which from Python 3.12 on can be another one; None when they do not."""
+        """The record the filters let pass, which can be another one; None when they do not."""
         depth = here.depth
         here.depth = depth + 1  # a filter may log
         try:
@@ -181,6 +187,8 @@ class DatabaseHandler(logging.Handler):
             return None
         finally:
             here.depth = depth
+        if passed is LIMITED:
+            self._writer.ledger.refuse(_RATE_LIMITED, _band(record))
         return passed if isinstance(passed, logging.LogRecord) else record if passed else None
 
     def enqueue(self, entry: LogEntry) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -11,11 +11,19 @@ from dblog.plain import clean, dump_object
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Notes", "cut", "with_notes"]
+__all__ = ["Notes", "Suppressed", "cut", "with_notes"]
+
+
+class Suppressed(NamedTuple):
+    """How many records like this one were held back before it; what a ``RateLimit`` puts on a record."""
+
+    records: int
+    seconds: float
+    """Since the first of them."""
 
 
 class Notes:
-    """What was changed in one record, for ``metadata.dblog``."""
+    """What is to be said of one record, for ``metadata.dblog``."""
 
     __slots__ = ("flags", "info")
 
@@ -24,8 +32,12 @@ class Notes:
         self.info: dict[str, Any] = {}
 
     def as_dict(self) -> dict[str, Any]:
-        """The value of ``metadata.dblog``; empty when nothing was changed."""
-        return {"flags": sorted(self.flags), **self.info} if self.flags else {}
+        """The value of ``metadata.dblog``; empty when there is nothing to say."""
+        return ({"flags": sorted(self.flags)} if self.flags else {}) | self.info
+
+    def suppressed(self, note: Suppressed) -> None:
+        """Records like this one were held back."""
+        self.info |= {"suppressed": note.records, "suppressed_seconds": round(note.seconds, 3)}
 
     def clean(self, value: str) -> str:
         """``plain.clean``, noting when it changed something."""
@@ -63,10 +75,10 @@ def with_notes(metadata: str | None, notes: Mapping[str, Any]) -> str | None:
     tree = orjson.loads(metadata) if metadata else {}
     known = tree.get("dblog")
     merged = dict(known) if isinstance(known, dict) else {}
-    given = merged.get("flags")  # of an entry made by hand: anything JSON knows
+    given = merged.pop("flags", None)  # of an entry made by hand: anything JSON knows
     flags = {flag for flag in (given if isinstance(given, list) else ()) if isinstance(flag, str)}
     flags.update(notes.get("flags", ()))
-    tree["dblog"] = {**merged, **notes, "flags": sorted(flags)}
+    tree["dblog"] = {**merged, **notes, **({"flags": sorted(flags)} if flags else {})}
     try:
         return orjson.dumps(tree).decode()
     except TypeError:  # orjson reads deeper than it writes

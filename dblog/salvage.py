@@ -6,7 +6,8 @@ propagates to the handler, which accounts for the record first.
 
 ``metadata.dblog`` holds ``flags`` (``format_error``, ``truncated``, ``sanitized``,
 ``nonfinite``, ``unserializable``, ``clock``), ``created`` (the refused time) and
-``original_bytes`` (what a truncated field measured).
+``original_bytes`` (what a truncated field measured), ``suppressed`` and ``suppressed_seconds`` (what
+``dblog.filters.RateLimit`` held back before it).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import orjson
 from dblog.entry import ID_FIELDS, LogEntry
 from dblog.item import MAX_NAME, compact
 from dblog.levels import severity_of
-from dblog.notes import Notes, cut, with_notes
+from dblog.notes import Notes, Suppressed, cut, with_notes
 from dblog.plain import REDACTED, Limits, plain, text
 from dblog.scopes import ids_now, scope_var
 
@@ -193,6 +194,8 @@ class Salvage:
                 if value is not None:
                     shown = self._hide_text(notes.clean(text(value, MAX_NAME)))
                     ids[ID_FIELDS.index(key)] = cut(shown, MAX_NAME)
+            elif type(value) is Suppressed:
+                notes.suppressed(value)
             elif not (type(key) is str and key in NOT_EXTRA):
                 extras["dblog_" if key == "dblog" else key] = value
         tree, flags = plain(extras, limits=self._limits, redact=self._redact)
