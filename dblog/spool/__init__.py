@@ -1,0 +1,29 @@
+"""Records on disk: per writer, append-only segments that outlive it, and a page of counters.
+
+``<root>/<target>/<instance_id>/`` holds ``owner.lock``, locked while the writer lives, ``origin``, ``counters`` and
+``000001.seg`` …; ``dead`` finds the directories nobody holds any more.
+"""
+
+from dblog.spool.counters import EMITTED, Counters, Counts
+from dblog.spool.frames import ALONE, FRAME, KEPT, decode, encode, need
+from dblog.spool.place import MAX_AGE, SpoolUnavailable, check_age, spool_root, target_name
+from dblog.spool.spool import SEGMENT_BYTES, Spool
+
+__all__ = [
+    "ALONE",
+    "EMITTED",
+    "FRAME",
+    "KEPT",
+    "MAX_AGE",
+    "SEGMENT_BYTES",
+    "Counters",
+    "Counts",
+    "Spool",
+    "SpoolUnavailable",
+    "check_age",
+    "decode",
+    "encode",
+    "need",
+    "spool_root",
+    "target_name",
+]

@@ -1,0 +1,105 @@
+"""Where a spool lies, and whether it may: the root, a target's name, directories that are ours alone."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from dblog.errors import ConfigurationError, DblogError
+
+__all__ = ["MAX_AGE", "SpoolUnavailable", "check_age", "directory", "lock", "spool_root", "target_name"]
+
+MAX_AGE = 31 * 86_400.0
+"""Seconds a record may wait on disk at most: later, its day may have been dropped from the table."""
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+LOCK_NAME = "owner.lock"
+
+
+class SpoolUnavailable(DblogError):  # noqa: N818 - a state of the disk, named as StoreUnavailable is
+    """There can be no spool here now; the sentence says why and what to do."""
+
+
+def spool_root(given: str | None) -> Path:
+    """The directory all spools lie in: the option, else ``DBLOG_SPOOL_DIR``, else the user's state directory.
+
+    Raises:
+        ConfigurationError: what was given is no absolute path.
+    """
+    name = "spool_dir"
+    if given is None:
+        name, given = "DBLOG_SPOOL_DIR", os.environ.get("DBLOG_SPOOL_DIR") or None
+    if given is None:
+        import platformdirs  # noqa: PLC0415 - only where nothing was given
+
+        return platformdirs.user_state_path("dblog") / "spool"
+    path = Path(given).expanduser()
+    if not path.is_absolute() or "\0" in given:
+        raise ConfigurationError(f"{name}={given!r} is not an absolute path: the working directory may change")
+    return path
+
+
+def target_name(*parts: object) -> str:
+    """The name of one place to store to: dialect, host, port, database or resolved file, schema, table."""
+    text = "\0".join("" if part is None else str(part) for part in parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def check_age(name: str, seconds: float) -> float:
+    """The option that bounds how long a record waits on disk.
+
+    Raises:
+        ConfigurationError: it is not positive, or above 31 days.
+    """
+    if not 0 < seconds <= MAX_AGE:
+        raise ConfigurationError(f"{name}={seconds!r} is not allowed: give seconds, up to 31 days ({MAX_AGE:.0f})")
+    return seconds
+
+
+def directory(path: Path | str, *, parent: int | None = None, make: bool = True) -> int:
+    """The descriptor of a directory that is ours alone, made where it is missing.
+
+    Raises:
+        SpoolUnavailable: it is not.
+    """
+    try:
+        if make:
+            if parent is None:
+                Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.mkdir(path, 0o700, dir_fd=parent)
+        descriptor = os.open(path, _DIRECTORY, dir_fd=parent)
+    except OSError as error:
+        raise SpoolUnavailable(f"the spool directory {str(path)!r} cannot be used: {error.strerror}") from None
+    found = os.fstat(descriptor)
+    mine = found.st_uid == os.geteuid()
+    if mine and not stat.S_IMODE(found.st_mode) & 0o077:
+        return descriptor
+    os.close(descriptor)
+    if mine:
+        sentence = f"has the mode {stat.S_IMODE(found.st_mode):04o}: others must not read it, chmod it to 0700"
+    else:
+        sentence = f"belongs to user {found.st_uid}, not to this process's {os.geteuid()}: name another in spool_dir"
+    raise SpoolUnavailable(f"the spool directory {str(path)!r} {sentence}")
+
+
+def lock(parent: int) -> int | None:
+    """The descriptor of a directory's lock, held as long as it is open; None when somebody else holds it.
+
+    Raises:
+        OSError: there can be none.
+    """
+    descriptor = os.open(LOCK_NAME, _LOCK, 0o600, dir_fd=parent)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -1,0 +1,218 @@
+"""The spool of one writer: any thread appends, the writer's thread reads, acknowledges and makes room.
+
+An append is reserved and written under one lock, the ledger's: a caller moves ``place[0]`` on by ``need(body)`` and
+calls ``fill``. Neither ``fill`` nor ``turn`` calls the system. What was read is not gone: only what was acknowledged
+is, which is what the writer does after the commit.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from dblog.spool.appending import LOW, Appending, Limits
+from dblog.spool.frames import ALONE, Bad, band_of_body
+from dblog.spool.making import COUNTERS_NAME, ORIGIN_NAME, made
+from dblog.spool.place import LOCK_NAME, SpoolUnavailable, directory
+from dblog.spool.segment import PAGE, Segment, done_with, dump_origin
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from dblog.sink import Origin
+    from dblog.spool.making import Made
+
+__all__ = ["SEGMENT_BYTES", "Spool"]
+
+SEGMENT_BYTES = 8 * 1024 * 1024
+_LEAST_SEGMENT = 16 * PAGE
+
+
+class Spool(Appending):
+    """Segments of one writer and its page of counters; ``Spool.create`` makes one."""
+
+    def __init__(self, made: Made, origin: Origin, limits: Limits, lock: Any) -> None:
+        super().__init__(made, origin, limits, lock)
+        self._read = self._confirmed = (0, 0)
+        """Number of the segment that is being read, or acknowledged, and the offset up to which it was."""
+        self._seen = self._unconfirmed = 0
+        """Alone frames read, and those of them that are not acknowledged."""
+        self._lost: list[tuple[int, int]] = []
+        """Alone frames that were damaged under our hands."""
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        origin: Origin,
+        *,
+        max_bytes: int,
+        max_age: float,
+        segment_bytes: int = SEGMENT_BYTES,
+        lock: Any,
+    ) -> Spool:
+        """A spool for the writer named by ``origin``, locked, without a segment yet (``grow``).
+
+        Args:
+            folder: of the spools of all writers to one database: ``spool_root(…) / target_name(…)``.
+            origin: whose records they are.
+            max_bytes: bytes on disk at most.
+            max_age: seconds a record waits there at most.
+            segment_bytes: bytes of one file; less where four would be more than ``max_bytes``.
+            lock: the ledger's, held by whoever appends from the reservation until ``fill`` has returned: without it a
+                reader would take a place that is reserved and not written yet for one that never will be.
+
+        Raises:
+            SpoolUnavailable: the directory cannot be used; the sentence says why.
+        """
+        size = max(_LEAST_SEGMENT, min(segment_bytes, max_bytes // 4)) // PAGE * PAGE
+        limits = Limits(max_bytes, max_age, size)
+        top = directory(folder.parent)
+        try:
+            parent = directory(folder.name, parent=top)
+        finally:
+            os.close(top)
+        try:
+            whole = made(parent, str(origin.instance_id), dump_origin(origin))
+        except BaseException as error:
+            os.close(parent)
+            if isinstance(error, OSError):
+                sentence = f"the spool directory {str(folder)!r} takes no files: {error.strerror}"
+                raise SpoolUnavailable(sentence) from None
+            raise
+        return cls(whole, origin, limits, lock)
+
+    @property
+    def pending(self) -> int:
+        """Alone frames that are not acknowledged."""
+        return self._appended - self._seen + self._unconfirmed
+
+    def read(self, limit: int, limit_bytes: int) -> list[tuple[int, bytes]]:
+        """The next alone frames not read yet, ``(seq, payload)`` in the order of the files; at least one if any is."""
+        taken: list[tuple[int, bytes]] = []
+        room = limit_bytes
+        for segment in list(self._segments.values()):
+            if segment.number < self._read[0]:
+                continue
+            start = self._read[1] if segment.number == self._read[0] else segment.start
+            stop = self._stop(segment)
+            for found in segment.frames(max(start, segment.stored), stop):
+                if isinstance(found, Bad):
+                    self._damaged(found)
+                elif found.flags & ALONE:
+                    if taken and (len(taken) >= limit or room < len(found.body)):
+                        return taken
+                    taken.append((found.seq, found.body))
+                    room -= len(found.body)
+                    self._seen += 1
+                    self._unconfirmed += 1
+                self._read = (segment.number, found.end)
+            self._read = (segment.number, stop)
+        with self.lock:
+            if self._current is None or self._read == (self.place[0] >> 32, self.place[0] & LOW):
+                self._appended = self._seen  # a caller struck in `fill` was counted, and wrote nothing
+        return taken
+
+    def reread(self) -> None:
+        """What was read and not acknowledged is read again: whoever had it was struck."""
+        self._seen -= self._unconfirmed
+        self._unconfirmed = 0
+        self._read = self._confirmed
+
+    def acknowledge(self, settled: int) -> None:
+        """All that ``read`` gave so far is done with, and what waits in the queue as well up to the ``seq`` settled.
+
+        Files that hold nothing else go.
+        """
+        self._unconfirmed = 0
+        self._confirmed = self._read
+        for segment in list(self._segments.values()):
+            stop = self._stop(segment)
+            number, offset = self._confirmed
+            alone = offset if segment.number == number else stop if segment.number < number else 0
+            done = done_with(segment, stop, alone, settled)
+            if done != segment.stored:
+                segment.acknowledge(done)
+            if done == stop and segment is not self._current and segment is not self._spare:
+                self._remove(segment)
+
+    def expire(self, now: float) -> list[tuple[int, int]]:
+        """Give up what has waited for longer than ``max_age``, or was damaged: ``(seq, severity band)`` of each.
+
+        What was damaged does not say its band: the lowest.
+        Nothing while something that was read is not acknowledged: it may be stored any moment.
+        """
+        horizon = int((now - self._limits.max_age) * 1e6)
+        for segment in [] if self._unconfirmed else list(self._segments.values()):
+            if segment.number < self._read[0]:
+                continue
+            start = self._read[1] if segment.number == self._read[0] else segment.start
+            for found in segment.frames(max(start, segment.stored), self._stop(segment)):
+                if isinstance(found, Bad):
+                    self._damaged(found)
+                elif found.appended_at >= horizon:
+                    break
+                elif found.flags & ALONE:
+                    self._seen += 1
+                    self._lost.append((found.seq, band_of_body(found.body)))
+                self._read = self._confirmed = (segment.number, found.end)
+            else:
+                continue
+            break
+        lost, self._lost = self._lost, []
+        return lost
+
+    def close(self, *, keep: bool = False) -> None:
+        """The writer ends: the directory goes if nothing in it is wanted, else it waits for whoever comes later.
+
+        Args:
+            keep: the counters say more than was told; whoever comes later shall report it.
+        """
+        if self._made.own < 0:
+            return
+        with self.lock:
+            segments = list(self._segments.values())
+            done = not keep and all(segment.stored == self._stop(segment) for segment in segments)
+            self.place[0] = self.place[1] = 0
+            self._current = self._spare = None
+        if done:
+            names = [*(segment.name for segment in segments), COUNTERS_NAME, ORIGIN_NAME, LOCK_NAME]
+            for name in names:
+                with suppress(OSError):
+                    os.unlink(name, dir_fd=self._made.own)
+            with suppress(OSError):
+                os.rmdir(str(self._origin.instance_id), dir_fd=self._made.parent)
+        self._let_go()
+
+    def abandon(self) -> None:
+        """In a forked child: the files are the parent's, and its lock must not outlive it in our hands."""
+        self.place[0] = self.place[1] = 0
+        self._current = self._spare = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for segment in self._segments.values():
+            segment.close()
+        self._segments = {}
+        self._made.close()
+
+    def _stop(self, segment: Segment) -> int:
+        """Where the frames of a segment end by now: everything before is written, or never will be."""
+        if segment is self._spare:
+            return segment.start
+        with self.lock:
+            return self.place[0] & LOW if segment is self._current else segment.end
+
+    def _damaged(self, found: Bad) -> None:
+        """Somebody else wrote into our file, or the disk did."""
+        if not found.torn and found.seq is not None and found.flags & ALONE:
+            self._seen += 1
+            self._lost.append((found.seq, 0))
+
+    def _remove(self, segment: Segment) -> None:
+        self._segments.pop(segment.number, None)
+        with suppress(OSError):
+            os.unlink(segment.name, dir_fd=self._made.own)
+        segment.close()
