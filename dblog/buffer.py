@@ -27,6 +27,8 @@ from dblog.ledger import (
 from dblog.levels import BAND, BANDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dblog.item import Item
     from dblog.ledger import Ledger
 
@@ -59,7 +61,9 @@ class Buffer:
         "_lock",
         "_max_bytes",
         "_max_records",
+        "_note",
         "_overflow",
+        "_refusal",
         "_urgent_from",
         "_waiters",
         "_wake",
@@ -99,6 +103,9 @@ class Buffer:
         self._urgent_from = urgent_from
         self._bands: tuple[deque[Item], ...] = tuple(deque() for _ in range(BANDS))
         self._waiters: deque[Any] = deque()
+        self._note: Callable[[int], object] | None = None
+        """Writes the number of records emitted where it outlives the process."""
+        self._refusal = _QUEUE_FULL
         # A binary semaphore made of a C lock: unlike threading.Event it can be set from a signal handler
         # that interrupted the very same call.
         self._wake = allocate_lock()
@@ -133,6 +140,8 @@ class Buffer:
                     cells[BYTES] += size
                     if severity >= self._urgent_from:  # in here, or a round could take the flag before the record
                         self.urgent = True
+                    if self._note is not None:
+                        self._note(item[0])
                     self._bands[band].append(item)
                     return self.parked or cells[QUEUED] == self._high_water
             if self.closed:
@@ -141,7 +150,7 @@ class Buffer:
             if deadline is None:
                 deadline = time.monotonic() + (self._block_timeout if may_block else 0.0)
             if size > self._max_bytes or not self._make_room(band, size, deadline):
-                self.ledger.refuse(_QUEUE_FULL, band)
+                self.ledger.refuse(self._refusal, band)
                 return True
 
     def _make_room(self, band: int, size: int, deadline: float) -> bool:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from dblog.errors import ErrorClass, StoreError
 from dblog.item import ITEM_SITE, expand
-from dblog.ledger import IN_FLIGHT, REASON, STORED
+from dblog.ledger import IN_FLIGHT, REASON, SPOOLED, STORED
 from dblog.levels import band_of
 from dblog.observe import tell
 from dblog.repair import DAY_US, FUTURE, PAST, clamp, repair
@@ -25,7 +25,7 @@ from dblog.sink import DeadLetter
 from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from dblog.item import Item
     from dblog.ledger import Ledger
@@ -58,6 +58,8 @@ class _Group:
     timeouts: int = 0
     """How often they took longer than they may."""
     done: bool = False
+    copied: bool = False
+    """On disk as well."""
 
 
 class Delivery:
@@ -70,6 +72,7 @@ class Delivery:
         instance_id: names the writer in dead letters.
         timeout: seconds one operation may take now, enforced from outside the driver.
         pause: waits before the next attempt; False when there is no time left for one.
+        keep: whether a row for which there is no time left is on disk, or can be put there.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Delivery:
         instance_id: UUID,
         timeout: Callable[[], float],
         pause: Callable[[StoreError], bool],
+        keep: Callable[[Row], bool] = lambda _row: False,
     ) -> None:
         self._sink = sink
         self._ledger = ledger
@@ -88,6 +92,7 @@ class Delivery:
         self._instance_id = instance_id
         self._timeout = timeout
         self._pause = pause
+        self._keep = keep
         self._groups: list[_Group] = []
         self._letters: list[DeadLetter] = []
         self._aborted = False
@@ -101,8 +106,13 @@ class Delivery:
     def __bool__(self) -> bool:
         return bool(self._groups)
 
-    def load(self, items: list[Item]) -> None:
-        """Take a batch in hand; a record that cannot even be made a row is counted as failed."""
+    def load(self, items: list[Item], *, replay: bool = False) -> None:
+        """Take a batch in hand; a record that cannot even be made a row is counted as failed.
+
+        Args:
+            items: the batch.
+            replay: some of it may be stored already.
+        """
         now = time.time_ns() // 1000
         try:
             rows: list[Row] = [(item[0], expand(item)) for item in items]
@@ -111,7 +121,14 @@ class Delivery:
         except Exception:  # noqa: BLE001 - one of them is to blame, and must not keep the others back
             rows = self._sound(items, now)
         if rows:
-            self._groups.append(_Group(rows))
+            self._groups.append(_Group(rows, replay, copied=replay))
+
+    def uncopied(self) -> Iterator[Row]:
+        """Rows in hand that this has not given before."""
+        for group in self._groups:
+            if not (group.done or group.copied):
+                group.copied = True
+                yield from group.rows
 
     def _sound(self, items: list[Item], now: int) -> list[Row]:
         """The rows of those items that make one; the others are lost."""
@@ -245,7 +262,7 @@ class Delivery:
     def _halve(self, group: _Group) -> list[_Group]:
         middle = len(group.rows) // 2
         halves = [
-            _Group(half, group.replay, group.attempts, group.tries)
+            _Group(half, group.replay, group.attempts, group.tries, copied=group.copied)
             for half in (group.rows[middle:], group.rows[:middle])
         ]
         index = self._groups.index(group)
@@ -291,9 +308,17 @@ class Delivery:
     def _give_up(self) -> None:
         for group in self._groups:
             for seq, entry in () if group.done else group.rows:
-                if seq is not None:
+                if seq is not None and not self._kept((seq, entry)):
                     self._ledger.lose(IN_FLIGHT, seq, _DEADLINE, band_of(entry.severity))
         self._groups.clear()
+
+    def _kept(self, row: Row) -> bool:
+        kept, cells = self._keep(row), self._ledger.cells
+        if kept:
+            with self._ledger.lock:
+                cells[IN_FLIGHT] -= 1
+                cells[SPOOLED] += 1
+        return kept
 
 
 def _band(severity: Any) -> int:

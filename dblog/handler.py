@@ -31,6 +31,7 @@ from dblog.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from dblog.entry import LogEntry
     from dblog.ledger import Stats
@@ -83,11 +84,12 @@ class DatabaseHandler(logging.Handler):
         self.options = checked = Options.of(**options)
         self._secret = _secret(password, password_file)
         self._open: Callable[[Origin], Sink] | None = None
+        self._folder: Path | None = None
         given = [target for target in (url, engine, sink) if target is not None]
         if len(given) > 1:
             raise ConfigurationError("url, engine and sink exclude each other: give one of them")
         if given:
-            self._open = self._opener(given[0])
+            self._open, self._folder = self._opener(given[0]), self._spools(given[0])
         super().__init__(parse_level(level, "level"))
         capture = Capture(checked)
         self._fast, self._slow, self._polish = capture.fast, capture.slow, capture.entry
@@ -107,6 +109,18 @@ class DatabaseHandler(logging.Handler):
 
         return store_opener(target, self.options, *self._secret)
 
+    def _spools(self, target: Any) -> Path | None:
+        """Where the spools of all writers to this target lie; None where nothing is to be kept on disk."""
+        if self.options.durability == "memory":
+            return None
+        from dblog.spool import spool_root, target_name  # noqa: PLC0415 - for who keeps records on disk
+
+        if callable(target) or hasattr(target, "dead_letter"):
+            return spool_root(self.options.spool_dir) / target_name("sink", type(target).__qualname__)
+        from dblog.store import identity  # noqa: PLC0415 - as above
+
+        return spool_root(self.options.spool_dir) / target_name(*identity(target, self.options))
+
     def _new_writer(self) -> Writer:
         options = self.options
         origin = Origin(
@@ -120,7 +134,7 @@ class DatabaseHandler(logging.Handler):
             container=detect().label,
         )
         sink = None if self._open is None else self._open(origin)
-        writer = Writer(self.get_name() or self._default_name, options, origin, sink)
+        writer = Writer(self.get_name() or self._default_name, options, origin, sink, self._folder)
         self._finalizer = weakref.finalize(self, _seal, weakref.ref(writer))
         self._finalizer.atexit = False
         self._put = writer.buffer.put
@@ -209,9 +223,9 @@ class DatabaseHandler(logging.Handler):
         """
         if self._open is not None:
             raise ConfigurationError("this handler has a database already: make another handler for another one")
-        opener = self._opener(database)
-        self._writer.attach(opener(self._writer.origin))
-        self._open = opener
+        opener, folder = self._opener(database), self._spools(database)
+        self._writer.attach(opener(self._writer.origin), folder)
+        self._open, self._folder = opener, folder
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging's says nothing of the outcome
         """Wait until every record emitted before the call is stored, dropped or failed.

@@ -23,8 +23,7 @@ __all__ = ["OVERFLOW_POLICIES", "Options"]
 KiB, MiB = 1024, 1024 * 1024
 
 OVERFLOW_POLICIES = ("drop_lowest", "drop_newest", "drop_oldest", "block")
-_DURABILITY = ("memory",)
-_LATER = {"durability": ("spool", "durable")}
+_DURABILITY = ("memory", "spool", "durable")
 _SYNCHRONOUS_COMMIT = ("on", "off", "auto", "local", "remote_write", "remote_apply")
 _SYNCHRONOUS = ("off", "normal", "full", "extra")
 
@@ -79,6 +78,15 @@ class Options:
     max_attributes: int = 128
     max_depth: int = 8
     durability: str = "memory"
+    """``spool``: on disk while the database is away; ``durable``: on disk before ``emit`` returns."""
+    durable_level: int = 0
+    """With ``durable``: records below this level are held in memory as with ``spool``."""
+    spool_dir: str | None = None
+    """Where spools are kept; None for ``DBLOG_SPOOL_DIR``, or the user's state directory."""
+    spool_bytes: int = 1024 * MiB
+    """What one writer keeps on disk at most; from 80 % on what is below WARNING is let go, from 95 % below ERROR."""
+    spool_max_age: float = 7 * 86_400.0
+    """Seconds after which what is on disk is given up; 31 days at most, as far back as rows may be stored."""
     synchronous_commit: str = "on"
     """PostgreSQL; ``auto`` is ``off`` unless the batch holds an ERROR."""
     synchronous: str = "normal"
@@ -163,10 +171,6 @@ def _seconds(name: str, value: Any, least: float, most: float = _LONGEST) -> flo
 
 def _choice(*allowed: str) -> Any:
     def check(name: str, value: Any) -> str:
-        if value in _LATER.get(name, ()):
-            raise ConfigurationError(
-                f"{name}={value!r} is not available in this release: use {' or '.join(map(repr, allowed))}"
-            )
         if value is True or value is False:  # `synchronous_commit: on` in YAML
             value = "on" if value else "off"
         if not isinstance(value, str) or value.lower() not in allowed:
@@ -217,6 +221,9 @@ _SPECIAL: dict[str, Any] = {
     "synchronous_commit": _choice(*_SYNCHRONOUS_COMMIT),
     "synchronous": _choice(*_SYNCHRONOUS),
     "flush_level": lambda name, value: parse_level(value, name),
+    "durable_level": lambda name, value: parse_level(value, name),
+    "spool_bytes": lambda name, value: _integer(name, value, 32 * MiB),
+    "spool_max_age": lambda name, value: _seconds(name, value, 60.0, 31 * 86_400.0),
     "retention": lambda name, value: _seconds(name, value, 1.0, 1e9),
     "max_bytes": lambda name, value: _integer(name, value, MiB),
     "file_mode": _file_mode,

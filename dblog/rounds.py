@@ -19,6 +19,7 @@ from dblog.errors import ErrorClass
 from dblog.ledger import BYTES, DROPPED, EMITTED, FAILED, IN_FLIGHT, QUEUED, REASON, Ledger, Stats
 from dblog.levels import severity_of
 from dblog.spans import resource, untraced
+from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
     import threading
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from dblog.ledger import State
     from dblog.options import Options
     from dblog.sink import Origin, Sink
+    from dblog.spooling import Spooling
 
 __all__ = ["Later", "Rounds"]
 
@@ -39,6 +41,10 @@ _REACHABLE_RETRY = 5.0
 """Seconds between two attempts at most while the database answers: no cheaper look would tell that it is mended."""
 _LAST_PATIENCE = 1.0
 """Seconds the last operation gets although its deadline is over: a database that is well needs less."""
+_TROUBLE = 1.0
+"""Seconds after which whoever hangs in the database is helped."""
+_PACE = 0.005
+"""Seconds between two batches from disk: the application wants the GIL too."""
 _DEADLINE = REASON["deadline"]
 
 
@@ -60,15 +66,8 @@ class Rounds:
         self.options = options
         self.origin = origin
         self.ledger = Ledger()
-        self.buffer = Buffer(
-            self.ledger,
-            size=options.queue_size,
-            size_bytes=options.queue_bytes,
-            overflow=options.overflow,
-            block_timeout=options.block_timeout,
-            high_water=options.queue_size // 2,
-            urgent_from=severity_of(options.flush_level),
-        )
+        self.spooling: Spooling | None = None
+        self.buffer = self._make_buffer(options)
         self.state: State = "DETACHED"
         self.last_error: str | None = None
         self._sink: Sink | None = None
@@ -90,6 +89,25 @@ class Rounds:
         self._last_flush = 0.0
         self._noticed = 0.0
         """Monotonic time since when something waits, 0 when nothing does."""
+
+    def _make_buffer(self, options: Options) -> Buffer:
+        sizes: dict[str, Any] = {
+            "size": options.queue_size,
+            "size_bytes": options.queue_bytes,
+            "overflow": options.overflow,
+            "block_timeout": options.block_timeout,
+            "high_water": options.queue_size // 2,
+            "urgent_from": severity_of(options.flush_level),
+        }
+        if options.durability == "memory":
+            return Buffer(self.ledger, **sizes)
+        from dblog.spooled_buffer import SpooledBuffer  # noqa: PLC0415 - for who keeps records on disk
+        from dblog.spooling import Spooling  # noqa: PLC0415 - as above
+
+        self.spooling = Spooling(options, self.origin, self.ledger)
+        durable = severity_of(options.durable_level) if self.spooling.durable else 25
+        self.spooling.buffer = SpooledBuffer(self.ledger, durable_from=durable, make=self.spooling.make, **sizes)
+        return self.spooling.buffer
 
     @property
     def name(self) -> str:
@@ -135,7 +153,10 @@ class Rounds:
         """Begin, or go on after being struck at an unknown place: what is in hand may be stored already."""
         if self._delivery is not None:
             self._delivery.suspect()
-            self.buffer.recover(self._delivery.in_hand())
+            in_hand = self._delivery.in_hand()
+            if self.spooling is not None:
+                self.spooling.recover(in_hand)
+            self.buffer.recover(in_hand)
 
     def _round(self) -> bool:
         """Take one batch and see it through, unseen by tracers; False when the deadline came first."""
@@ -157,8 +178,10 @@ class Rounds:
                 self.buffer.taken = []
             if urgent and len(self.buffer):  # it may be among those that did not fit into the batch
                 self.buffer.urgent = True
+            if not delivery and self.spooling is not None and self.spooling.waiting:
+                self.spooling.load_back(delivery)
         if delivery:
-            if not delivery.run():
+            if not self._deliver(delivery):
                 return False
             self._backoff.reset()
             self._healthy()
@@ -168,6 +191,13 @@ class Rounds:
             chores.after_batch()
         return True
 
+    def _deliver(self, delivery: Delivery) -> bool:
+        """See what is in hand through; while that hangs, somebody sees that there is room on disk."""
+        if self.spooling is None:
+            return delivery.run()
+        with watchdog.limit(_TROUBLE, self.spooling.attend):
+            return delivery.run()
+
     def _drain(self) -> None:
         """Until nothing waits. Past the deadline a database that was well gets one attempt more, another none."""
         if self.state == "CLOSED":
@@ -175,7 +205,13 @@ class Rounds:
         while len(self.buffer) or self._delivery:
             late = self._deadline is not None and time.monotonic() >= self._deadline
             if (late and self.last_error is not None and not self._delivery) or not self._round():
-                self.buffer.discard(_DEADLINE)
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """There is no time left: what waits is kept on disk, or counted as dropped{deadline}."""
+        if self.spooling is not None:
+            self.spooling.keep_queue()
+        self.buffer.discard(_DEADLINE)
 
     def _await_work(self) -> bool:
         """Sleep until a batch is due; True when the writer shall end."""
@@ -191,6 +227,9 @@ class Rounds:
                 return self._stop
             if self._flush_wanted:
                 self._flush_wanted = False
+                return False
+            if self.spooling is not None and self.spooling.waiting:
+                buffer.wait(_PACE)
                 return False
             if waiting:
                 idle_since = now
@@ -225,6 +264,8 @@ class Rounds:
     # -- outcomes ---------------------------------------------------------------------------------------------
 
     def _healthy(self) -> None:
+        if self.spooling is not None:
+            self.spooling.well()
         recovered, self.last_error = self.last_error is not None, None
         if self.state not in {"RUNNING", "CLOSED"}:
             self.state = "DRAINING" if self._stop else "RUNNING" if self._alive() else "SYNC"
@@ -261,6 +302,8 @@ class Rounds:
                 break
             if self._chores is not None:
                 self._chores.between_attempts()
+            if self.spooling is not None and self._delivery is not None:
+                self.spooling.in_trouble(self._delivery)
             self.buffer.wait(min(_TICK, until - now))
             if not reachable and now >= next_probe and self._sink is not None:
                 next_probe = now + _PROBE_EVERY
@@ -281,6 +324,8 @@ class Rounds:
             if not cells[IN_FLIGHT]:  # else a thread is stuck with them
                 oldest = self.buffer.oldest_seq()
                 self._settled = cells[EMITTED] if oldest is None else oldest - 1
+        if self.spooling is not None and not self._delivery:
+            self.spooling.settled(self._settled)
         while self._gates:
             try:
                 self._gates.popleft().release()

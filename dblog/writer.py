@@ -27,12 +27,14 @@ from dblog.rounds import Later, Rounds
 from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dblog.options import Options
     from dblog.sink import Origin, Sink
 
 __all__ = ["Writer"]
 
-_DEADLINE, _CLOSED = REASON["deadline"], REASON["closed"]
+_CLOSED = REASON["closed"]
 
 
 class Writer(Rounds):
@@ -43,9 +45,12 @@ class Writer(Rounds):
         options: sizes, times, policies.
         origin: what is the same for every row.
         sink: where rows go; None until ``attach``.
+        folder: of the spools of all writers to this database; None for none.
     """
 
-    def __init__(self, name: str, options: Options, origin: Origin, sink: Sink | None = None) -> None:
+    def __init__(
+        self, name: str, options: Options, origin: Origin, sink: Sink | None = None, folder: Path | None = None
+    ) -> None:
         super().__init__(name, options, origin)
         self.restarts = 0
         """How often the thread's own code failed and was started again."""
@@ -54,18 +59,20 @@ class Writer(Rounds):
         self._start_lock = allocate_lock()
         self._no_thread_until = 0.0
         if sink is not None:
-            self.attach(sink)
+            self.attach(sink, folder)
 
     # -- for any thread ---------------------------------------------------------------------------------------
 
-    def attach(self, sink: Sink) -> None:
-        """Give the writer its sink; what waits in the buffer is stored from now on.
+    def attach(self, sink: Sink, folder: Path | None = None) -> None:
+        """Give the writer its sink, and its place on disk; what waits in the buffer is stored from now on.
 
         Raises:
             ConfigurationError: the writer is closed.
         """
         if self.buffer.closed:
             raise ConfigurationError("this handler is closed: make another one for this database")
+        if self.spooling is not None:
+            self.spooling.folder = folder
         self._delivery = Delivery(
             sink,
             self.ledger,
@@ -73,6 +80,7 @@ class Writer(Rounds):
             instance_id=self.origin.instance_id,
             timeout=self.patience,
             pause=self._pause,
+            **({} if self.spooling is None else {"keep": self.spooling.keep}),
         )
         self._chores = Chores(self, sink, self._delivery)
         self._sink = sink
@@ -141,7 +149,10 @@ class Writer(Rounds):
             return
         self.buffer.close()
         lifecycle.finish([self], deadline)
-        self.buffer.discard(_CLOSED if self._sink is None else _DEADLINE)
+        if self._sink is None:
+            self.buffer.discard(_CLOSED)
+        else:
+            self._let_go()
         if self.state != "CLOSED":
             self._conclude()
 
@@ -165,6 +176,8 @@ class Writer(Rounds):
         """In a forked child: the parent's connection is the parent's."""
         if self._sink is not None:
             self._sink.abandon()
+        if self.spooling is not None:
+            self.spooling.abandon()
 
     # -- the thread -------------------------------------------------------------------------------------------
 
@@ -226,7 +239,7 @@ class Writer(Rounds):
         while True:
             ending = self._await_work()
             if not self._round():
-                self.buffer.discard(_DEADLINE)
+                self._let_go()
             if ending and not len(self.buffer):
                 break
         self._conclude()
@@ -239,6 +252,8 @@ class Writer(Rounds):
         self.state = "CLOSED"
         self.buffer.parked = True
         self._settle()
+        if self.spooling is not None:
+            self.spooling.close(None if self._delivery else self._settled)
         lifecycle.forget(self)
         stats = self.stats()
         late, reason = stats.in_flight + stats.dropped_by.get("deadline", 0), "the database did not take them in time"

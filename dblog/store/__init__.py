@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from dblog.errors import ConfigurationError
@@ -9,13 +10,12 @@ from dblog.names import names_for
 from dblog.url import dialect_of, require_driver, sync_url
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from dblog.options import Options
     from dblog.sink import Origin, Sink
 
-__all__ = ["opener"]
+__all__ = ["identity", "opener"]
 
 
 def opener(
@@ -69,3 +69,17 @@ def opener(
         raise ConfigurationError(msg)
     postgres_target = Target(url, engine, options, password, password_file)
     return lambda origin: PostgresSink(postgres_target, names, options, origin)
+
+
+def identity(target: Any, options: Options) -> tuple[object, ...]:
+    """What tells one place to store to from another, without its credentials; for a target ``opener`` has taken.
+
+    An engine with a creator of its own is known by its URL all the same.
+    """
+    url = sync_url(target if isinstance(target, str) else getattr(target, "sync_engine", target).url)
+    dialect = dialect_of(url)
+    if dialect == "sqlite":
+        file = str(url.database).removeprefix("file:").partition("?")[0]
+        return dialect, os.path.realpath(file), options.table
+    where = url.host or url.query.get("host") or url.query.get("service")
+    return dialect, where, url.port or url.query.get("port"), url.database, options.schema, options.table

@@ -29,8 +29,9 @@ WRONG: list[tuple[str, Any]] = [
     ("retry_max", 0),
     ("connect_timeout", float("inf")),
     ("flush_level", "LOUD"),
-    ("durability", "spool"),
-    ("durability", "durable"),
+    ("durable_level", "loud"),
+    ("spool_bytes", 1024),
+    ("spool_max_age", "32d"),
     ("durability", "eternal"),
     ("synchronous_commit", "maybe"),
     ("synchronous", "sometimes"),
@@ -66,13 +67,6 @@ def test_an_unknown_option_gets_the_nearest_known_one() -> None:
     """A typing mistake is answered with the right name."""
     with pytest.raises(ConfigurationError, match="did you mean 'batch_size'"):
         dblog.DatabaseHandler(batch_sise=5)
-
-
-@pytest.mark.parametrize("durability", ["spool", "durable"])
-def test_what_does_not_exist_yet_is_refused(durability: str) -> None:
-    """No option promises what the release does not keep."""
-    with pytest.raises(ConfigurationError, match="not available in this release: use 'memory'"):
-        Options.of(durability=durability)
 
 
 def test_defaults_are_valid_values_of_themselves() -> None:
