@@ -192,6 +192,20 @@ class AdminConnection:
             self._within = False
         self.run("COMMIT")
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All queries of the body see the database as it was at one moment, and keep no writer waiting."""
+        limits = f"SET LOCAL lock_timeout = {milliseconds(_LOCK)}; SET LOCAL statement_timeout = "
+        begin = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {limits}{milliseconds(self._timeout)}"
+        self.run(f"{begin}; SET LOCAL timezone = 'UTC'" if self.postgres else "BEGIN")
+        self._within = True
+        try:
+            yield
+        finally:
+            self._within = False
+            with suppress(StoreError):
+                self.run("ROLLBACK")
+
     def checkpoint(self) -> bool:
         """SQLite: write the write-ahead log back into the file and empty it; False where somebody reads all the time.
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from dblog.cli.audit import audit
 from dblog.cli.check import check
 from dblog.cli.common import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED, EXIT_USAGE, exit_code, fail, sentence, warn
 from dblog.cli.current import current
@@ -129,7 +130,7 @@ def _dblog(
     """Python logging into the database you already have."""
 
 
-for _command in (search, tail, trace, show, stats, histogram, facets, instances):
+for _command in (search, tail, trace, show, stats, histogram, facets, instances, audit):
     app.command(cls=QueryCommand, epilog=sys.modules[_command.__module__].EPILOG)(_command)
 app.command()(demo)
 app.command()(upgrade)
