@@ -7,10 +7,10 @@ import shutil
 import sqlite3
 import stat
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dblog.admin.findings import fail, ok, warn
+from dblog.store.filesystem import MOUNTS, NETWORK, filesystem_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,18 +18,16 @@ if TYPE_CHECKING:
     from dblog.admin.connection import AdminConnection
     from dblog.admin.findings import Check, Finding
 
-__all__ = ["CHECKS", "FILE_CHECKS", "filesystem_of"]
+__all__ = ["CHECKS", "FILE_CHECKS"]
 
-_NETWORK: Final = frozenset({
-    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs",
-    "nfs4", "smb3", "smbfs", "vboxsf",
-})  # fmt: skip
 _MENDED: Final = (3, 51, 3)
 """The first without a rare damage when the write-ahead log is reset (SQLite 3.51.3, release notes)."""
 _BOUND: Final = 5.0
 """Seconds the integrity check may take."""
 _STEPS: Final = 10_000
 _MODE: Final = 0o600
+_LOG: Final = 128 << 20
+"""Bytes of a write-ahead log that a writer would have written back long ago, were it not for a reader."""
 _LOW, _EMPTY = 1 << 30, 1 << 26
 """Bytes of free disk to warn at, and to fail at."""
 
@@ -59,8 +57,8 @@ def _folder(connection: AdminConnection) -> Iterator[Finding]:
         yield ok("the folder can be written to, as the write-ahead log needs")
     else:
         yield fail(f"the folder {folder} cannot be written to", "SQLite keeps its write-ahead log there: mend its mode")
-    kind = filesystem_of(folder, Path("/proc/mounts"))
-    if kind in _NETWORK:
+    kind = filesystem_of(folder, MOUNTS)
+    if kind in NETWORK:
         yield warn(f"the file is on a network filesystem ({kind})", "locks are not reliable there: use a local disk")
     free = shutil.disk_usage(folder).free
     what = f"{free / (1 << 30):,.1f} GiB of the disk are free"
@@ -68,21 +66,6 @@ def _folder(connection: AdminConnection) -> Iterator[Finding]:
         yield fail(what, "make room, or dblog prune --vacuum")
     else:
         yield ok(what) if free >= _LOW else warn(what, "make room, or set retention or max_bytes")
-
-
-def filesystem_of(path: Path, mounts: Path) -> str | None:
-    """The type of the filesystem that holds a path, from the kernel's list of mounts; None where there is none."""
-    try:
-        lines = [line.split() for line in mounts.read_text(errors="replace").splitlines()]
-    except OSError:
-        return None
-    real = path.resolve()
-    places = [(Path(fields[1].replace("\\040", " ")), fields[2]) for fields in lines if len(fields) > 2]  # noqa: PLR2004 - device, place, type
-    # Of two mounts at one place the later hides the earlier.
-    holding = [
-        (len(place.parts), index, kind) for index, (place, kind) in enumerate(places) if real.is_relative_to(place)
-    ]
-    return max(holding)[2] if holding else None
 
 
 def _version(_connection: AdminConnection) -> Iterator[Finding]:
@@ -102,6 +85,12 @@ def _journal(connection: AdminConnection) -> Iterator[Finding]:
         yield ok("journal_mode is WAL")
     else:
         yield warn(f"journal_mode is {mode}: readers and writers wait for each other", "the first writer turns WAL on")
+    log = connection.file.with_name(f"{connection.file.name}-wal")
+    if mode == "wal" and log.exists() and (size := log.stat().st_size) > _LOG:
+        yield warn(
+            f"the write-ahead log has {size / (1 << 20):,.0f} MiB: somebody reads in one long transaction",
+            "end that; the writer gives the room back",
+        )
 
 
 def _integrity(connection: AdminConnection) -> Iterator[Finding]:

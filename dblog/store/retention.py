@@ -45,22 +45,33 @@ class Retention:
         self._letters = (names.qualified(names.dead_letters), "id", "failed_at")
         self._instances = (names.qualified(names.instances), "instance_id", "last_seen")
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is ever to go."""
+        return self._kept is not None or self._allowed is not None
+
     def due(self, connection: sqlite3.Connection) -> bool:
         """Whether a step is worth a transaction."""
         return self._kept is not None or self._surplus(connection) > 0
 
-    def step(self, connection: sqlite3.Connection) -> int:
-        """Delete some rows, the oldest first; how many. 0 when nothing must go, or nothing that goes would help."""
+    def step(self, connection: sqlite3.Connection, most: int | None = None) -> int:
+        """Delete some rows, the oldest first; how many. 0 when nothing must go, or nothing that goes would help.
+
+        Args:
+            connection: in a transaction.
+            most: rows of one table at most, where a transaction must be smaller than usual.
+        """
+        rows = most or _ROWS
         if self._kept is not None:
             before = _ago(self._kept)
             tables = (self._logs, self._letters, self._instances)
-            if gone := sum(_delete(connection, table, before, _ROWS) for table in tables):
+            if gone := sum(_delete(connection, table, before, rows) for table in tables):
                 return gone
         if self._surplus(connection) <= 0:
             return 0
-        gone = _delete(connection, self._instances, _ago(_LONG_DEAD), _ROWS)
+        gone = _delete(connection, self._instances, _ago(_LONG_DEAD), rows)
         gone += _delete(connection, self._letters, _EVER, _LETTERS)
-        return gone or _delete(connection, self._logs, _EVER, self._surplus_logs(connection))
+        return gone or _delete(connection, self._logs, _EVER, min(rows, self._surplus_logs(connection)))
 
     def _surplus(self, connection: sqlite3.Connection) -> int:
         """Bytes in use beyond ``max_bytes``."""

@@ -14,9 +14,9 @@ import pytest
 
 from dblog.admin import doctor_postgres, doctor_sqlite
 from dblog.admin.connection import AdminConnection
-from dblog.admin.doctor_sqlite import filesystem_of
 from dblog.admin.findings import Status, guarded
 from dblog.admin.partitions import partitions
+from dblog.store.filesystem import filesystem_of
 from tests.administered import now
 from tests.oracle import execute, logging_to
 
@@ -122,6 +122,17 @@ def test_disks(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert [each.status for each in doctor_sqlite._folder(connection)][-1] is status
     monkeypatch.setattr(doctor_sqlite, "filesystem_of", lambda *_: "nfs4")
     assert any("nfs4" in each.what for each in doctor_sqlite._folder(connection))
+
+
+def test_a_log_that_a_reader_makes_grow(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write-ahead log beyond its bound warns, and says why it may have grown."""
+    monkeypatch.setattr(doctor_sqlite, "_LOG", 0)
+    execute(sqlite_url, "PRAGMA journal_mode = WAL")
+    with AdminConnection(sqlite_url) as connection:
+        connection.run("CREATE TABLE t (x)")
+        found = list(doctor_sqlite._journal(connection))
+    assert [each.status for each in found] == [Status.OK, Status.WARN]
+    assert "long transaction" in found[1].what
 
 
 def test_the_filesystem_of_a_path(tmp_path: Path) -> None:

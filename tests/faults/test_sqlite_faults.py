@@ -206,13 +206,14 @@ def test_no_room(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with logging_to(sqlite_url) as (logger, handler):
         for _ in range(300):
             logger.info("x" * 4000)
-        until(lambda: _state(handler) == "RETRY", say=handler.stats)
+        until(lambda: _state(handler) == "BLOCKED", say=handler.stats)
+        assert "max_page_count" in str(handler.stats().last_error)
         assert "SQLITE_FULL" in str(handler.stats().last_error)
         stats = handler.stats()
         assert (stats.dropped, stats.failed) == (0, 0)
         held = handler._writer._sink
         assert held is not None
-        held._connection.execute("PRAGMA max_page_count = 100000")  # type: ignore[attr-defined]  # this sink is SQLite's
+        held._link.connection.execute("PRAGMA max_page_count = 100000")  # type: ignore[attr-defined]  # this sink is SQLite's
         assert handler.flush(10), handler.stats()
         exactly_once(sqlite_url, handler)
 
@@ -230,7 +231,7 @@ def test_a_read_only_file(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("sqlite3.connect", connect)
     with logging_to(sqlite_url) as (logger, handler):
         logger.info("record")
-        until(lambda: _state(handler) == "RETRY", say=handler.stats)
+        until(lambda: _state(handler) == "BLOCKED", say=handler.stats)
         assert "SQLITE_READONLY" in str(handler.stats().last_error)
         mode[0] = "rw"
         assert handler.flush(10), handler.stats()

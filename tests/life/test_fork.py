@@ -209,11 +209,11 @@ def test_sqlite_is_closed_while_its_process_forks(sqlite_url: str) -> None:
         hook = sink.wake_up
 
         def look() -> None:
-            seen.append(sink._connection is None)
+            seen.append(sink._link.connection is None)
             hook()
 
         sink.wake_up = look
-        assert told(lambda: sink_of(handler)._connection) is None
+        assert told(lambda: sink_of(handler)._link.connection) is None
         assert seen == [True]
         logger.info("after")
         assert handler.flush(10)
