@@ -241,10 +241,10 @@ class Private(pgserver.Server):
         return self.url("dblog")
 
 
-@pytest.fixture
-def private_postgres(request: pytest.FixtureRequest) -> Iterator[Private]:
-    """A server of the test's own (about a second), always from the wheel."""
-    run = request.config.stash[_RUN]
+@contextlib.contextmanager
+def new_private(config: pytest.Config) -> Iterator[Private]:
+    """A server that may be stopped, killed and frozen (about a second), always from the wheel."""
+    run = config.stash[_RUN]
     with _alone(run):
         pristine = _pristine(run)
     made = Private.create(run / f"private-{secrets.token_hex(4)}", pristine)
@@ -256,6 +256,13 @@ def private_postgres(request: pytest.FixtureRequest) -> Iterator[Private]:
         server.thaw()
         server.kill()
         shutil.rmtree(server.directory, ignore_errors=True)
+
+
+@pytest.fixture
+def private_postgres(request: pytest.FixtureRequest) -> Iterator[Private]:
+    """A server of the test's own."""
+    with new_private(request.config) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

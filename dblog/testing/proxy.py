@@ -83,13 +83,16 @@ class _Place:
         return listener
 
     def connect(self) -> socket.socket:
-        if self.unix:
-            server = socket.socket(socket.AF_UNIX)
-            server.settimeout(5)
-            server.connect(str(Path(self.host) / f".s.PGSQL.{self.port}"))
-        else:
+        if not self.unix:
             server = socket.create_connection((self.host, self.port), timeout=5)
-        server.settimeout(None)
+            server.settimeout(None)
+            return server
+        server = socket.socket(socket.AF_UNIX)
+        try:
+            server.connect(str(Path(self.host) / f".s.PGSQL.{self.port}"))
+        except OSError:
+            server.close()
+            raise
         return server
 
     def url(self) -> str:
