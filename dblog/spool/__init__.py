@@ -5,7 +5,9 @@
 """
 
 from dblog.spool.counters import EMITTED, Counters, Counts
+from dblog.spool.dead import dead
 from dblog.spool.frames import ALONE, FRAME, KEPT, decode, encode, need
+from dblog.spool.left import QUARANTINE, Dead, Left
 from dblog.spool.place import MAX_AGE, SpoolUnavailable, check_age, spool_root, target_name
 from dblog.spool.spool import SEGMENT_BYTES, Spool
 
@@ -15,12 +17,16 @@ __all__ = [
     "FRAME",
     "KEPT",
     "MAX_AGE",
+    "QUARANTINE",
     "SEGMENT_BYTES",
     "Counters",
     "Counts",
+    "Dead",
+    "Left",
     "Spool",
     "SpoolUnavailable",
     "check_age",
+    "dead",
     "decode",
     "encode",
     "need",

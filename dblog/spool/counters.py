@@ -15,13 +15,14 @@ from dblog.spool.segment import PAGE
 if TYPE_CHECKING:
     from mmap import mmap
 
-__all__ = ["ADOPTED", "EMITTED", "Counters", "Counts", "Page", "read_page"]
+__all__ = ["ADOPTED", "EMITTED", "REPORTED", "Counters", "Counts", "Page", "read_page"]
 
 _MAGIC = int.from_bytes(b"dblogcnt", "little")
-MAGIC, EMITTED, BANK, ADOPTED = range(4)
-"""Words of the page. ``ADOPTED``: when somebody began to settle the page of a dead writer, in µs."""
+MAGIC, EMITTED, BANK, ADOPTED, REPORTED = range(5)
+"""Words of the page. ``ADOPTED``: when somebody began to settle the page of a dead writer, in µs; ``REPORTED``: that
+and the row that says what was lost is stored."""
 _BANKS = (64, 256)
-_COUNTS = struct.Struct("=10Q")
+_COUNTS = struct.Struct("=11Q")
 _CHECK = struct.Struct("=I")
 
 
@@ -33,15 +34,17 @@ class Counts(NamedTuple):
     dropped: int = 0
     failed: int = 0
     spooled: int = 0
-    """Records in its segments and nowhere else."""
+    """Records in its segments and nowhere else, for people: the segments themselves say it better."""
     settled: int = 0
-    """Every record up to this ``seq`` that was in memory is stored, dropped or failed."""
+    """Every record up to this ``seq`` that was in memory is stored, dropped or failed, and counted so here."""
+    reached: int = 0
+    """``Spool.reached`` when ``stored`` was counted: what was read up to there is counted too."""
     first: int = 0
-    """The lowest ``seq`` of the batch on its way to the database; 0 without one."""
+    """The lowest ``seq`` of the batch on its way from memory to the database; 0 without one."""
     last: int = 0
     """The highest."""
     began: int = 0
-    """``stored`` when this batch was taken in hand."""
+    """``stored`` when it was taken in hand."""
     flying: int = 0
     """Records of it."""
 
@@ -49,7 +52,9 @@ class Counts(NamedTuple):
 class Counters:
     """The page of a living writer.
 
-    Every method is called under the ledger's lock. ``words[EMITTED] = n`` is what a record costs.
+    Every method is called under the ledger's lock. ``words[EMITTED] = n`` is what a record costs. What ends a record,
+    or takes a batch in hand, is mirrored before anything else comes of it: after a commit first the counts, with what
+    was settled and reached, and the batch gone from them; then ``Spool.acknowledge``.
     """
 
     __slots__ = ("_page", "words")
@@ -85,6 +90,8 @@ class Page(NamedTuple):
     counts: Counts
     adopted: int
     """When somebody began to settle it, in µs; 0 when nobody did."""
+    reported: bool
+    """The row that says what was lost is stored."""
 
 
 def read_page(data: bytes) -> Page | None:
@@ -103,7 +110,7 @@ def read_page(data: bytes) -> Page | None:
     emitted = words[EMITTED]
     if not 0 <= emitted - counts.emitted <= _PLAUSIBLE:
         return None
-    return Page(emitted, counts, words[ADOPTED])
+    return Page(emitted, counts, words[ADOPTED], bool(words[REPORTED]))
 
 
 _PLAUSIBLE = 1 << 32

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
+from zlib import crc32
 
 from dblog.spool.place import LOCK_NAME, SpoolUnavailable, directory, lock
 from dblog.spool.segment import PAGE
 
-__all__ = ["COUNTERS_NAME", "ORIGIN_NAME", "YOUNG", "Made", "made", "written"]
+__all__ = ["CHECK", "COUNTERS_NAME", "ORIGIN_NAME", "YOUNG", "Made", "made", "written"]
 
 COUNTERS_NAME, ORIGIN_NAME = "counters", "origin"
 YOUNG = ".new-"
 """How the name of a directory begins while it is being made."""
+CHECK = struct.Struct("=I")
+"""What the file with the origin begins with."""
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -30,8 +35,14 @@ class Made:
     page: mmap.mmap
     """The counters."""
 
+    def unlock(self) -> None:
+        """Let others have it: said aloud, because a child forked meanwhile may have the descriptor as well."""
+        if self.held >= 0:
+            with suppress(OSError):
+                fcntl.flock(self.held, fcntl.LOCK_UN)
+
     def close(self) -> None:
-        """Let go of the lock, last; what was mapped stays so for whoever still writes to it."""
+        """Close the descriptors; what was mapped stays so for whoever still writes to it."""
         descriptors = self.parent, self.own, self.held
         self.parent = self.own = self.held = -1
         for descriptor in descriptors:
@@ -48,7 +59,7 @@ def made(parent: int, name: str, origin: bytes) -> Made:
     try:
         held = _held(own, young)
         page = _page(own)
-        written(own, ORIGIN_NAME, origin)
+        written(own, ORIGIN_NAME, CHECK.pack(crc32(origin)) + origin)
         os.rename(young, name, src_dir_fd=parent, dst_dir_fd=parent)
     except BaseException:
         for leftover in (COUNTERS_NAME, ORIGIN_NAME, LOCK_NAME):

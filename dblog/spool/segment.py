@@ -24,7 +24,18 @@ if TYPE_CHECKING:
 
     from dblog.spool.frames import Frame
 
-__all__ = ["PAGE", "BadHeader", "Header", "Segment", "done_with", "dump_origin", "load_origin", "read_header"]
+__all__ = [
+    "PAGE",
+    "BadHeader",
+    "Header",
+    "Segment",
+    "acknowledged_word",
+    "done_with",
+    "dump_origin",
+    "guessed",
+    "load_origin",
+    "read_header",
+]
 
 PAGE = 4096
 VERSION = 1
@@ -120,6 +131,17 @@ def read_header(data: bytes) -> Header:
     return Header(number, size, start, check, acknowledged, origin)
 
 
+def guessed(number: int, size: int, origin: bytes, whose: Origin) -> Header:
+    """What the header of a segment must have said: everything in it is not acknowledged."""
+    start = _start(len(origin))
+    return Header(number, size, start, _check(number, size, origin), start, whose)
+
+
+def acknowledged_word(offset: int) -> tuple[bytes, int]:
+    """The word that moves, and where it stands."""
+    return _ACKNOWLEDGED.pack(offset | (offset ^ _LOW) << 32), _ACKNOWLEDGED_AT
+
+
 def _start(length: int) -> int:
     """Where frames begin behind an origin of this length."""
     return (_ORIGIN_AT + length + PAGE - 1) // PAGE * PAGE
@@ -170,7 +192,7 @@ class Segment:
     def acknowledge(self, offset: int) -> None:
         """Everything before this offset is stored."""
         self.stored = offset
-        _ACKNOWLEDGED.pack_into(self.map, _ACKNOWLEDGED_AT, offset | (offset ^ _LOW) << 32)
+        _ACKNOWLEDGED.pack_into(self.map, _ACKNOWLEDGED_AT, offset | (offset ^ _LOW) << 32)  # in one go
 
     def frames(self, start: int, stop: int) -> Iterator[Frame | Bad]:
         """What lies between two offsets."""

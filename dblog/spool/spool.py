@@ -115,6 +115,11 @@ class Spool(Appending):
                 self._appended = self._seen  # a caller struck in `fill` was counted, and wrote nothing
         return taken
 
+    @property
+    def reached(self) -> int:
+        """Up to where the files were read, for ``Counts.reached``."""
+        return self._read[0] << 32 | self._read[1]
+
     def reread(self) -> None:
         """What was read and not acknowledged is read again: whoever had it was struck."""
         self._seen -= self._unconfirmed
@@ -184,6 +189,7 @@ class Spool(Appending):
                     os.unlink(name, dir_fd=self._made.own)
             with suppress(OSError):
                 os.rmdir(str(self._origin.instance_id), dir_fd=self._made.parent)
+        self._made.unlock()
         self._let_go()
 
     def abandon(self) -> None:
