@@ -8,40 +8,36 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
-import socket
 import time
-import uuid
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from dblog import lifecycle
 from dblog.capture import Capture
-from dblog.container import detect
 from dblog.errors import ConfigurationError
 from dblog.filters import LIMITED, passes
 from dblog.guard import MAX_DEPTH, OWN, here
 from dblog.item import compact
 from dblog.ledger import REASON
 from dblog.levels import BAND, parse_level, severity_of
+from dblog.opening import folder_of, new_origin, opener_of, secret_of, target_of
 from dblog.options import Options
 from dblog.repair import repair
-from dblog.sink import Origin
 from dblog.writer import Writer
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
     from pathlib import Path
 
     from dblog.entry import LogEntry
     from dblog.ledger import Stats
-    from dblog.sink import Sink
+    from dblog.sink import Origin, Sink
 
 __all__ = ["DatabaseHandler", "enqueue", "stats"]
 
 _SELF, _REENTRANT, _CAPTURE = (REASON[reason] for reason in ("self", "reentrant", "capture"))
 _RATE_LIMITED = REASON["rate_limited"]
-_HOST = socket.gethostname()
 _numbers = itertools.count(1)
 
 
@@ -82,14 +78,11 @@ class DatabaseHandler(logging.Handler):
     ) -> None:
         # Everything that can be refused comes first: a handler half made would still be closed by logging at exit.
         self.options = checked = Options.of(**options)
-        self._secret = _secret(password, password_file)
+        self._secret = secret_of(password, password_file)
         self._open: Callable[[Origin], Sink] | None = None
         self._folder: Path | None = None
-        given = [target for target in (url, engine, sink) if target is not None]
-        if len(given) > 1:
-            raise ConfigurationError("url, engine and sink exclude each other: give one of them")
-        if given:
-            self._open, self._folder = self._opener(given[0]), self._spools(given[0])
+        if (target := target_of(url, engine, sink)) is not None:
+            self._open, self._folder = opener_of(target, checked, self._secret), folder_of(target, checked)
         super().__init__(parse_level(level, "level"))
         capture = Capture(checked)
         self._fast, self._slow, self._polish = capture.fast, capture.slow, capture.entry
@@ -98,41 +91,9 @@ class DatabaseHandler(logging.Handler):
         self._writer = self._new_writer()
         lifecycle.register(self)
 
-    def _opener(self, target: Any) -> Callable[[Origin], Sink]:
-        """What makes a writer's sink of a URL, an engine, a sink or a callable."""
-        if callable(target):
-            opener: Callable[[Origin], Sink] = target
-            return opener
-        if hasattr(target, "dead_letter"):
-            return lambda _origin: target
-        from dblog.store import opener as store_opener  # noqa: PLC0415 - SQLAlchemy comes with the first handler, not with dblog
-
-        return store_opener(target, self.options, *self._secret)
-
-    def _spools(self, target: Any) -> Path | None:
-        """Where the spools of all writers to this target lie; None where nothing is to be kept on disk."""
-        if self.options.durability == "memory":
-            return None
-        from dblog.spool import spool_root, target_name  # noqa: PLC0415 - for who keeps records on disk
-
-        if callable(target) or hasattr(target, "dead_letter"):
-            return spool_root(self.options.spool_dir) / target_name("sink", type(target).__qualname__)
-        from dblog.store import identity  # noqa: PLC0415 - as above
-
-        return spool_root(self.options.spool_dir) / target_name(*identity(target, self.options))
-
     def _new_writer(self) -> Writer:
         options = self.options
-        origin = Origin(
-            instance_id=uuid.UUID(bytes=os.urandom(16), version=4),
-            service=options.service,
-            service_version=options.service_version,
-            environment=options.environment,
-            host=_HOST,
-            pid=os.getpid(),
-            started_at=time.time_ns() // 1000,
-            container=detect().label,
-        )
+        origin = new_origin(options)
         sink = None if self._open is None else self._open(origin)
         writer = Writer(self.get_name() or self._default_name, options, origin, sink, self._folder)
         self._finalizer = weakref.finalize(self, _seal, weakref.ref(writer))
@@ -223,7 +184,7 @@ class DatabaseHandler(logging.Handler):
         """
         if self._open is not None:
             raise ConfigurationError("this handler has a database already: make another handler for another one")
-        opener, folder = self._opener(database), self._spools(database)
+        opener, folder = opener_of(database, self.options, self._secret), folder_of(database, self.options)
         self._writer.attach(opener(self._writer.origin), folder)
         self._open, self._folder = opener, folder
 
@@ -271,14 +232,6 @@ class DatabaseHandler(logging.Handler):
     def __repr__(self) -> str:
         level = logging.getLevelName(self.level)
         return f"<{type(self).__name__} {self._writer.name} ({level}) {self._writer.state}>"
-
-
-def _secret(password: Any, password_file: Any) -> tuple[Any, Any]:
-    if password is not None and not isinstance(password, str) and not callable(password):
-        raise ConfigurationError(f"password is a {type(password).__name__}: give a text or a callable")
-    if password_file is not None and not isinstance(password_file, str | os.PathLike):
-        raise ConfigurationError(f"password_file={password_file!r} is not allowed: give a path")
-    return password, password_file
 
 
 def _seal(reference: weakref.ref[Writer]) -> None:
