@@ -37,8 +37,6 @@ class Counts(NamedTuple):
     """Records in its segments and nowhere else, for people: the segments themselves say it better."""
     settled: int = 0
     """Every record up to this ``seq`` that was in memory is stored, dropped or failed, and counted so here."""
-    reached: int = 0
-    """``Spool.reached`` when ``stored`` was counted: what was read up to there is counted too."""
     first: int = 0
     """The lowest ``seq`` of the batch on its way from memory to the database; 0 without one."""
     last: int = 0
@@ -47,6 +45,8 @@ class Counts(NamedTuple):
     """``stored`` when it was taken in hand."""
     flying: int = 0
     """Records of it."""
+    reached: int = 0
+    """``Spool.reached`` when ``stored`` was counted: what was read up to there is counted too."""
 
 
 class Counters:

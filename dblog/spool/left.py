@@ -12,7 +12,6 @@ import os
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID
 from zlib import crc32
 
 from dblog.spool.counters import ADOPTED, REPORTED, read_page
@@ -32,6 +31,7 @@ from dblog.spool.segment import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
     from dblog.sink import Origin
     from dblog.spool.counters import Page
