@@ -14,6 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dblog.audit_handler import AuditHandler
     from dblog.context import bind, bound, carry, current, extract, inject, new_trace, unbind
     from dblog.entry import LogEntry
     from dblog.errors import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from dblog.sync_reader import SyncLogReader
 
 __all__ = [
+    "AuditHandler",
     "ConfigurationError",
     "DatabaseHandler",
     "DblogError",
@@ -58,6 +60,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     **dict.fromkeys(("bind", "bound", "carry", "current", "extract", "inject", "new_trace", "unbind"), "dblog.context"),
+    "AuditHandler": "dblog.audit_handler",
     "LogEntry": "dblog.entry",
     **dict.fromkeys(
         ("ConfigurationError", "DblogError", "QuerySyntaxError", "QueryTimeout", "StoreError", "StoreUnavailable"),

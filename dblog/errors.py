@@ -7,7 +7,7 @@
     │   └── MissingExtraError   a library of an optional extra is not installed
     ├── QuerySyntaxError        a query cannot be read; carries the place and a repair (also a ValueError)
     └── StoreError              the database refused or could not be reached; carries a class, never a row
-        ├── StoreUnavailable    a reader cannot have the database or its tables now
+        ├── StoreUnavailable    who waits for it cannot have the database or its tables now
         └── QueryTimeout        a query took longer than its statement_timeout
 
 Messages name the thing, the value and what to do. They never hold a password,
@@ -131,7 +131,7 @@ class StoreError(DblogError):
 
 
 class StoreUnavailable(StoreError):  # noqa: N818 - a state of the store, and so named in every handbook
-    """A reader cannot have the database or its tables now; the sentence says why and what to do."""
+    """Who waits for it, a reader or an ``AuditHandler``, cannot have the database now; the sentence says why."""
 
 
 class QueryTimeout(StoreError):  # noqa: N818 - as above
