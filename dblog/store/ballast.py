@@ -13,8 +13,9 @@ from typing import Final
 
 __all__ = ["Ballast"]
 
-_BYTES: Final = 1 << 20
-_FREE: Final = 8 * _BYTES
+_BYTES: Final = 16 << 20
+"""As much as a write-ahead log may hold that has to be written back: some thousand pages, and one more batch."""
+_FREE: Final = 4 * _BYTES
 """Bytes the disk must have left before it is made again."""
 
 

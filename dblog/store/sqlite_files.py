@@ -8,6 +8,7 @@ never about a commit (sqlite.org, "How To Corrupt", 1.4 and 2.4).
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from contextlib import suppress
@@ -16,14 +17,14 @@ from typing import Final, NamedTuple
 from dblog.diagnostics import complain
 from dblog.visible import visible
 
-__all__ = ["Files", "Seen", "look"]
+__all__ = ["Files", "Identity", "Seen", "look"]
 
 _PATIENCE: Final = 1000
 """Milliseconds to wait for readers of an old state while commits are rescued."""
 _NO_CHECKPOINT: Final = 1006
 """SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE; Python can set it from 3.12 on."""
 
-_Identity = tuple[int, int]
+Identity = tuple[int, int]
 _EMPTIED: Final = (0, 0)
 """A file of no bytes, as ``copytruncate`` leaves one: it is none of ours, though it is the same one."""
 
@@ -31,9 +32,9 @@ _EMPTIED: Final = (0, 0)
 class Seen(NamedTuple):
     """Which files lie at a path."""
 
-    main: _Identity | None
-    wal: _Identity | None = None
-    shm: _Identity | None = None
+    main: Identity | None
+    wal: Identity | None = None
+    shm: Identity | None = None
 
 
 def look(path: str) -> Seen:
@@ -50,7 +51,7 @@ def _status(path: str) -> os.stat_result | None:
         return None
 
 
-def _identity(path: str) -> _Identity | None:
+def _identity(path: str) -> Identity | None:
     status = _status(path)
     return None if status is None else (status.st_dev, status.st_ino)
 
@@ -61,13 +62,14 @@ class Files:
     Args:
         path: where they lie, links followed; SQLite names the others after that.
         connection: open, and used once: by then there is a ``-wal`` where there will be one.
+        main: which file lay there before it was opened.
     """
 
-    def __init__(self, path: str, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: str, connection: sqlite3.Connection, main: Identity | None) -> None:
         self._path = path
         self._connection = connection
         self._version = _version(connection)
-        self._opened = look(path)
+        self._opened = look(path)._replace(main=main)
 
     def moved(self) -> bool:
         """Whether one of them lies there no more, or another lies in its place."""
@@ -98,11 +100,20 @@ class Files:
             complain("rescue", f"{where}: it or its -wal was taken away in use; rows stored last may be lost")
             self._keep_log()
         if not same:
+            with suppress(OSError):
+                self._take_away()
+        return same
+
+    def _take_away(self) -> None:
+        """Remove the log that is left without its file; one writer at a time, for the next may have made its own."""
+        descriptor = os.open(os.path.dirname(self._path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: PTH120 - as above
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             for suffix, ours in (("-wal", self._opened.wal), ("-shm", self._opened.shm)):
                 if ours is not None and ours == _identity(self._path + suffix):
-                    with suppress(OSError):
-                        os.unlink(self._path + suffix)  # noqa: PTH108 - as above
-        return same
+                    os.unlink(self._path + suffix)  # noqa: PTH108 - as above
+        finally:
+            os.close(descriptor)
 
     def _safe(self, now: Seen) -> bool:
         if now.main == _EMPTIED:

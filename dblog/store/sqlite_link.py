@@ -30,11 +30,14 @@ if TYPE_CHECKING:
 
     from dblog.options import Options
     from dblog.store.connect import Target
+    from dblog.store.sqlite_files import Identity
 
 __all__ = ["Link", "begin"]
 
 _CHECKPOINT_PAGES: Final = 10_000
 """WAL pages between automatic checkpoints: 16 % more rows/s than SQLite's 1000."""
+_RETAINING: Final = 2_000
+"""As above where old rows go: what the log holds must fit into the ballast's room."""
 _LOG_BYTES: Final = 64 << 20
 """What is left of a -wal that a reader's long transaction made grow."""
 _LOCK_WAIT: Final = 0.1
@@ -143,7 +146,8 @@ class Link:
         self.close()
 
     def _connect(self) -> sqlite3.Connection:
-        if look(self.path).main is None:
+        main = look(self.path).main
+        if main is None:
             sentence = f"the file does not exist: run dblog upgrade, or check the path ({visible(self.path)})"
             raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_CANTOPEN", sentence)
         try:
@@ -156,7 +160,7 @@ class Link:
                 raise TypeError("the engine's creator makes no sqlite3 connection")  # noqa: TRY301 - classified
             with self._lock:
                 self._held, self.connection = held, connection
-            self._set_up(connection)
+            self._set_up(connection, main)
         except StoreError:
             self.close()
             raise
@@ -165,7 +169,7 @@ class Link:
             raise self._told(connect_error(sqlite_error(getattr(error, "orig", None) or error))) from None
         return connection
 
-    def _set_up(self, connection: sqlite3.Connection) -> None:
+    def _set_up(self, connection: sqlite3.Connection, main: Identity) -> None:
         connection.isolation_level = None
         patience = f"PRAGMA busy_timeout = {milliseconds(self._options.connect_timeout)}"
         connection.execute(patience)
@@ -180,10 +184,14 @@ class Link:
             self._prepare(connection)  # first: somebody else's database stays as it is
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._options.synchronous}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        retaining = self._options.retention is not None or self._options.max_bytes is not None
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_RETAINING if retaining else _CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         connection.execute(f"PRAGMA busy_timeout = {int(_LOCK_WAIT * 1000)}")
-        self._files = Files(os.path.realpath(self.path), connection)
+        files = Files(os.path.realpath(self.path), connection, main)
+        if files.moved():
+            raise StoreError(ErrorClass.RECONNECT, "SQLITE_READONLY_DBMOVED", "the file was replaced meanwhile")
+        self._files = files
 
     def _go_without_log(self, connection: sqlite3.Connection, kind: str | None) -> None:
         place = f"on a network file system ({kind})" if kind else "on a file system without shared memory"

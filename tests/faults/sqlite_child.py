@@ -1,15 +1,17 @@
 """A writer in a process of its own, told what to do: ``python sqlite_child.py <how> <url> <options as JSON>``.
 
-Each line on stdin is ``log COUNT [SIZE]``, ``old COUNT SIZE``, ``flush SECONDS`` or ``stats``; each answer a line of
-JSON. It begins with ``{"ready": …}``, and ends with its stdin.
+Each line on stdin is ``log COUNT [SIZE]``, ``old COUNT SIZE``, ``flush SECONDS``, ``stats`` or ``rows``; each answer a
+line of JSON. It begins with ``{"ready": …}``, and ends with its stdin.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import json
 import logging
+import sqlite3
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -53,11 +55,19 @@ def stats() -> dict[str, object]:
     return {name: getattr(found, name) for name in ("state", "last_error", "emitted", "stored", "dropped", "failed")}
 
 
+def rows() -> list[object]:
+    """What is in the file, for whom it cannot be seen from outside."""
+    with contextlib.closing(sqlite3.connect(sys.argv[2].removeprefix("sqlite:///"))) as file:
+        sound = file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        count = "SELECT count(*), count(DISTINCT seq) FROM logs WHERE seq IS NOT NULL AND message NOT LIKE 'old%'"
+        return [sound, *file.execute(count).fetchone()]
+
+
 def say(answer: object) -> None:
     print(json.dumps(answer), flush=True)
 
 
-_ANSWERS: dict[str, Callable[..., object]] = {"log": log, "old": old, "flush": flush, "stats": stats}
+_ANSWERS: dict[str, Callable[..., object]] = {"log": log, "old": old, "flush": flush, "stats": stats, "rows": rows}
 
 if __name__ == "__main__":
     say({"ready": handler._writer.origin.instance_id.hex})

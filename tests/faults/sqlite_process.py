@@ -23,12 +23,13 @@ class Child:
     Args:
         url: its database.
         how: ``"as anybody"``: the super-user, too, meets the modes of files.
+        prefix: the command that starts it, to which its own is added.
         options: its handler's.
     """
 
-    def __init__(self, url: str, how: str = "as it is", **options: Any) -> None:
+    def __init__(self, url: str, how: str = "as it is", prefix: tuple[str, ...] = (), **options: Any) -> None:
         pipe = subprocess.PIPE
-        command = [sys.executable, str(_PROGRAM), how, url, json.dumps(options)]
+        command = [*prefix, sys.executable, str(_PROGRAM), how, url, json.dumps(options)]
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         self.instance = self._answer()["ready"]
 
@@ -58,9 +59,9 @@ class Child:
 
 
 @contextlib.contextmanager
-def child(url: str, how: str = "as it is", **options: Any) -> Iterator[Child]:
+def child(url: str, how: str = "as it is", prefix: tuple[str, ...] = (), **options: Any) -> Iterator[Child]:
     """One that ends with the block, however that ends."""
-    made = Child(url, how, **options)
+    made = Child(url, how, prefix, **options)
     try:
         yield made
         made.end()

@@ -8,9 +8,8 @@ import resource
 import shutil
 import signal
 import sqlite3
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -18,9 +17,6 @@ from dblog.store import filesystem
 from dblog.store.ballast import Ballast
 from tests.faults.sqlite_process import Child, child
 from tests.oracle import exactly_once, execute, logging_to, rows, seqs, until
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 def _path(url: str) -> Path:
@@ -132,55 +128,56 @@ def test_a_full_file_makes_room_by_its_retention(sqlite_url: str, monkeypatch: p
         assert (stats.stored, stats.dropped, stats.failed) == (400, 0, 0)
 
 
-@contextlib.contextmanager
-def _small_disk(size: int) -> Iterator[tuple[Path, Callable[..., None]]]:
-    """A tmpfs of so many bytes in a namespace of its own, seen from here through its process."""
-    how = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Urm"]
-    script = f"mount -t tmpfs -o size={size} none /mnt && echo mounted && exec sleep 600"
-    holder = subprocess.Popen([*how, "sh", "-c", script], stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    try:
-        assert holder.stdout.readline() == "mounted\n"
-        yield Path(f"/proc/{holder.pid}/root/mnt"), lambda: None
-    finally:
-        holder.kill()
-        holder.communicate()
+def _on_a_disk_of(size: int, place: Path) -> tuple[str, ...]:
+    """The command that gives another one a tmpfs of so many bytes at a place, seen by that one alone."""
+    place.mkdir()
+    how = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-Urm")
+    return (*how, "sh", "-c", f'mount -t tmpfs -o size={size} none "$0" && exec "$@"', str(place))
 
 
 @pytest.mark.long
-def test_a_full_disk(sqlite_template: Path) -> None:
+def test_a_full_disk(sqlite_template: Path, tmp_path: Path) -> None:
     """A real one: BLOCKED while somebody else's file fills it, stored when that is gone, without damage."""
-    with _small_disk(8 << 20) as (place, _):
-        shutil.copyfile(sqlite_template, place / "logs.db")
-        url = f"sqlite:///{place / 'logs.db'}"
-        with child(url) as writer:
-            writer("log", 10, 1000)
-            assert writer("flush", 10)
-            _fill(place / "theirs")
-            writer("log", 1000, 2000)
-            writer.blocked("is full")
-            (place / "theirs").unlink()
-            assert writer("flush", 20), writer("stats")
-            _all_there(url, writer)
-        assert seqs(url) == list(range(1, 1011))
+    disk = tmp_path / "disk"
+    with child(f"sqlite:///{disk / 'logs.db'}", prefix=_on_a_disk_of(8 << 20, disk)) as writer:
+        seen = Path(f"/proc/{writer.process.pid}/root{disk}")
+        shutil.copyfile(sqlite_template, seen / "logs.db")
+        writer("log", 10, 1000)
+        assert writer("flush", 10), writer("stats")
+        _fill(seen / "theirs")
+        writer("log", 1000, 2000)
+        writer.blocked("is full")
+        (seen / "theirs").unlink()
+        assert writer("flush", 20), writer("stats")
+        assert writer("stats")["stored"] == 1010
+        assert writer("rows") == [True, 1010, 1010]
 
 
 @pytest.mark.long
-def test_a_full_disk_heals_itself(sqlite_template: Path) -> None:
+def test_a_full_disk_heals_itself(sqlite_template: Path, tmp_path: Path) -> None:
     """Nobody makes room: the ballast goes, then what retention lets go, and the writer goes on. 0 rows are lost."""
-    with _small_disk(16 << 20) as (place, _):
-        shutil.copyfile(sqlite_template, place / "logs.db")
-        url = f"sqlite:///{place / 'logs.db'}"
-        with child(url) as writer:
-            writer("old", 1000, 2000)
-            assert writer("flush", 10)
-        with child(url, retention="1d", queue_size=20_000) as writer:
-            until(lambda: (place / "logs.db-ballast").exists() or writer("log", 1) is None)
-            assert (place / "logs.db-ballast").stat().st_size == 1 << 20
-            _fill(place / "theirs")
-            writer("log", 1000, 2000)
-            assert writer("flush", 30), writer("stats")
-            _all_there(url, writer)
+    disk = tmp_path / "disk"
+    prefix = _on_a_disk_of(128 << 20, disk)
+    with child(f"sqlite:///{disk / 'logs.db'}", prefix=prefix, retention="3s", queue_size=20_000) as writer:
+        seen = Path(f"/proc/{writer.process.pid}/root{disk}")
+        shutil.copyfile(sqlite_template, seen / "logs.db")
+        writer("log", 1500, 4000)
+        assert writer("flush", 10), writer("stats")
+        until((seen / "logs.db-ballast").exists)
+        _fill(seen / "theirs")
+        total = 1500
+        while (seen / "logs.db-ballast").exists():
+            writer("log", 500, 4000)
+            total += 500
+            assert total < 20_000
+            writer("flush", 1)
+        assert writer("flush", 30), writer("stats")
+        stats = writer("stats")
+        assert (stats["stored"], stats["dropped"], stats["failed"]) == (total, 0, 0)
+        sound, count, distinct = writer("rows")
+        assert sound
+        assert count == distinct
+        print(f"a full disk: {total} rows of 4 kB stored on a disk that nobody emptied")
 
 
 def _fill(path: Path) -> None:
@@ -196,7 +193,7 @@ def test_the_ballast(tmp_path: Path) -> None:
     for _ in range(2):
         ballast.keep()
         ballast.keep()
-        assert (place.stat().st_size, place.stat().st_mode & 0o777) == (1 << 20, 0o600)
+        assert (place.stat().st_size, place.stat().st_mode & 0o777) == (16 << 20, 0o600)
         ballast.drop()
         ballast.drop()
         assert not place.exists()
