@@ -86,10 +86,10 @@ class LockedAndBlocking(Locked):
     """F4: as above, with a full queue that lets callers wait, but not for longer than they agreed to."""
 
     options: ClassVar[dict[str, Any]] = {"queue_size": 30, "overflow": "block", "block_timeout": 0.1}
-    losses = frozenset({"queue_full"})
+    losses, spills = frozenset({"queue_full"}), True
 
     def fired(self) -> int:
-        return sum(each["dropped"] for each in self.system.stats()["stats"])
+        return self.overflowed()
 
 
 class LongReader(_Told):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from dblog.testing import FaultProxy
 from tests.faults.fault import Fault
 from tests.faults.harness import pause
+from tests.oracle import until
 
 if TYPE_CHECKING:
     from tests.postgres import Private
@@ -39,8 +40,8 @@ class _Cut(_Line):
     def start(self) -> None:
         for _ in range(3):
             self.proxy.cut_after(self.needle)
+            until(lambda: self.proxy.fired)
             self.system.acknowledged()
-            assert self.proxy.fired
 
 
 class CommitReplyLost(_Cut):
