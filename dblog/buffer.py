@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from dblog.item import Item
     from dblog.ledger import Ledger
+    from dblog.spool import Spool
 
 __all__ = ["Buffer"]
 
@@ -70,6 +71,7 @@ class Buffer:
         "closed",
         "ledger",
         "parked",
+        "spool",
         "taken",
         "urgent",
     )
@@ -93,6 +95,8 @@ class Buffer:
         self.closed = False
         self.taken: list[Item] = []
         """The batch between ``take`` and the hands of whoever stores it; emptied by him."""
+        self.spool: Spool | None = None
+        """What the writer keeps on disk; set by whoever makes it."""
         self._cells = ledger.cells
         self._lock = ledger.lock
         self._max_records = size
@@ -104,7 +108,7 @@ class Buffer:
         self._bands: tuple[deque[Item], ...] = tuple(deque() for _ in range(BANDS))
         self._waiters: deque[Any] = deque()
         self._note: Callable[[int], object] | None = None
-        """Writes the number of records emitted where it outlives the process."""
+        """Writes the number of records emitted where it outlives the process; see ``note_in``."""
         self._refusal = _QUEUE_FULL
         # A binary semaphore made of a C lock: unlike threading.Event it can be set from a signal handler
         # that interrupted the very same call.
@@ -113,6 +117,12 @@ class Buffer:
 
     def __len__(self) -> int:
         return self._cells[QUEUED]
+
+    def note_in(self, note: Callable[[int], object]) -> None:
+        """From now on the number of records emitted is told, with each, to what outlives the process."""
+        with self._lock:
+            note(self._cells[EMITTED])
+            self._note = note
 
     def half_full(self) -> bool:
         """Whether so much waits that nobody should linger."""

@@ -1,4 +1,4 @@
-"""What a writer does beside storing batches: loss rows, heartbeats, dead letters, retention, observers.
+"""What a writer does beside storing batches: loss rows, heartbeats, dead letters, retention, adoption, observers.
 
 None of it may fail a batch or keep one waiting: an error here is left for the next
 round, and each chore bounds its own time.
@@ -24,6 +24,7 @@ from dblog.watchdog import watchdog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dblog.adoption import Adoption
     from dblog.delivery import Delivery
     from dblog.ledger import Ledger, Loss, State, Stats
     from dblog.sink import Origin, Sink
@@ -40,6 +41,8 @@ _PRUNE_EVERY = 60.0
 _PRUNE_OVERDUE = 60.0
 """A service that is never quiet would otherwise never prune."""
 _PRUNE_BUDGET = 0.1
+_ADOPT_EVERY = 30.0
+_ADOPT_BUDGET = 0.1
 
 
 class Master(Protocol):
@@ -61,14 +64,17 @@ class Master(Protocol):
 class Chores:
     """The side work of one writer, called from its thread only."""
 
-    def __init__(self, writer: Master, sink: Sink, delivery: Delivery) -> None:
+    def __init__(self, writer: Master, sink: Sink, delivery: Delivery, adoption: Adoption | None = None) -> None:
         self._writer = writer
         self._sink = sink
         self._delivery = delivery
+        self._adoption = adoption
+        """Of what dead writers left on disk."""
         self._pending: LogEntry | None = None
         """A loss row that could not be written yet; its id stays, so that a resend is no second row."""
         self._next_loss = self._next_beat = self._next_tick = 0.0
         self._next_prune = time.monotonic()
+        self._next_adoption = 0.0 if adoption is not None else float("inf")
         self._behind = False
         """The last look found rows to prune: there may be more."""
 
@@ -85,6 +91,8 @@ class Chores:
             self._tick(now)
         if now >= self._next_prune + (0.0 if self._behind else _PRUNE_OVERDUE):
             self._prune(now)
+        if now >= self._next_adoption:
+            self._adopt(now)
 
     def state_changed(self) -> None:
         """The next batch brings a heartbeat."""
@@ -112,7 +120,9 @@ class Chores:
             self._beat(now)
         if now >= self._next_prune:
             self._prune(now)
-        return max(0.05, min(self._next_beat, self._next_prune) - time.monotonic())
+        if now >= self._next_adoption:
+            self._adopt(now)
+        return max(0.05, min(self._next_beat, self._next_prune, self._next_adoption) - time.monotonic())
 
     def last(self, deadline: float | None) -> None:
         """The writer ends: losses, letters and the final heartbeat, if there is time; then the connection goes.
@@ -153,6 +163,19 @@ class Chores:
     def _prune(self, now: float) -> None:
         self._behind = bool(self._guarded(lambda: self._sink.prune(_PRUNE_BUDGET)))
         self._next_prune = now + (4 * _PRUNE_BUDGET if self._behind else _PRUNE_EVERY)
+
+    def _adopt(self, now: float) -> None:
+        """Store what earlier processes left on disk, a little at a time."""
+        if self._adoption is None:
+            return
+        adopted = self._adoption.run(_ADOPT_BUDGET)
+        goes_on = adopted.waiting and (adopted.stored or adopted.directories)
+        self._next_adoption = now + (4 * _ADOPT_BUDGET if goes_on else _ADOPT_EVERY)
+
+    def abandon(self) -> None:
+        """In a forked child: what was being adopted is the parent's."""
+        if self._adoption is not None:
+            self._adoption.abandon()
 
     def _tick(self, now: float, state: str | None = None) -> None:
         self._next_tick = now + _TICK_EVERY

@@ -95,7 +95,9 @@ class DatabaseHandler(logging.Handler):
         options = self.options
         origin = new_origin(options)
         sink = None if self._open is None else self._open(origin)
-        writer = Writer(self.get_name() or self._default_name, options, origin, sink, self._folder)
+        writer = Writer(self.get_name() or self._default_name, options, origin)
+        if sink is not None:
+            writer.attach(sink, self._folder, self._open)
         self._finalizer = weakref.finalize(self, _seal, weakref.ref(writer))
         self._finalizer.atexit = False
         self._put = writer.buffer.put
@@ -185,7 +187,7 @@ class DatabaseHandler(logging.Handler):
         if self._open is not None:
             raise ConfigurationError("this handler has a database already: make another handler for another one")
         opener, folder = opener_of(database, self.options, self._secret), folder_of(database, self.options)
-        self._writer.attach(opener(self._writer.origin), folder)
+        self._writer.attach(opener(self._writer.origin), folder, opener)
         self._open, self._folder = opener, folder
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging's says nothing of the outcome

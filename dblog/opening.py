@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dblog.container import detect
 from dblog.errors import ConfigurationError
 from dblog.sink import Origin
+from dblog.spool import spool_root, target_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,16 +66,25 @@ def opener_of(target: Any, options: Options, secret: tuple[Any, Any]) -> Callabl
 
 
 def folder_of(target: Any, options: Options) -> Path | None:
-    """Where the spools of all writers to this target lie; None where nothing is to be kept on disk."""
-    if options.durability == "memory":
+    """Where the spools of all writers to this target lie; None where nothing is to be kept on disk.
+
+    Raises:
+        ConfigurationError: the directory named cannot be one, or none is named and nobody's home is known.
+    """
+    own = callable(target) or hasattr(target, "dead_letter")
+    if own and options.durability == "memory":  # nobody could come later
         return None
-    from dblog.spool import spool_root, target_name  # noqa: PLC0415 - for who keeps records on disk
+    try:
+        root = spool_root(options.spool_dir)
+    except RuntimeError:  # no home
+        if options.durability == "memory":
+            return None
+        raise ConfigurationError("there is no home directory to keep a spool in: give spool_dir=") from None
+    if own:
+        return root / target_name("sink", type(target).__qualname__)
+    from dblog.store import identity  # noqa: PLC0415 - SQLAlchemy comes with the first handler that has a database
 
-    if callable(target) or hasattr(target, "dead_letter"):
-        return spool_root(options.spool_dir) / target_name("sink", type(target).__qualname__)
-    from dblog.store import identity  # noqa: PLC0415 - as above
-
-    return spool_root(options.spool_dir) / target_name(*identity(target, options))
+    return root / target_name(*identity(target, options))
 
 
 def new_origin(options: Options) -> Origin:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from dblog import lifecycle
 from dblog.backoff import Backoff
-from dblog.buffer import Buffer
 from dblog.diagnostics import complain
 from dblog.errors import ErrorClass
 from dblog.ledger import BYTES, DROPPED, EMITTED, FAILED, IN_FLIGHT, QUEUED, REASON, Ledger, Stats
-from dblog.levels import severity_of
 from dblog.spans import resource, untraced
+from dblog.spooling import Spooling
 from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from dblog.ledger import State
     from dblog.options import Options
     from dblog.sink import Origin, Sink
-    from dblog.spooling import Spooling
 
 __all__ = ["Later", "Rounds"]
 
@@ -66,8 +64,8 @@ class Rounds:
         self.options = options
         self.origin = origin
         self.ledger = Ledger()
-        self.spooling: Spooling | None = None
-        self.buffer = self._make_buffer(options)
+        self.spooling = Spooling(options, origin, self.ledger)
+        self.buffer = self.spooling.buffer
         self.state: State = "DETACHED"
         self.last_error: str | None = None
         self._sink: Sink | None = None
@@ -89,25 +87,6 @@ class Rounds:
         self._last_flush = 0.0
         self._noticed = 0.0
         """Monotonic time since when something waits, 0 when nothing does."""
-
-    def _make_buffer(self, options: Options) -> Buffer:
-        sizes: dict[str, Any] = {
-            "size": options.queue_size,
-            "size_bytes": options.queue_bytes,
-            "overflow": options.overflow,
-            "block_timeout": options.block_timeout,
-            "high_water": options.queue_size // 2,
-            "urgent_from": severity_of(options.flush_level),
-        }
-        if options.durability == "memory":
-            return Buffer(self.ledger, **sizes)
-        from dblog.spooled_buffer import SpooledBuffer  # noqa: PLC0415 - for who keeps records on disk
-        from dblog.spooling import Spooling  # noqa: PLC0415 - as above
-
-        self.spooling = Spooling(options, self.origin, self.ledger)
-        durable = severity_of(options.durable_level) if self.spooling.durable else 25
-        self.spooling.buffer = SpooledBuffer(self.ledger, durable_from=durable, make=self.spooling.make, **sizes)
-        return self.spooling.buffer
 
     @property
     def name(self) -> str:
@@ -154,8 +133,7 @@ class Rounds:
         if self._delivery is not None:
             self._delivery.suspect()
             in_hand = self._delivery.in_hand()
-            if self.spooling is not None:
-                self.spooling.recover(in_hand)
+            self.spooling.recover(in_hand)
             self.buffer.recover(in_hand)
 
     def _round(self) -> bool:
@@ -176,9 +154,10 @@ class Rounds:
             if items:
                 delivery.load(items)
                 self.buffer.taken = []
+                self.spooling.taken(self._settled, items)
             if urgent and len(self.buffer):  # it may be among those that did not fit into the batch
                 self.buffer.urgent = True
-            if not delivery and self.spooling is not None and self.spooling.waiting:
+            if not delivery and self.spooling.waiting:
                 self.spooling.load_back(delivery)
         if delivery:
             if not self._deliver(delivery):
@@ -193,8 +172,6 @@ class Rounds:
 
     def _deliver(self, delivery: Delivery) -> bool:
         """See what is in hand through; while that hangs, somebody sees that there is room on disk."""
-        if self.spooling is None:
-            return delivery.run()
         with watchdog.limit(_TROUBLE, self.spooling.attend):
             return delivery.run()
 
@@ -209,8 +186,7 @@ class Rounds:
 
     def _let_go(self) -> None:
         """There is no time left: what waits is kept on disk, or counted as dropped{deadline}."""
-        if self.spooling is not None:
-            self.spooling.keep_queue()
+        self.spooling.keep_queue()
         self.buffer.discard(_DEADLINE)
 
     def _await_work(self) -> bool:
@@ -228,7 +204,7 @@ class Rounds:
             if self._flush_wanted:
                 self._flush_wanted = False
                 return False
-            if self.spooling is not None and self.spooling.waiting:
+            if self.spooling.waiting:
                 buffer.wait(_PACE)
                 return False
             if waiting:
@@ -264,8 +240,7 @@ class Rounds:
     # -- outcomes ---------------------------------------------------------------------------------------------
 
     def _healthy(self) -> None:
-        if self.spooling is not None:
-            self.spooling.well()
+        self.spooling.well()
         recovered, self.last_error = self.last_error is not None, None
         if self.state not in {"RUNNING", "CLOSED"}:
             self.state = "DRAINING" if self._stop else "RUNNING" if self._alive() else "SYNC"
@@ -302,7 +277,7 @@ class Rounds:
                 break
             if self._chores is not None:
                 self._chores.between_attempts()
-            if self.spooling is not None and self._delivery is not None:
+            if self._delivery is not None:
                 self.spooling.in_trouble(self._delivery)
             self.buffer.wait(min(_TICK, until - now))
             if not reachable and now >= next_probe and self._sink is not None:
@@ -324,7 +299,7 @@ class Rounds:
             if not cells[IN_FLIGHT]:  # else a thread is stuck with them
                 oldest = self.buffer.oldest_seq()
                 self._settled = cells[EMITTED] if oldest is None else oldest - 1
-        if self.spooling is not None and not self._delivery:
+        if not self._delivery:
             self.spooling.settled(self._settled)
         while self._gates:
             try:

@@ -38,7 +38,7 @@ class SpooledBuffer(Buffer):
         sizes: see ``Buffer``.
     """
 
-    __slots__ = ("_durable_from", "_make", "_nearly_bytes", "_nearly_records", "spool", "unsaved")
+    __slots__ = ("_durable_from", "_make", "_nearly_bytes", "_nearly_records", "unsaved")
 
     def __init__(
         self,
@@ -51,8 +51,6 @@ class SpooledBuffer(Buffer):
         **sizes: object,
     ) -> None:
         super().__init__(ledger, size=size, size_bytes=size_bytes, **sizes)  # type: ignore[arg-type]  # its own
-        self.spool: Spool | None = None
-        """Where records go that find no room; set by ``make``, or by the writer in time of trouble."""
         self.unsaved = 0
         """Records that should be on disk, and found no room there either: they are in memory only."""
         self._durable_from = durable_from

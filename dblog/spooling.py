@@ -1,32 +1,40 @@
 """What one writer keeps on disk: when, and how it comes back.
 
-``spool``: where the database has been away for a second, where the queue is nearly
-full, and at an end that comes too soon. ``durable``: always, before ``emit`` returns.
-A record is in the spool until it is stored; what a process leaves there is stored by
-the next one (``dblog.adoption``).
+``memory``: a page of counters alone, so that after SIGKILL the next process can say how
+many records were lost. ``spool``: records too, where the database has been away for a
+second, where the queue is nearly full, and at an end that comes too soon. ``durable``:
+always, before ``emit`` returns. A record is on disk until it is stored; what a process
+leaves there is stored by the next one (``dblog.adoption``).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
+from dblog.buffer import Buffer
 from dblog.diagnostics import complain
 from dblog.errors import DblogError
 from dblog.item import compact
-from dblog.ledger import IN_FLIGHT, SPOOLED
+from dblog.ledger import DROPPED, EMITTED, FAILED, IN_FLIGHT, REASON, SPOOLED, STORED
+from dblog.levels import severity_of
 from dblog.spans import resource
-from dblog.spool import Spool, decode
+from dblog.spool import EMITTED as EMITTED_WORD
+from dblog.spool import Counts, Spool, decode
+from dblog.spooled_buffer import SpooledBuffer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dblog.delivery import Delivery
+    from dblog.entry import LogEntry
+    from dblog.item import Item
     from dblog.ledger import Ledger
     from dblog.options import Options
     from dblog.sink import Origin, Row
-    from dblog.spooled_buffer import SpooledBuffer
 
 __all__ = ["Spooling"]
 
@@ -34,23 +42,25 @@ _TROUBLE: Final = 1.0
 """Seconds without the database after which what is in memory goes to disk."""
 _AGAIN: Final = 10.0
 """Seconds until a spool is tried again that could not be made."""
+_NEVER: Final = 25
+"""Above every severity."""
+_POISON: Final = REASON["poison"]
 
 
 class Spooling:
     """The disk of one writer.
 
     Args:
-        options: how much, how long.
-        origin: whose records they are.
+        options: which records, how many, how long.
+        origin: whose they are.
         ledger: counts them.
     """
 
     def __init__(self, options: Options, origin: Origin, ledger: Ledger) -> None:
         self.folder: Path | None = None
         """Of the spools of all writers to this database; None while that is not known, or there is none."""
+        self.records = options.durability != "memory"
         self.durable = options.durability == "durable"
-        self.buffer: SpooledBuffer
-        """Set by whoever makes both."""
         self._options, self._origin, self._ledger = options, origin, ledger
         self._making = threading.RLock()
         self._made = False
@@ -59,6 +69,24 @@ class Spooling:
         """Monotonic time since when the database is away."""
         self._back: set[int] = set()
         """What was read back, and is not known to be stored."""
+        self._began = 0
+        """``stored`` when the batch in hand was taken."""
+        self.buffer = self._make_buffer(options)
+        """The queue in front of it."""
+
+    def _make_buffer(self, options: Options) -> Buffer:
+        sizes: dict[str, Any] = {
+            "size": options.queue_size,
+            "size_bytes": options.queue_bytes,
+            "overflow": options.overflow,
+            "block_timeout": options.block_timeout,
+            "high_water": options.queue_size // 2,
+            "urgent_from": severity_of(options.flush_level),
+        }
+        if not self.records:
+            return Buffer(self._ledger, **sizes)
+        durable_from = severity_of(options.durable_level) if self.durable else _NEVER
+        return SpooledBuffer(self._ledger, durable_from=durable_from, make=self.make, **sizes)
 
     # -- for any thread ---------------------------------------------------------------------------------------
 
@@ -72,27 +100,29 @@ class Spooling:
                 return self.buffer.spool
             self._made = True
             try:
-                self._origin.complete(resource())
-                made = Spool.create(
-                    self.folder,
-                    self._origin,
-                    max_bytes=self._options.spool_bytes,
-                    max_age=self._options.spool_max_age,
-                    lock=self._ledger.lock,
-                )
-                made.grow()
+                self._create(self.folder)
             except DblogError as error:
                 self._not_before = time.monotonic() + _AGAIN
-                complain("spool", f"{error}; records are in memory only")
-            else:
-                self.buffer.spool = made
+                if self.records:
+                    complain("spool", f"{error}; records are in memory only")
             finally:
                 self._made = False
         return self.buffer.spool
 
+    def _create(self, folder: Path) -> None:
+        self._origin.complete(resource())
+        options = self._options
+        made = Spool.create(
+            folder, self._origin, max_bytes=options.spool_bytes, max_age=options.spool_max_age, lock=self._ledger.lock
+        )
+        if self.durable:
+            made.grow()
+        self.buffer.note_in(partial(made.counters.words.__setitem__, EMITTED_WORD))
+        self.buffer.spool = made
+
     def attend(self) -> None:
         """See that there is room on disk; called again and again while the writer hangs in the database."""
-        spool = self.make()
+        spool = self.make() if self.records else None
         if spool is not None and spool.wants:
             spool.grow()
 
@@ -111,9 +141,9 @@ class Spooling:
         if now - self._since < _TROUBLE:
             return
         self.attend()
-        if not self.durable:
+        if isinstance(self.buffer, SpooledBuffer) and not self.durable:
             self.buffer.spill()
-            self._copy(delivery)
+            self._copy(self.buffer, delivery)
 
     def well(self) -> None:
         """The database has stored what was in hand."""
@@ -124,14 +154,23 @@ class Spooling:
         spool, options = self.buffer.spool, self._options
         if spool is None:
             return
-        frames = spool.read(options.batch_size, options.batch_bytes)
-        items = [decode(body, seq) for seq, body in frames]
-        cells, count = self._ledger.cells, len(items)
+        items: list[Item] = []
+        for seq, body in spool.read(options.batch_size, options.batch_bytes):
+            try:
+                items.append(decode(body, seq))
+            except ValueError:  # a whole frame that another version wrote
+                self._ledger.lose(SPOOLED, seq, _POISON, 0)
+        cells, seqs, count = self._ledger.cells, [item[0] for item in items], len(items)
         delivery.load(items, replay=True)
         with self._ledger.lock:
-            self._back.update([seq for seq, _ in frames])
+            self._back.update(seqs)
             cells[SPOOLED] -= count
             cells[IN_FLIGHT] += count
+
+    def taken(self, settled: int, items: Sequence[Item]) -> None:
+        """A batch was taken in hand."""
+        self._began = self._ledger.cells[STORED]
+        self._mirror(settled, items)
 
     def settled(self, seq: int) -> None:
         """Nothing is in hand, and everything in memory up to this number is accounted for."""
@@ -139,56 +178,75 @@ class Spooling:
         if spool is not None:
             spool.acknowledge(seq)
             self._back.clear()
+            self._mirror(seq, ())
             if spool.wants and (self.durable or spool.pending):
                 spool.grow()
 
-    def recover(self, in_hand: set[int]) -> set[int]:
-        """The writer was struck: what was read and did not come into its hand is read again; what is in hand of it."""
+    def recover(self, in_hand: set[int]) -> None:
+        """The writer was struck: what was read and has not come into its hand is read again."""
         spool = self.buffer.spool
-        if spool is None or (self._back and not self._back.isdisjoint(in_hand)):
-            return self._back & in_hand
-        if not self._back:
+        if spool is not None and self._back.isdisjoint(in_hand):
+            if self._back:  # stored, and not acknowledged yet
+                spool.acknowledge(0)
+                self._back.clear()
             spool.reread()
-        return set()
 
     def keep(self, row: Row) -> bool:
         """A row in hand that the database does not take in time: whether it is on disk, or put there."""
         seq, entry = row
-        if seq is None:
+        if seq is None or not isinstance(self.buffer, SpooledBuffer):
             return False
         if seq in self._back or (self.durable and not self.buffer.unsaved):
             return True
-        item = compact(entry)
-        item[0] = seq
-        return self.make() is not None and self.buffer.append(item)
+        return self.make() is not None and self.buffer.append(_item(seq, entry))
 
-    def _copy(self, delivery: Delivery) -> None:
+    def _copy(self, buffer: SpooledBuffer, delivery: Delivery) -> None:
         """What is in hand is on disk as well, once: should the process be killed, it is not lost."""
-        for row in delivery.uncopied():
-            if row[0] is not None and row[0] not in self._back:
-                item = compact(row[1])
-                item[0] = row[0]
-                self.buffer.append(item, kept=True)
+        for seq, entry in delivery.uncopied():
+            if seq is not None and seq not in self._back:
+                buffer.append(_item(seq, entry), kept=True)
+
+    def _mirror(self, settled: int, items: Sequence[Item]) -> None:
+        spool, cells = self.buffer.spool, self._ledger.cells
+        if spool is None:
+            return
+        first, last = (items[0][0], items[-1][0]) if items else (0, 0)
+        with self._ledger.lock:
+            spool.counters.mirror(
+                Counts(
+                    *(cells[EMITTED], cells[STORED], cells[DROPPED], cells[FAILED], cells[SPOOLED]),
+                    *(settled, first, last, self._began, len(items)),
+                )
+            )
 
     # -- the end ----------------------------------------------------------------------------------------------
 
     def keep_queue(self) -> None:
         """What waits and will not be stored any more is kept on disk."""
-        if self.durable and not self.buffer.unsaved:
-            self.buffer.rest_on_disk()
-        elif len(self.buffer) and self.make() is not None:
-            self.buffer.spill()
+        buffer = self.buffer
+        if not isinstance(buffer, SpooledBuffer):
+            return
+        if self.durable and not buffer.unsaved:
+            buffer.rest_on_disk()
+        elif len(buffer) and self.make() is not None:
+            buffer.spill()
 
     def close(self, seq: int | None) -> None:
         """Let go of the files; ``seq`` as for ``settled``, None where something is in hand still."""
         spool = self.buffer.spool
         if spool is not None:
             if seq is not None:
-                spool.acknowledge(seq)
-            self.buffer.spool = None
+                self.settled(seq)
             spool.close()
 
     def abandon(self) -> None:
         """In a forked child: the parent's files are the parent's."""
         if self.buffer.spool is not None:
             self.buffer.spool.abandon()
+
+
+def _item(seq: int, entry: LogEntry) -> Item:
+    """The item of a row."""
+    item = compact(entry)
+    item[0] = seq
+    return item

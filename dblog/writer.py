@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dblog import lifecycle
+from dblog.adoption import Adoption
 from dblog.chores import Chores
 from dblog.delivery import Delivery
 from dblog.diagnostics import complain
@@ -27,6 +28,7 @@ from dblog.rounds import Later, Rounds
 from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from dblog.options import Options
@@ -45,12 +47,9 @@ class Writer(Rounds):
         options: sizes, times, policies.
         origin: what is the same for every row.
         sink: where rows go; None until ``attach``.
-        folder: of the spools of all writers to this database; None for none.
     """
 
-    def __init__(
-        self, name: str, options: Options, origin: Origin, sink: Sink | None = None, folder: Path | None = None
-    ) -> None:
+    def __init__(self, name: str, options: Options, origin: Origin, sink: Sink | None = None) -> None:
         super().__init__(name, options, origin)
         self.restarts = 0
         """How often the thread's own code failed and was started again."""
@@ -59,20 +58,24 @@ class Writer(Rounds):
         self._start_lock = allocate_lock()
         self._no_thread_until = 0.0
         if sink is not None:
-            self.attach(sink, folder)
+            self.attach(sink)
 
     # -- for any thread ---------------------------------------------------------------------------------------
 
-    def attach(self, sink: Sink, folder: Path | None = None) -> None:
+    def attach(self, sink: Sink, folder: Path | None = None, open_sink: Callable[[Origin], Sink] | None = None) -> None:
         """Give the writer its sink, and its place on disk; what waits in the buffer is stored from now on.
+
+        Args:
+            sink: where its rows go.
+            folder: of the spools of all writers to this database; None for none.
+            open_sink: makes a sink for the rows of writers that died.
 
         Raises:
             ConfigurationError: the writer is closed.
         """
         if self.buffer.closed:
             raise ConfigurationError("this handler is closed: make another one for this database")
-        if self.spooling is not None:
-            self.spooling.folder = folder
+        self.spooling.folder = folder
         self._delivery = Delivery(
             sink,
             self.ledger,
@@ -80,9 +83,20 @@ class Writer(Rounds):
             instance_id=self.origin.instance_id,
             timeout=self.patience,
             pause=self._pause,
-            **({} if self.spooling is None else {"keep": self.spooling.keep}),
+            keep=self.spooling.keep,
         )
-        self._chores = Chores(self, sink, self._delivery)
+        adoption = None
+        if folder is not None and open_sink is not None:
+            adoption = Adoption(
+                open_sink,
+                folder,
+                mine=lambda: (self.origin.instance_id,),
+                max_age=self.options.spool_max_age,
+                patience=self.patience,
+                batch_size=self.options.batch_size,
+                batch_bytes=self.options.batch_bytes,
+            )
+        self._chores = Chores(self, sink, self._delivery, adoption)
         self._sink = sink
         self.state = "NEW"
         if len(self.buffer):
@@ -176,8 +190,9 @@ class Writer(Rounds):
         """In a forked child: the parent's connection is the parent's."""
         if self._sink is not None:
             self._sink.abandon()
-        if self.spooling is not None:
-            self.spooling.abandon()
+        self.spooling.abandon()
+        if self._chores is not None:
+            self._chores.abandon()
 
     # -- the thread -------------------------------------------------------------------------------------------
 
@@ -192,6 +207,7 @@ class Writer(Rounds):
                 return True
             self._thread = threading.Thread(target=self._main, name=f"dblog-{self.name}", daemon=True)
             lifecycle.remember(self)
+            self.spooling.make()
             self._thread.start()
         except RuntimeError as error:
             self._thread = None
@@ -252,8 +268,7 @@ class Writer(Rounds):
         self.state = "CLOSED"
         self.buffer.parked = True
         self._settle()
-        if self.spooling is not None:
-            self.spooling.close(None if self._delivery else self._settled)
+        self.spooling.close(None if self._delivery else self._settled)
         lifecycle.forget(self)
         stats = self.stats()
         late, reason = stats.in_flight + stats.dropped_by.get("deadline", 0), "the database did not take them in time"

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 pytest_plugins = ["tests.postgres"]
+
+_STATE = tempfile.TemporaryDirectory(prefix="dblog-tests-")
+# What writers keep on disk, also those of programs the tests start: none of the user's.
+os.environ["DBLOG_SPOOL_DIR"] = os.path.join(_STATE.name, "spool")  # noqa: PTH118 - a text for the environment
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job ignores Ctrl-C, and so would every program the tests start.
