@@ -31,6 +31,8 @@ _SLICE: Final = 50_000
 _SLACK: Final = 60_000_000
 """µs before ``since`` from which on rows are read: numbers are not given in the order of times."""
 _EVER: Final = 1 << 62
+_KEPT: Final = 31 * 86_400_000_000
+"""µs a spool is kept at most."""
 _COUNTED, _COMING = "counted", "on_its_way"
 _SHORTEST: Final = 8
 """Digits of an id."""
@@ -179,10 +181,11 @@ def _claims(writer: Writer, losses: Iterable[Claim], there: int, now: int) -> It
         said[claim.reason] += claim.places
     if count := sum(max(0, lost - said[reason]) for reason, lost in writer.lost.items()):
         yield Claim(1, writer.emitted, count, _COUNTED)
+    if writer.spooled and writer.last_seen is not None and now - writer.last_seen <= _KEPT:
+        # On disk, for whoever comes next if not for itself; the newest are stored first.
+        yield Claim(1, writer.emitted, writer.spooled, _COMING)
     if not writer.alive(now):
         return
-    if writer.spooled:  # the newest are stored first
-        yield Claim(1, writer.emitted, writer.spooled, _COMING)
     if (queued := writer.waiting - writer.spooled) and writer.emitted > there:
         yield Claim(there + 1, writer.emitted, queued, _COMING)
     yield Claim(writer.emitted + 1, _EVER, _EVER, _COMING)  # since it last said something

@@ -19,6 +19,8 @@ __all__ = ["dead_letters", "instances"]
 
 _SILENT: Final = 30_000_000
 """µs without a word after which a writer counts as down; it says one every 10 s."""
+_SILENT_STATES: Final = frozenset({"CLOSED", "SYNC"})
+"""Of writers that say nothing while nothing is logged: one that is gone, one without a thread."""
 _CLOCKS: Final = {
     "postgresql": sa.func.now(),
     # As the default of SQLite's ``ingested_at``.
@@ -44,7 +46,7 @@ def _instance(row: dict[str, Any]) -> Instance:
     for name in _COUNTS:
         row[name] = orjson.loads(row[name]) if row[name] else {}
     row["instance_id"] = uuid_of(row["instance_id"])
-    if row["state"] != "CLOSED" and clock - row["last_seen"] > _SILENT:
+    if row["state"] not in _SILENT_STATES and clock - row["last_seen"] > _SILENT:
         row["state"] = "DOWN"
     return Instance(**row)
 

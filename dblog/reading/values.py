@@ -185,7 +185,7 @@ class Instance:
     started_at: int
     last_seen: int
     state: str
-    """As in ``Stats.state``; ``DOWN`` where it was not closed and is silent for 30 s."""
+    """As in ``Stats.state``; ``DOWN`` where it has a thread, was not closed and is silent for 30 s."""
     emitted: int
     stored: int
     dropped: int

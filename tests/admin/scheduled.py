@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dblog.chores import _loss_entry
 from dblog.entry import LogEntry
-from dblog.ledger import EMITTED, QUEUED, REASON, STORED, Ledger, Loss
+from dblog.ledger import EMITTED, QUEUED, REASON, SPOOLED, STORED, Ledger, Loss
 from dblog.options import Options
 from dblog.sink import Origin, Status
 from dblog.store import opener
@@ -68,6 +68,11 @@ class Scheduled:
         """One of those that wait gives way."""
         if self.queue:
             self.ledger.lose(QUEUED, self.queue.pop(place % len(self.queue)), REASON["evicted"], 2)
+
+    def spill(self) -> None:
+        """What waits goes to disk."""
+        self.ledger.cells[QUEUED] -= len(self.queue)
+        self.ledger.cells[SPOOLED] += len(self.queue)
 
     def report(self, *extra: Loss) -> None:
         """A loss row."""

@@ -78,7 +78,8 @@ def test_islands_and_holes_are_all_numbers(pieces: list[tuple[int, int]], beyond
     islands = merged(Island(first, first + size, 0, 0) for first, size in pieces)
     last = max(there, default=0) + beyond
     before, after = ends_of(islands, last, None, None)
-    ranges: list[Island | Hole] = [*islands, *holes_between(islands), *(hole for hole in (before, after) if hole is not None)]
+    ends = [hole for hole in (before, after) if hole is not None]
+    ranges: list[Island | Hole] = [*islands, *holes_between(islands), *ends]
     everything = sorted(number for each in ranges for number in range(each.first, each.last + 1))
     assert everything == list(range(1, last + 1))
     assert {number for each in islands for number in range(each.first, each.last + 1)} == there

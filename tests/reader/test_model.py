@@ -237,6 +237,8 @@ def test_writers_that_have_said_something(database_url: str, logging_url: str, r
         silent = "last_seen - 31000000" if owner.lite else "last_seen - interval '31 s'"
         owner.execute(f"UPDATE log_instances SET last_seen = {silent}")
         assert {each.service: each.state for each in reader.instances()} == {"first": "CLOSED", "second": "DOWN"}
+        owner.execute("UPDATE log_instances SET state = 'SYNC' WHERE service = 'second'")
+        assert {each.state for each in reader.instances()} == {"CLOSED", "SYNC"}, "without a thread it may be silent"
         assert len(reader.instances(limit=1)) == 1
 
 
