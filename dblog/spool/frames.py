@@ -98,11 +98,10 @@ def write(  # noqa: PLR0917 - keywords would cost every record
 def scan(data: mmap | bytes, start: int, stop: int, salt: int) -> Iterator[Frame | Bad]:
     """What lies between two offsets, in the order of the file; stretches of zeros are passed over."""
     at = start
-    while (at := _nonzero(data, at, stop)) < stop:
+    while _nonzero(data, at, stop) < stop:
         if not _marked(data, at, stop, salt):
             end = _resynchronised(data, at + 8, stop, salt)
-            torn = stop - at < FRAME.size or not FRAME.unpack_from(data, at)[5]
-            yield Bad(at, end, torn)
+            yield Bad(at, end, torn=stop - at < FRAME.size or not FRAME.unpack_from(data, at)[5])
             at = end
             continue
         length, check, seq, moment, flags, mark = FRAME.unpack_from(data, at)
@@ -139,12 +138,14 @@ def _nonzero(data: mmap | bytes, at: int, stop: int) -> int:
     """The next multiple of eight, from one on, at which there is something."""
     if stop - at >= 8 and data[at : at + 8] != _ZEROS:  # noqa: PLR2004 - as above
         return at
+    size = 256
     while at < stop:
-        block = data[at : min(at + 65_536, stop)]
+        block = data[at : min(at + size, stop)]
         rest = block.lstrip(b"\0")
         if rest:
             return at + len(block) - len(rest) & ~7
         at += len(block)
+        size = min(2 * size, 65_536)
     return stop
 
 

@@ -93,12 +93,8 @@ class Spool(Appending):
         """The next alone frames not read yet, ``(seq, payload)`` in the order of the files; at least one if any is."""
         taken: list[tuple[int, bytes]] = []
         room = limit_bytes
-        for segment in list(self._segments.values()):
-            if segment.number < self._read[0]:
-                continue
-            start = self._read[1] if segment.number == self._read[0] else segment.start
-            stop = self._stop(segment)
-            for found in segment.frames(max(start, segment.stored), stop):
+        for segment, start, stop in self._unread():
+            for found in segment.frames(start, stop):
                 if isinstance(found, Bad):
                     self._damaged(found)
                 elif found.flags & ALONE:
@@ -133,14 +129,13 @@ class Spool(Appending):
         """
         self._unconfirmed = 0
         self._confirmed = self._read
-        for segment in list(self._segments.values()):
-            stop = self._stop(segment)
+        for segment, stop in self._written():
             number, offset = self._confirmed
             alone = offset if segment.number == number else stop if segment.number < number else 0
             done = done_with(segment, stop, alone, settled)
             if done != segment.stored:
                 segment.acknowledge(done)
-            if done == stop and segment is not self._current and segment is not self._spare:
+            if done == stop and segment is not self._current:
                 self._remove(segment)
 
     def expire(self, now: float) -> list[tuple[int, int]]:
@@ -150,11 +145,8 @@ class Spool(Appending):
         Nothing while something that was read is not acknowledged: it may be stored any moment.
         """
         horizon = int((now - self._limits.max_age) * 1e6)
-        for segment in [] if self._unconfirmed else list(self._segments.values()):
-            if segment.number < self._read[0]:
-                continue
-            start = self._read[1] if segment.number == self._read[0] else segment.start
-            for found in segment.frames(max(start, segment.stored), self._stop(segment)):
+        for segment, start, stop in [] if self._unconfirmed else self._unread():
+            for found in segment.frames(start, stop):
                 if isinstance(found, Bad):
                     self._damaged(found)
                 elif found.appended_at >= horizon:
@@ -179,7 +171,7 @@ class Spool(Appending):
             return
         with self.lock:
             segments = list(self._segments.values())
-            done = not keep and all(segment.stored == self._stop(segment) for segment in segments)
+            done = not keep and all(segment.stored == stop for segment, stop in self._written())
             self.place[0] = self.place[1] = 0
             self._current = self._spare = None
         if done:
@@ -204,12 +196,21 @@ class Spool(Appending):
         self._segments = {}
         self._made.close()
 
-    def _stop(self, segment: Segment) -> int:
-        """Where the frames of a segment end by now: everything before is written, or never will be."""
-        if segment is self._spare:
-            return segment.start
+    def _written(self) -> list[tuple[Segment, int]]:
+        """The segments in use, and where the frames of each end by now: what is before is written, or never will be."""
         with self.lock:
-            return self.place[0] & LOW if segment is self._current else segment.end
+            current, spare, end = self._current, self._spare, self.place[0] & LOW
+            segments = [segment for segment in self._segments.values() if segment is not spare]
+            return [(segment, end if segment is current else segment.end) for segment in segments]
+
+    def _unread(self) -> list[tuple[Segment, int, int]]:
+        """The segments that were not read to their end, and from where to where they are to be."""
+        number, offset = self._read
+        return [
+            (segment, max(offset if segment.number == number else segment.start, segment.stored), stop)
+            for segment, stop in self._written()
+            if segment.number >= number
+        ]
 
     def _damaged(self, found: Bad) -> None:
         """Somebody else wrote into our file, or the disk did."""
