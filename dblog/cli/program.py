@@ -37,6 +37,7 @@ from dblog.cli.options import QueryCommand
 from dblog.cli.prune import prune
 from dblog.cli.search import search
 from dblog.cli.show import show
+from dblog.cli.spool import spool
 from dblog.cli.stats import stats
 from dblog.cli.tail import tail
 from dblog.cli.trace import trace
@@ -144,6 +145,7 @@ _administering: dict[str, Callable[..., None]] = {
     "prune": prune,
     "erase": erase,
     "dead-letters": dead_letters,
+    "spool": spool,
     "doctor": doctor,
 }
 for _name, _admin in _administering.items():

@@ -115,6 +115,17 @@ class SQLiteSink:
         """None: there are no partitions."""
         return ()
 
+    def present(self, first: int, last: int) -> set[int]:
+        """Which of the writer's numbers between two are stored: all of them looked at, which is for once in a while."""
+        table = self._names.qualified(self._names.logs)
+        sql = f"SELECT seq FROM {table} WHERE instance_id = ? AND seq BETWEEN ? AND ?"  # noqa: S608 - a checked name
+        with self._busy:
+            connection = self._link.open()
+            try:
+                return {seq for (seq,) in connection.execute(sql, (self._origin.instance_id.bytes, first, last))}
+            except sqlite3.Error as error:
+                self._link.fail(error)
+
     def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
         """Insert the letters; one that is there already stays as it is."""
         sql = side_tables.insert_letter(self._names.qualified(self._names.dead_letters), "?")
