@@ -9,14 +9,17 @@ from __future__ import annotations
 import ctypes
 import logging
 import logging.config
+import tempfile
 import threading
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import dblog
+from dblog import spooling
 from dblog.errors import ErrorClass
 from dblog.testing import MemorySink, assert_conserved
 from tests.oracle import examples
@@ -61,11 +64,14 @@ class Machine(RuleBasedStateMachine):
     """{emit, flush, db up, db down, slow, poison, lost reply, kill writer, close, dictConfig again, attach}."""
 
     @initialize(
-        overflow=st.sampled_from(["drop_lowest", "drop_newest", "drop_oldest", "block"]), attached=st.booleans()
+        overflow=st.sampled_from(["drop_lowest", "drop_newest", "drop_oldest", "block"]),
+        attached=st.booleans(),
+        durability=st.sampled_from(["memory", "spool", "durable"]),
     )
-    def start(self, overflow: str, attached: bool) -> None:
+    def start(self, overflow: str, attached: bool, durability: str) -> None:
         """A handler, attached or not, and the sampler."""
-        self.options = {"overflow": overflow}
+        self.folder = tempfile.TemporaryDirectory(prefix="dblog-machine-")
+        self.options = {"overflow": overflow, "durability": durability}
         self.sampler = Sampler()
         self.sinks: list[MemorySink] = []
         self.handlers: list[Counting] = self.sampler.handlers
@@ -82,6 +88,7 @@ class Machine(RuleBasedStateMachine):
         handler = Counting(
             **options,
             **self.options,
+            spool_dir=f"{self.folder.name}/{len(self.handlers)}",
             queue_size=50,
             batch_size=7,
             flush_interval=0.01,
@@ -127,10 +134,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        """flush is True only if nothing emitted before waits any more."""
+        """flush is True only if nothing emitted before waits any more, but on disk."""
         if self.handler.flush(0.05):
             stats = self.handler.stats()
-            assert stats.queued == stats.in_flight == 0
+            assert stats.queued == 0
+            assert stats.in_flight == 0 or self.options["durability"] != "memory"  # else read back from disk
 
     @rule(kind=st.sampled_from([kind for kind in ErrorClass if kind is not ErrorClass.POISON]))
     def db_down(self, kind: ErrorClass) -> None:
@@ -209,6 +217,7 @@ class Machine(RuleBasedStateMachine):
         self.sampler.join()
         assert not self.sampler.broken
         self.log.handlers.clear()
+        self.folder.cleanup()
         for sink, handler in zip(self.sinks, self.handlers, strict=True):
             stats = handler.stats()
             assert_conserved(stats)
@@ -216,9 +225,16 @@ class Machine(RuleBasedStateMachine):
             assert stats.queued == stats.in_flight == 0
             seqs = [seq for seq, _ in sink.rows if seq is not None]
             assert len(seqs) == len(set(seqs))
-            # A row whose reply was lost at the very end may be there and count as dropped{deadline}.
-            assert stats.stored <= len(seqs) <= stats.stored + stats.dropped_by.get("deadline", 0)
+            # A row whose reply was lost at the very end may be there and count as dropped{deadline}, or as spooled.
+            assert stats.stored <= len(seqs) <= stats.stored + stats.dropped_by.get("deadline", 0) + stats.spooled
+            assert self.options["durability"] != "memory" or not stats.spooled
             assert len(sink.letters) <= stats.failed
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is away for this long is trouble."""
+    monkeypatch.setattr(spooling, "_TROUBLE", 0.02)
 
 
 TestMachine = Machine.TestCase
