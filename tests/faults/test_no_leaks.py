@@ -216,7 +216,7 @@ def test_sqlite(leaks: Leaks, sqlite_url: str, tmp_path: Path, sqlite_template: 
     (tmp_path / "text.db").write_text(MESSAGE * 500)
     _through(leaks, f"sqlite:///{tmp_path / 'text.db'}", "BLOCKED", errors=20)
     (tmp_path / "folder.db").mkdir()
-    _through(leaks, f"sqlite:///{tmp_path / 'folder.db'}", "RETRY", errors=20)
+    _through(leaks, f"sqlite:///{tmp_path / 'folder.db'}", "BLOCKED", errors=20)
     _through(leaks, sqlite_url, "BLOCKED", table="elsewhere")
     with contextlib.closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

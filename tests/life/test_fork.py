@@ -285,7 +285,8 @@ def test_a_child_that_never_logs_has_nothing_to_end(database_url: str) -> None:
 
         def child() -> list[Any]:
             names = [thread.name for thread in threading.enumerate() if thread.name.startswith("dblog")]
-            return [names, sink_of(handler)._connection]
+            sink = sink_of(handler)
+            return [names, sink._link.connection if hasattr(sink, "_link") else sink._connection]
 
         assert told(child) == [[], None]
     assert len(rows(database_url, "SELECT 1 FROM log_instances")) == 1
