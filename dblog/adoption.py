@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 from dblog.delivery import Delivery
 from dblog.diagnostics import complain
 from dblog.errors import DblogError, ErrorClass, StoreError
-from dblog.item import ITEM_SITE, compact, expand
+from dblog.item import compact, expand
 from dblog.ledger import EMITTED, FAILED, IN_FLIGHT, STORED, Ledger
-from dblog.levels import band_of
 from dblog.missing import detail, loss_row, missing
 from dblog.repair import clamp
 from dblog.sink import Origin
-from dblog.spool import dead, decode
+from dblog.spool import band_of_body, dead, decode
 from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
@@ -56,11 +55,16 @@ class Adopted:
     corrupt: int = 0
     """Stretches of files that were damaged; the files are in quarantine."""
     waiting: bool = False
-    """There is more to do: time was up, or the database did not take it."""
+    """There may be more to do: time was up, or the database did not take it."""
 
 
 class _Replay(Delivery):
     """The delivery of what was found."""
+
+    @property
+    def sink(self) -> Sink:
+        """Where it goes."""
+        return self._sink
 
     @property
     def letters(self) -> int:
@@ -111,7 +115,8 @@ class Adoption:
                 self._found = found
                 adopted.waiting = not self._settle(found, adopted)
                 adopted.corrupt += found.corrupt
-                if adopted.waiting or time.monotonic() >= self._deadline:
+                adopted.waiting |= time.monotonic() >= self._deadline
+                if adopted.waiting:
                     break
         except (DblogError, OSError) as error:
             adopted.waiting = True
@@ -160,8 +165,11 @@ class Adoption:
             pause=self._pause,
         )
         horizon = (time.time() - self._max_age) * 1e6
+        seen: set[int] = set()
+        """A record may be there twice: it waited in memory as well when it was put on disk."""
         for batch in self._batches(found.frames()):
-            items, given_up = _sorted(batch, horizon)
+            items, given_up = _sorted([left for left in batch if left.seq not in seen], horizon)
+            seen.update([left.seq for left in batch])
             if given_up:
                 place = f"{batch[0].number}:{batch[0].end}"
                 row = loss_row(found.instance_id, given_up, found.adopt(time.time_ns() // 1000), place)
@@ -185,8 +193,7 @@ class Adoption:
         delivery.load(items, replay=True)
         if not delivery.run():
             return False
-        delivery.post_letters()
-        return not delivery.letters
+        return self._guarded(delivery.sink, delivery.post_letters) and not delivery.letters
 
     def _batches(self, lefts: Iterator[Left]) -> Iterator[list[Left]]:
         """Bounded in records and bytes, but one record at least."""
@@ -237,23 +244,20 @@ class Adoption:
 
 
 def _sorted(batch: list[Left], horizon: float) -> tuple[list[Item], list[dict[str, Any]]]:
-    """The items to store, and what is told of those that are given up."""
+    """The items to store, each once, and what is told of those that are given up."""
     items: list[Item] = []
-    expired: list[tuple[int, int]] = []
-    unreadable: list[tuple[int, int]] = []
-    for left in batch:
+    lost: dict[str, list[tuple[int, int]]] = {"spool_expired": [], "damaged": []}
+    for left in {left.seq: left for left in batch}.values():
         try:
             item = decode(left.body, left.seq)
         except ValueError:  # written by another version
-            unreadable.append((left.seq, 0))
+            lost["damaged"].append((left.seq, 0))
             continue
         if left.appended_at < horizon:
-            severity = item[ITEM_SITE][1]
-            expired.append((left.seq, band_of(severity) if type(severity) is int else 0))
+            lost["spool_expired"].append((left.seq, band_of_body(left.body)))
         else:
             items.append(_timely(item, left.appended_at))
-    told = [("spool_expired", expired), ("damaged", unreadable)]
-    return items, [detail(reason, lost) for reason, lost in told if lost]
+    return items, [detail(reason, each) for reason, each in lost.items() if each]
 
 
 def _timely(item: Item, appended_at: int) -> Item:

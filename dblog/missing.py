@@ -36,16 +36,20 @@ def missing(found: Dead, present: Callable[[int, int], Collection[int] | None]) 
     """
     counts = None if found.page is None else found.page.counts
     safe: set[int] = set()
+    copies: set[int] = set()
+    """Of records that were in memory as well."""
     highest = 0
     for left in found.frames():
         highest = max(highest, left.seq)
         if counts is None or (left.place > counts.reached if left.alone else left.seq > counts.settled):
             safe.add(left.seq)
+            if not left.alone:
+                copies.add(left.seq)
     damaged = sorted(found.damaged - safe)
     if found.page is None or counts is None:
         return _uncounted(damaged, known=not found.corrupt)
     emitted = max(found.page.emitted, highest)
-    gone, doubt = _gone(counts, emitted, safe, present)
+    gone, doubt = _gone(counts, emitted, safe, copies, present)
     damaged = damaged[: max(0, gone)]
     told = [detail("damaged", [(seq, 0) for seq in damaged])] if damaged else []
     if gone > len(damaged):
@@ -56,14 +60,18 @@ def missing(found: Dead, present: Callable[[int, int], Collection[int] | None]) 
 
 
 def _gone(
-    counts: Counts, emitted: int, safe: set[int], present: Callable[[int, int], Collection[int] | None]
+    counts: Counts,
+    emitted: int,
+    safe: set[int],
+    copies: set[int],
+    present: Callable[[int, int], Collection[int] | None],
 ) -> tuple[int, int]:
     """How many are nowhere, and how many of them may be stored."""
     stored = counts.began if counts.flying else counts.stored
     gone = emitted - stored - counts.dropped - counts.failed - len(safe)
     if not counts.flying:
         return gone, 0
-    flying = max(0, counts.flying - sum(counts.first <= seq <= counts.last for seq in safe))
+    flying = max(0, counts.flying - sum(counts.first <= seq <= counts.last for seq in copies))
     there = present(counts.first, counts.last)
     if there is None:
         return gone, min(flying, gone)

@@ -6,7 +6,7 @@
 
 from dblog.spool.counters import EMITTED, Counters, Counts
 from dblog.spool.dead import dead
-from dblog.spool.frames import ALONE, FRAME, KEPT, decode, encode, need
+from dblog.spool.frames import ALONE, FRAME, KEPT, band_of_body, decode, encode, need
 from dblog.spool.left import QUARANTINE, Dead, Left
 from dblog.spool.place import MAX_AGE, SpoolUnavailable, check_age, spool_root, target_name
 from dblog.spool.spool import SEGMENT_BYTES, Spool
@@ -25,6 +25,7 @@ __all__ = [
     "Left",
     "Spool",
     "SpoolUnavailable",
+    "band_of_body",
     "check_age",
     "dead",
     "decode",

@@ -147,8 +147,14 @@ class Dead:
         """Nothing in it is wanted any more; what was damaged is in quarantine."""
         for name in (*self.segments(), COUNTERS_NAME, ORIGIN_NAME, f"{ORIGIN_NAME}.new", LOCK_NAME):
             self._away(name)
-        with suppress(OSError):
-            os.rmdir(str(self.instance_id), dir_fd=self._parent)
+        name = str(self.instance_id)
+        try:
+            os.rmdir(name, dir_fd=self._parent)
+        except OSError:  # somebody has put something there: not ours to delete, and not to be looked at for ever
+            self.corrupt += 1
+            with suppress(OSError, SpoolUnavailable):
+                os.close(directory(QUARANTINE, parent=self._parent))
+                os.rename(name, f"{QUARANTINE}/{name}", src_dir_fd=self._parent, dst_dir_fd=self._parent)
         self.release()
 
     def release(self) -> None:
