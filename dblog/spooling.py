@@ -61,6 +61,8 @@ class Spooling:
         """Of the spools of all writers to this database; None while that is not known, or there is none."""
         self.records = options.durability != "memory"
         self.durable = options.durability == "durable"
+        self._whole = self.durable and severity_of(options.durable_level) <= 1
+        """Every record is on disk before ``emit`` returns."""
         self._options, self._origin, self._ledger = options, origin, ledger
         self._making = threading.RLock()
         self._made = False
@@ -71,6 +73,8 @@ class Spooling:
         """What was read back, and is not known to be stored."""
         self._began = 0
         """``stored`` when the batch in hand was taken."""
+        self._left: int | None = None
+        """From this ``seq`` on, what is on disk is left there for whoever comes later."""
         self.buffer = self._make_buffer(options)
         """The queue in front of it."""
 
@@ -141,7 +145,7 @@ class Spooling:
         if now - self._since < _TROUBLE:
             return
         self.attend()
-        if isinstance(self.buffer, SpooledBuffer) and not self.durable:
+        if isinstance(self.buffer, SpooledBuffer) and not self._whole:
             self.buffer.spill()
             self._copy(self.buffer, delivery)
 
@@ -176,6 +180,8 @@ class Spooling:
         """Nothing is in hand, and everything in memory up to this number is accounted for."""
         spool = self.buffer.spool
         if spool is not None:
+            if self._left is not None:
+                seq = min(seq, self._left - 1)
             spool.acknowledge(seq)
             self._back.clear()
             self._mirror(seq, ())
@@ -196,7 +202,10 @@ class Spooling:
         seq, entry = row
         if seq is None or not isinstance(self.buffer, SpooledBuffer):
             return False
-        if seq in self._back or (self.durable and not self.buffer.unsaved):
+        if seq in self._back:
+            return True
+        if self._whole and not self.buffer.unsaved:
+            self._leave(seq)
             return True
         return self.make() is not None and self.buffer.append(_item(seq, entry))
 
@@ -226,10 +235,15 @@ class Spooling:
         buffer = self.buffer
         if not isinstance(buffer, SpooledBuffer):
             return
-        if self.durable and not buffer.unsaved:
+        if self._whole and not buffer.unsaved:
+            self._leave(buffer.oldest_seq())
             buffer.rest_on_disk()
         elif len(buffer) and self.make() is not None:
             buffer.spill()
+
+    def _leave(self, seq: int | None) -> None:
+        if seq is not None and (self._left is None or seq < self._left):
+            self._left = seq
 
     def close(self, seq: int | None) -> None:
         """Let go of the files; ``seq`` as for ``settled``, None where something is in hand still."""

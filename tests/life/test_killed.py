@@ -1,0 +1,168 @@
+"""What SIGKILL leaves: nothing is lost that was promised, and what was lost is told to the record."""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import random
+import signal
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import dblog
+from dblog.opening import folder_of
+from dblog.options import Options
+from tests.oracle import QUICK, rows, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def _log_until_killed(url: str, emitted: mmap.mmap, options: dict[str, Any]) -> None:
+    """In a child of its own: records as fast as they go, each counted once ``info`` has returned."""
+    handler = dblog.DatabaseHandler(url, **options)
+    logger = logging.Logger("victim")
+    logger.addHandler(handler)
+    for number in range(1, 1 << 40):
+        logger.info("record %d", number)
+        emitted[0:8] = number.to_bytes(8, "little")
+        if number % 100 == 0:
+            time.sleep(0.0005)
+
+
+def _killed(url: str, options: dict[str, Any], after: float) -> int:
+    """The number of records a process had emitted when it was killed."""
+    emitted = mmap.mmap(-1, 8)
+    child = os.fork()
+    if child == 0:
+        try:
+            _log_until_killed(url, emitted, options)
+        finally:
+            os._exit(1)
+    until(lambda: int.from_bytes(emitted[:], "little") > 50)
+    time.sleep(after)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return int.from_bytes(emitted[:], "little")
+
+
+def _succeed(url: str, options: dict[str, Any]) -> None:
+    """The next process: once it is well it settles what the dead ones left."""
+    with_folder = folder_of(url, Options.of(**options))
+    assert with_folder is not None
+    handler = dblog.DatabaseHandler(url, **options)
+    logger = logging.Logger("heir")
+    logger.addHandler(handler)
+
+    def settled() -> bool:
+        logger.info("heir")
+        assert handler.flush(10)
+        return [*_directories(with_folder)] == [str(handler._writer.origin.instance_id)]
+
+    try:
+        until(settled, 20.0, lambda: [*_directories(with_folder)])
+    finally:
+        handler.close()
+    assert [*_directories(with_folder)] == []
+
+
+def _directories(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> dict[str, Any]:
+    """A spool of the test's own."""
+    return {**QUICK, "spool_dir": str(tmp_path / "spool")}
+
+
+def _of_victim(url: str, column: str) -> list[Any]:
+    return [value for (value,) in rows(url, f"SELECT {column} FROM logs WHERE message LIKE 'record %'")]
+
+
+@pytest.mark.parametrize(
+    "kills", [pytest.param(3), pytest.param(1000, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+)
+def test_durable_loses_nothing(database_url: str, options: dict[str, Any], kills: int) -> None:
+    """Whenever a process is killed: each record whose call had returned is stored by its heir, and only once."""
+    promised = 0
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    for _ in range(kills):
+        promised += _killed(database_url, {**options, "durability": "durable"}, chance.uniform(0.0, 0.3))
+    _succeed(database_url, options)
+    stored = _of_victim(database_url, "seq")
+    assert promised <= len(stored) <= promised + kills  # the one that was being emitted may be there too
+    ids = _of_victim(database_url, "id")
+    assert len(set(ids)) == len(ids)
+
+
+def test_memory_counts_what_it_loses(database_url: str, options: dict[str, Any]) -> None:
+    """One loss row says how many records were in memory only, to the record, and which."""
+    emitted = _killed(database_url, {**options, "durability": "memory"}, 0.2)
+    _succeed(database_url, options)
+    stored = _of_victim(database_url, "seq")
+    losses = rows(database_url, "SELECT message FROM logs WHERE logger = 'dblog.loss'")
+    if len(stored) >= emitted:
+        assert losses == []
+        return
+    ((message,),) = losses
+    lost = int(message.split()[0])
+    assert emitted <= len(stored) + lost <= emitted + 1
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{"durability": "spool"}, {"durability": "durable"}, {"durability": "durable", "durable_level": "ERROR"}],
+    ids=["spool", "durable", "durable from ERROR on"],
+)
+def test_an_end_without_the_database_loses_nothing(
+    empty_sqlite_url: str, options: dict[str, Any], chosen: dict[str, Any]
+) -> None:
+    """What could not be stored by the end is on disk, and stored by the next process once the table is there."""
+    from dblog import migrate
+
+    handler = dblog.DatabaseHandler(empty_sqlite_url, **options, **chosen, shutdown_timeout=0.2)
+    logger = logging.Logger("early")
+    logger.addHandler(handler)
+    for number in range(500):
+        logger.log(logging.INFO if number % 5 else logging.ERROR, "record %d", number)
+    handler.close()
+    stats = handler.stats()
+    assert (stats.emitted, stats.spooled, stats.dropped) == (500, 500, 0)
+    migrate.upgrade(empty_sqlite_url)
+    _succeed(empty_sqlite_url, options)
+    assert sorted(_of_victim(empty_sqlite_url, "seq")) == list(range(1, 501))
+
+
+def test_errors_survive_where_only_they_are_durable(database_url: str, options: dict[str, Any]) -> None:
+    """With ``durable_level`` what is at or above it is promised; below it, what was lost is counted."""
+    handler = {**options, "durability": "durable", "durable_level": "ERROR", "flush_level": "CRITICAL"}
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            logger = logging.Logger("victim")
+            logger.addHandler(dblog.DatabaseHandler(database_url, **{**handler, "flush_interval": 30.0}))
+            for number in range(100):
+                logger.info("record %d", number)
+                logger.error("record %d", number)
+            os.write(writer, b"x")
+            signal.pause()
+        finally:
+            os._exit(1)
+    assert os.read(reader, 1) == b"x"
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(reader)
+    os.close(writer)
+    _succeed(database_url, options)
+    levels = _of_victim(database_url, "level")
+    assert levels.count("ERROR") == 100
+    losses = rows(database_url, "SELECT message FROM logs WHERE logger = 'dblog.loss'")
+    lost = int(losses[0][0].split()[0]) if losses else 0
+    assert levels.count("INFO") + lost == 100
