@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import contextlib
+import os
+import secrets
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import psycopg
 import pytest
 
 from dblog.grants import grants
-from tests.postgres import role
+from tests.faults.harness import Bench, ForkServer, Mode
+from tests.postgres import database, new_private, role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.postgres import Private, Role
 
@@ -72,3 +77,67 @@ def served(private_postgres: Private) -> Iterator[Served]:
             yield Served(private_postgres, made.url, owner)
         finally:
             private_postgres.thaw()
+
+
+# -- benches: see tests/faults/harness.py ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Where systems under test come from."""
+    server = ForkServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def own_server(request: pytest.FixtureRequest) -> Iterator[Private]:
+    """A PostgreSQL server for the faults that stop it, one after another."""
+    with new_private(request.config) as server:
+        yield server
+
+
+class MakesBenches(Protocol):
+    """Makes a bench; ``server``: its PostgreSQL server may be stopped and killed."""
+
+    def __call__(self, name: str, mode: Mode, *, server: bool = False) -> Bench: ...
+
+
+@pytest.fixture
+def bench_at(request: pytest.FixtureRequest, forks: ForkServer, tmp_path: Path) -> Iterator[MakesBenches]:
+    """What makes a bench, with a database of its own; the seed is printed, and DBLOG_SEED gives it again."""
+    with contextlib.ExitStack() as stack:
+
+        def make(name: str, mode: Mode, *, server: bool = False) -> Bench:
+            folder = tmp_path / "bench"
+            folder.mkdir()
+            seed = int(os.environ.get("DBLOG_SEED") or secrets.randbits(32))
+            print(f"seed {seed}")
+            place, theirs = _place(request, stack, name, server=server)
+            return stack.enter_context(Bench(forks, place, folder, seed, mode, theirs))
+
+        yield make
+
+
+def _place(
+    request: pytest.FixtureRequest, stack: contextlib.ExitStack, name: str, *, server: bool
+) -> tuple[Place, Private | None]:
+    if name == "sqlite":
+        url = str(request.getfixturevalue("sqlite_url"))
+        return Place(url, url), None
+    if not server:
+        return Place(*(str(request.getfixturevalue(fixture)) for fixture in ("writer_url", "postgres_url"))), None
+    private: Private = request.getfixturevalue("own_server")
+    owner = stack.enter_context(database(private, "dblog"))
+    made = stack.enter_context(role(private, owner))
+    stack.callback(_revive, private)
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(grants(writer=made.name).encode())
+    return Place(made.url, owner), private
+
+
+def _revive(server: Private) -> None:
+    """A test that failed may have left it anyhow."""
+    server.thaw()
+    if not server.pid:
+        server.start()

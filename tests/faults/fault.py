@@ -11,6 +11,7 @@ from tests.oracle import until
 
 if TYPE_CHECKING:
     from tests.faults.harness import Bench, System
+    from tests.faults.judge import Row
 
 __all__ = ["Fault", "run"]
 
@@ -36,6 +37,8 @@ class Fault:
     """What it would cost goes to disk instead, where there is a spool: then nothing is lost."""
     sometimes: ClassVar[frozenset[str]] = frozenset()
     """Reasons for which records may be dropped, and need not."""
+    leaves: ClassVar[bool] = False
+    """Processes of its own end in it, and leave what the next one finds."""
     noise: ClassVar[str] = ""
     """What it may say on stderr that looks like trouble."""
 
@@ -66,6 +69,10 @@ class Fault:
     def close(self) -> None:
         """Nothing is left of it, whatever happened."""
 
+    def owed(self, _found: list[Row]) -> list[str]:
+        """What the next process has not done yet for a dead one."""
+        return []
+
     def overflowed(self) -> int:
         """How many records found no room in the queue."""
         return sum(each["dropped"] + each["spooled"] for each in self.system.stats()["stats"])
@@ -91,7 +98,7 @@ def run(bench: Bench, kind: type[Fault]) -> int:
         fault.start()
         until(fault.fired, 20, say=lambda: f"the fault did not fire; {system.errors.read_text()[-2000:]}")
         fault.stop()
-        if system.status is not None:
+        if system.status is not None or fault.leaves:
             bench.start(**fault.options)  # what a dead one left behind is the next one's
         wrong, count = _aftermath(bench, fault)
     finally:
@@ -104,6 +111,11 @@ def _aftermath(bench: Bench, fault: Fault) -> tuple[list[str], int]:
     """The faults are over: all is stored, a fresh record too, and the books are right."""
     living = [system for system in bench.systems if system.status is None]
     wrong, told = [], []
+    promised = dict(fault.promised)
+    for system in bench.systems:
+        promised.update(system.acks)
+    if fault.leaves or len(living) < len(bench.systems):
+        _inherited(bench, fault, promised)
     for system in living:
         system.tell("halt")
         wrong += _a_fresh_record(system)
@@ -111,15 +123,11 @@ def _aftermath(bench: Bench, fault: Fault) -> tuple[list[str], int]:
         told.append(system.stats())
         if (status := system.end()) != 0:
             wrong.append(f"exit status {status}")
-    promised = dict(fault.promised)
     for system in bench.systems:
         promised.update(system.acks)
-    if bench.mode.survives and len(living) < len(bench.systems):
-        with contextlib.suppress(AssertionError):  # what is still missing then is what is wrong
-            until(lambda: not verdict(look_up(bench.place.owner, *fault.kept), promised, bench.seed), 15)
     found = look_up(bench.place.owner, *fault.kept)
     lost = sum(each["dropped"] + each["failed"] for one in told for each in one["stats"])
-    wrong += verdict(found, promised, bench.seed, lost)
+    wrong += verdict(found, promised, bench.seed, lost) + fault.owed(found)
     for one in told:
         wrong += word_of(one, found) + explained(one, found) + _manners(one)
     wrong += _reasons(told, fault)
@@ -128,6 +136,20 @@ def _aftermath(bench: Bench, fault: Fault) -> tuple[list[str], int]:
         if "Traceback" in noise and not (fault.noise and fault.noise in noise):
             wrong.append(noise[-1500:])
     return wrong, len(found)
+
+
+def _inherited(bench: Bench, fault: Fault, promised: dict[tuple[int, int], int]) -> None:
+    """Wait for what the living do for the dead; what is not done in time is found wrong later."""
+
+    def done() -> bool:
+        found = look_up(bench.place.owner, *fault.kept)
+        return not verdict(found, promised, bench.seed) and not fault.owed(found)
+
+    for system in bench.systems[-1:]:
+        system.tell("log", count=1)  # it has to know that the database is well
+        system.tell("flush", timeout=20)
+    with contextlib.suppress(AssertionError):
+        until(done, 15)
 
 
 def _a_fresh_record(system: System) -> list[str]:

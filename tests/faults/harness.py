@@ -23,11 +23,11 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from dblog.options import Options
+from tests.faults.judge import look_up, verdict, word_of
 from tests.faults.records import ACK
 from tests.oracle import until
 
@@ -69,7 +69,7 @@ class Mode(NamedTuple):
 MEMORY = Mode("memory")
 SPOOL = Mode("spool", survives=True)
 DURABLE = Mode("durable", at_once=True, survives=True)
-MODES = [MEMORY]
+MODES = [MEMORY, SPOOL, DURABLE]
 """What the writer has; the matrix is filled for each."""
 
 
@@ -111,8 +111,8 @@ class System:
         """Lane and number of each record it was promised, with the checksum it had."""
         self.errors = errors
         self.status: int | None = None
+        self._closed = False
         self._control, theirs = socket.socketpair()
-        self._control.settimeout(30)
         self._answers = self._control.makefile("r")
         self._pipe, write = os.pipe()
         with theirs, errors.open("a") as stderr:
@@ -131,8 +131,9 @@ class System:
                 self.acks[lane, number] = checksum
             rest = data[whole:]
 
-    def tell(self, do: str, /, **given: Any) -> Any:
-        """An order, and its answer."""
+    def tell(self, do: str, /, patience: float = 30, **given: Any) -> Any:
+        """An order, and its answer, which may take so long."""
+        self._control.settimeout(patience)
         self._control.sendall(json.dumps({"do": do, "with": given}).encode() + b"\n")
         line = self._answers.readline()
         assert line, f"the system ended meanwhile: {self.errors.read_text()[-2000:]}"
@@ -190,6 +191,9 @@ class System:
 
     def close(self) -> None:
         """It is gone afterwards, whatever happened."""
+        if self._closed:
+            return
+        self._closed = True
         if self.status is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, 9)
@@ -220,9 +224,8 @@ class Bench:
     def start(self, **options: Any) -> System:
         """Another system."""
         number = len(self.systems)
-        given = {"service": "faults", "durability": self.mode.name, **DEADLINES, **options}
-        if self.mode.survives:
-            given["spool_dir"] = str(self.folder / "spool")
+        places = {"durability": self.mode.name, "spool_dir": str(self.folder / "spool")}
+        given = {"service": "faults", **places, **DEADLINES, **options}
         order = {
             "url": self.url,
             "options": given,
@@ -232,6 +235,17 @@ class Bench:
         }
         self.systems.append(System(self.forks, order, self.folder / f"stderr-{number}"))
         return self.systems[-1]
+
+    def retire(self, system: System) -> dict[tuple[int, int], int]:
+        """A system that has ended is needed no longer; what it was promised."""
+        system.close()
+        return system.acks
+
+    def wrong(self, system: System, told: dict[str, Any]) -> list[str]:
+        """What is wrong with the rows and the word of the one system; nothing, normally."""
+        found = look_up(self.place.owner)
+        lost = sum(each["dropped"] + each["failed"] for each in told["stats"])
+        return verdict(found, system.acks, self.seed, lost) + word_of(told, found)
 
     def __enter__(self) -> Self:
         return self
@@ -244,8 +258,3 @@ class Bench:
 def pause(seconds: float) -> None:
     """Let a fault last: time is what it is made of."""
     threading.Event().wait(seconds)
-
-
-def now() -> float:
-    """Monotonic seconds."""
-    return time.monotonic()

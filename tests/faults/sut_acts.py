@@ -181,10 +181,10 @@ def chatter(system: System, on: bool) -> int:
     return _FLAGS.get("chatter", 0)
 
 
-def forks(system: System, times: int) -> int:
+def forks(system: System, times: int, first: int = 0) -> int:
     """Children log and end in every way, beside threads that log; how many ended as they should."""
     rng, ended = random.Random(system.seed), 0
-    for number in range(times):
+    for number in range(first, first + times):
         how = ("end", "os._exit", "kill")[number % 3]
         child = os.fork()
         if not child:
@@ -277,13 +277,17 @@ def heavy(system: System, count: int, size: int) -> int:
     text = "y" * size
     for number in range(count):
         system.odd(f"{number} {text}")
+        if not number % 4:
+            memory(system)
     return count
 
 
 def memory(_system: System) -> int:
-    """The most memory this process ever had resident, in bytes."""
+    """The most memory of its own this process was seen with, in bytes; mapped files are the page cache's."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+    own = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+    _FLAGS["memory"] = max(own, _FLAGS.get("memory", 0))
+    return _FLAGS["memory"]
 
 
 def read_only(_system: System, on: bool) -> None:

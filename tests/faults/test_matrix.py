@@ -5,36 +5,28 @@ By default some kinds are met once each, databases and modes in turn; ``long`` f
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
-import secrets
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
-from dblog.grants import grants
 from tests.faults import kinds_database, kinds_network, kinds_process
-from tests.faults.conftest import Place
 from tests.faults.fault import Fault, run
-from tests.faults.harness import MODES, Bench, ForkServer, Mode
-from tests.postgres import database, new_private, role
+from tests.faults.harness import MODES, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from tests.postgres import Private
+    from tests.faults.conftest import MakesBenches
 
 KINDS = [*kinds_process.KINDS, *kinds_database.KINDS, *kinds_network.KINDS]
 
 
 SHORT = frozenset({
-    "Sigkill", "UnhandledException", "ForkStorm", "Struck", "Signals", "Poison", "Storm",
-    "Locked", "Full", "FileRotated", "CommitReplyLost", "BlackHole", "ServerKilled",
+    "KilledWhileWaiting", "UnhandledException", "Struck", "Signals", "Poison", "Storm",
+    "Locked", "Full", "FileRotated", "CommitReplyLost",
 })  # fmt: skip
-"""The kinds that are met by default."""
+"""The kinds that are met by default; ``test_endurance`` has kills, forks, crashes and silence."""
 
 
 def cells() -> Iterator[Any]:
@@ -48,64 +40,11 @@ def cells() -> Iterator[Any]:
             yield pytest.param((kind, name, mode), marks=marks, id=f"{kind.__name__}-{name}-{mode.name}")
 
 
-@pytest.fixture(scope="module")
-def forks() -> Iterator[ForkServer]:
-    """Where systems come from."""
-    server = ForkServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def own_server(request: pytest.FixtureRequest) -> Iterator[Private]:
-    """A PostgreSQL server for the faults that stop it, one after another."""
-    with new_private(request.config) as server:
-        yield server
-
-
-@pytest.fixture
-def bench(
-    request: pytest.FixtureRequest, forks: ForkServer, tmp_path: Path, cell: tuple[type[Fault], str, Mode]
-) -> Iterator[Bench]:
-    """A bench for one cell of the matrix."""
-    kind, name, mode = cell
-    folder = tmp_path / "bench"
-    folder.mkdir()
-    seed = int(os.environ.get("DBLOG_SEED") or secrets.randbits(32))
-    print(f"seed {seed}")
-    with contextlib.ExitStack() as stack:
-        place, server = _place(request, stack, name, server=kind.server)
-        yield stack.enter_context(Bench(forks, place, folder, seed, mode, server))
-
-
-def _place(
-    request: pytest.FixtureRequest, stack: contextlib.ExitStack, name: str, *, server: bool
-) -> tuple[Place, Private | None]:
-    if name == "sqlite":
-        url = str(request.getfixturevalue("sqlite_url"))
-        return Place(url, url), None
-    if not server:
-        return Place(*(str(request.getfixturevalue(fixture)) for fixture in ("writer_url", "postgres_url"))), None
-    private: Private = request.getfixturevalue("own_server")
-    owner = stack.enter_context(database(private, "dblog"))
-    made = stack.enter_context(role(private, owner))
-    stack.callback(_revive, private)
-    with psycopg.connect(owner, autocommit=True) as connection:
-        connection.execute(grants(writer=made.name).encode())
-    return Place(made.url, owner), private
-
-
-def _revive(server: Private) -> None:
-    """A test that failed may have left it anyhow."""
-    server.thaw()
-    if not server.pid:
-        server.start()
-
-
 @pytest.mark.parametrize("cell", list(cells()))
-def test_a_fault(bench: Bench, cell: tuple[type[Fault], str, Mode]) -> None:
+def test_a_fault(bench_at: MakesBenches, cell: tuple[type[Fault], str, Mode]) -> None:
     """Afterwards: missing = corrupted = spurious = duplicates = 0, identity exact, a fresh record stored; it fired."""
-    assert run(bench, cell[0]) > 0
+    kind, name, mode = cell
+    assert run(bench_at(name, mode, server=kind.server), kind) > 0
 
 
 @pytest.mark.parametrize("name", ["sqlite", "postgresql"])
