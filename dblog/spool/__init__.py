@@ -4,7 +4,7 @@
 ``000001.seg`` …; ``dead`` finds the directories nobody holds any more.
 """
 
-from dblog.spool.counters import EMITTED, Counters, Counts
+from dblog.spool.counters import EMITTED, TOLD, Counters, Counts
 from dblog.spool.dead import dead
 from dblog.spool.frames import ALONE, FRAME, KEPT, band_of_body, decode, encode, need
 from dblog.spool.left import QUARANTINE, Dead, Left
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_AGE",
     "QUARANTINE",
     "SEGMENT_BYTES",
+    "TOLD",
     "Counters",
     "Counts",
     "Dead",

@@ -15,12 +15,12 @@ from dblog.spool.segment import PAGE
 if TYPE_CHECKING:
     from mmap import mmap
 
-__all__ = ["ADOPTED", "EMITTED", "REPORTED", "Counters", "Counts", "Page", "read_page"]
+__all__ = ["ADOPTED", "EMITTED", "REPORTED", "TOLD", "Counters", "Counts", "Page", "read_page"]
 
 _MAGIC = int.from_bytes(b"dblogcnt", "little")
-MAGIC, EMITTED, BANK, ADOPTED, REPORTED = range(5)
+MAGIC, EMITTED, BANK, ADOPTED, REPORTED, TOLD = range(6)
 """Words of the page. ``ADOPTED``: when somebody began to settle the page of a dead writer, in µs; ``REPORTED``: that
-and the row that says what was lost is stored."""
+and the row that says what was lost is stored; ``TOLD``: losses that stored loss rows of the writer's own say."""
 _BANKS = (64, 256)
 _COUNTS = struct.Struct("=11Q")
 _CHECK = struct.Struct("=I")
@@ -92,6 +92,8 @@ class Page(NamedTuple):
     """When somebody began to settle it, in µs; 0 when nobody did."""
     reported: bool
     """The row that says what was lost is stored."""
+    told: int = 0
+    """Of what is counted as dropped and failed, what the writer itself has told in loss rows."""
 
 
 def read_page(data: bytes) -> Page | None:
@@ -110,7 +112,7 @@ def read_page(data: bytes) -> Page | None:
     emitted = words[EMITTED]
     if not 0 <= emitted - counts.emitted <= _PLAUSIBLE:
         return None
-    return Page(emitted, counts, words[ADOPTED], bool(words[REPORTED]))
+    return Page(emitted, counts, words[ADOPTED], bool(words[REPORTED]), words[TOLD])
 
 
 _PLAUSIBLE = 1 << 32
