@@ -113,15 +113,20 @@ class Adoption:
         try:
             for found in dead(self._folder, self._mine()):
                 self._found = found
-                adopted.waiting = not self._settle(found, adopted)
-                adopted.corrupt += found.corrupt
-                adopted.waiting |= time.monotonic() >= self._deadline
-                if adopted.waiting:
+                try:
+                    settled = self._settle(found, adopted)
+                except (DblogError, OSError) as error:  # this one cannot be read now; the others may
+                    self._complain(error)
+                    adopted.waiting = True
+                    continue
+                finally:
+                    adopted.corrupt += found.corrupt
+                if not settled or time.monotonic() >= self._deadline:
+                    adopted.waiting = True
                     break
         except (DblogError, OSError) as error:
+            self._complain(error)
             adopted.waiting = True
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            complain("adoption", f"what earlier processes left in {str(self._folder)!r} cannot be read: {reason}")
         finally:
             self._found = None
         return adopted
@@ -130,6 +135,10 @@ class Adoption:
         """In a forked child: the directory in hand is the parent's."""
         if self._found is not None:
             self._found.abandon()
+
+    def _complain(self, error: Exception) -> None:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        complain("adoption", f"what earlier processes left in {str(self._folder)!r} cannot be read: {reason}")
 
     def _settle(self, found: Dead, adopted: Adopted) -> bool:
         """See one directory to its end; False when there is more to do."""

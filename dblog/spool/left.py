@@ -7,6 +7,7 @@ found all the same.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -22,6 +23,7 @@ from dblog.spool.segment import (
     PAGE,
     BadHeader,
     Header,
+    NewerHeader,
     acknowledged_word,
     dump_origin,
     guessed,
@@ -41,6 +43,8 @@ __all__ = ["QUARANTINE", "Dead", "Left", "names_in"]
 QUARANTINE = "quarantine"
 """The directory beside the writers' where damaged files are kept."""
 _READ = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV})
+"""What opening says of a name that is none, a link, a directory, a socket, a device."""
 _LARGEST = 1 << 30
 """Bytes of a file that are read at most."""
 
@@ -83,6 +87,8 @@ class Dead:
         self.corrupt = 0
         self.damaged: set[int] = set()
         self._parent, self._own, self._held = parent, own, held
+        self._unkept: set[str] = set()
+        """Damaged files that are not in quarantine."""
 
     def look(self) -> None:
         """Read what says whose it is, and what was counted."""
@@ -101,7 +107,12 @@ class Dead:
         return sum(os.stat(name, dir_fd=self._own, follow_symlinks=False).st_size for name in self.segments())
 
     def frames(self) -> Iterator[Left]:
-        """What is not acknowledged, in the order of the files. A torn end is no damage: nobody was promised it."""
+        """What is not acknowledged, in the order of the files. A torn end is no damage: nobody was promised it.
+
+        Raises:
+            OSError: a file cannot be read now.
+            SpoolUnavailable: a newer dblog wrote it.
+        """
         for name in self.segments():
             data = self._content(name)
             header = None if data is None else self._header(name, data)
@@ -150,8 +161,8 @@ class Dead:
         name = str(self.instance_id)
         try:
             os.rmdir(name, dir_fd=self._parent)
-        except OSError:  # somebody has put something there: not ours to delete, and not to be looked at for ever
-            self.corrupt += 1
+        except OSError:  # there is something not ours to delete, and not to be looked at for ever
+            self.corrupt += not self._unkept
             with suppress(OSError, SpoolUnavailable):
                 os.close(directory(QUARANTINE, parent=self._parent))
                 os.rename(name, f"{QUARANTINE}/{name}", src_dir_fd=self._parent, dst_dir_fd=self._parent)
@@ -175,19 +186,23 @@ class Dead:
     # -- files ------------------------------------------------------------------------------------------------
 
     def _content(self, name: str) -> bytes | None:
-        """A file's bytes; None where it is no file of ours."""
+        """A file's bytes; None where it is no file of ours.
+
+        Raises:
+            OSError: it cannot be read now; nothing may be taken for empty.
+        """
         try:
             descriptor = os.open(name, _READ, dir_fd=self._own)
-        except OSError:
-            return None
+        except OSError as error:
+            if error.errno in _NO_FILE:
+                return None
+            raise  # it is there, and cannot be read now
         try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
                 return None
             with open(descriptor, "rb", closefd=False) as file:
                 return file.read(min(found.st_size, _LARGEST))
-        except OSError:
-            return None
         finally:
             os.close(descriptor)
 
@@ -211,6 +226,9 @@ class Dead:
         number = _number(name)
         try:
             header = read_header(data)
+        except NewerHeader as error:
+            sentence = f"the spool directory {str(self.instance_id)!r} was written by a newer dblog: {error}"
+            raise SpoolUnavailable(sentence) from None
         except BadHeader:
             header = None
         if header is not None and header.number == number and header.origin.instance_id == self.instance_id:
@@ -230,14 +248,19 @@ class Dead:
     def _mar(self, name: str) -> None:
         """A file is damaged: it is in quarantine from now on, which takes no room, and stays there."""
         self.corrupt += 1
+        self._unkept.add(name)
         with suppress(OSError, SpoolUnavailable):
             os.close(directory(QUARANTINE, parent=self._parent))
             kept = f"{QUARANTINE}/{self.instance_id}-{name}"
-            os.link(name, kept, src_dir_fd=self._own, dst_dir_fd=self._parent, follow_symlinks=False)
+            with suppress(FileExistsError):
+                os.link(name, kept, src_dir_fd=self._own, dst_dir_fd=self._parent, follow_symlinks=False)
+            self._unkept.discard(name)
 
     def _away(self, name: str) -> None:
-        with suppress(OSError):
-            os.unlink(name, dir_fd=self._own)
+        """A file goes, unless it was damaged and is nowhere else."""
+        if name not in self._unkept:
+            with suppress(OSError):
+                os.unlink(name, dir_fd=self._own)
 
 
 def names_in(descriptor: int) -> list[str]:

@@ -28,6 +28,7 @@ __all__ = [
     "PAGE",
     "BadHeader",
     "Header",
+    "NewerHeader",
     "Segment",
     "acknowledged_word",
     "done_with",
@@ -53,6 +54,10 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 class BadHeader(ValueError):  # noqa: N818 - what is found, not what went wrong here
     """A file that does not begin as a segment does; the message says how."""
+
+
+class NewerHeader(BadHeader):
+    """A whole header of a version that this dblog does not read."""
 
 
 class Header(NamedTuple):
@@ -112,14 +117,14 @@ def read_header(data: bytes) -> Header:
     magic, version, check, number, length, size = _FIXED.unpack_from(data)
     if magic != _MAGIC:
         raise BadHeader("it is no segment of a spool")
-    if version != VERSION:
-        raise BadHeader(f"it is of version {version}, this dblog reads version {VERSION}")
     start = _start(length)
     if length > _MAX_ORIGIN or not start <= size or start > len(data):
         raise BadHeader("its header is damaged")
     text = data[_ORIGIN_AT : _ORIGIN_AT + length]
-    if check != _check(number, size, text):
+    if check != _check(number, size, text, version):
         raise BadHeader("its header is damaged")
+    if version != VERSION:
+        raise NewerHeader(f"it is of version {version}, this one reads version {VERSION}")
     try:
         origin = load_origin(text)
     except ValueError as error:
@@ -147,8 +152,9 @@ def _start(length: int) -> int:
     return (_ORIGIN_AT + length + PAGE - 1) // PAGE * PAGE
 
 
-def _check(number: int, size: int, origin: bytes) -> int:
-    return crc32(origin, crc32(_FIXED.pack(_MAGIC, VERSION, 0, number, len(origin), size)))
+def _check(number: int, size: int, origin: bytes, version: int | None = None) -> int:
+    version = VERSION if version is None else version
+    return crc32(origin, crc32(_FIXED.pack(_MAGIC, version, 0, number, len(origin), size)))
 
 
 class Segment:

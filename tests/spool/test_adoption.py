@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -18,7 +19,7 @@ from dblog.adoption import Adopted, Adoption
 from dblog.chores import LOSS_LOGGER
 from dblog.errors import ErrorClass, StoreError
 from dblog.item import expand
-from dblog.spool import EMITTED, QUARANTINE, Counts, decode, encode
+from dblog.spool import EMITTED, QUARANTINE, TOLD, Counts, decode, encode
 from dblog.testing import MemorySink
 from tests.oracle import examples
 from tests.spooled import append, item, made, origin
@@ -66,7 +67,7 @@ class Writer:
         self.origin = origin()
         self.sink: Sink = sink(self.origin)
         self.spool = made(folder, self.origin)
-        self.emitted = self.stored = self.dropped = self.began = 0
+        self.emitted = self.stored = self.dropped = self.told = self.began = 0
         self.queue: list[int] = []
         self.framed: set[int] = set()
         self.flying: list[int] = []
@@ -126,6 +127,11 @@ class Writer:
         self._mirror()
         yield
 
+    def confessed(self, _: int) -> Iterator[None]:
+        """A loss row of its own says what it dropped."""
+        self.told = self.spool.counters.words[TOLD] = self.dropped
+        yield
+
     def spilled(self, _: int) -> Iterator[None]:
         """What waits goes to disk."""
         while self.queue:
@@ -165,7 +171,7 @@ class Writer:
         yield
 
 
-_KINDS = ["queued", "queued", "kept", "aside", "refused", "spilled", "stores", "stores_back"]
+_KINDS = ["queued", "queued", "kept", "aside", "refused", "confessed", "spilled", "stores", "stores_back"]
 _schedules = st.lists(st.tuples(st.sampled_from(_KINDS), st.integers(1, 6)), min_size=1, max_size=25)
 
 
@@ -192,7 +198,7 @@ def told_of(writer: Writer, sink: Asked) -> tuple[int, int]:
 @given(schedule=_schedules, after=st.integers(0, 60), tells=st.booleans())
 @examples(100)
 def test_the_number_lost_is_exact(schedule: list[tuple[str, int]], after: int, tells: bool) -> None:
-    """Whatever a writer did, killed between any two steps: stored + dropped + lost is what it emitted, to the record.
+    """Whatever a writer did, killed between any two steps: stored + told + lost is what it emitted, to the record.
 
     Where the database cannot be asked, the row says how many of a batch on its way are in doubt, and no more.
     """
@@ -203,7 +209,7 @@ def test_the_number_lost_is_exact(schedule: list[tuple[str, int]], after: int, t
         writer = killed(folder, sink, schedule, after)
         adopted = adoption(sink, folder).run(60.0)
         stored, lost = told_of(writer, sink)
-        missing = writer.emitted - writer.dropped - stored
+        missing = writer.emitted - writer.told - stored
         doubt = sum(each.get("in_doubt", 0) for each in sink.losses)
         assert lost - doubt <= missing <= lost
         assert not (tells and doubt)
@@ -254,7 +260,7 @@ def test_an_adopter_may_be_killed_too(schedule: list[tuple[str, int]], after: in
                     continue
         adopted = adoption(sink, folder, batch_size=3).run(60.0)
         stored, lost = told_of(writer, sink)
-        assert writer.emitted == writer.dropped + stored + lost
+        assert writer.emitted == writer.told + stored + lost
         assert not adopted.waiting
         assert list(folder.iterdir()) == []
 
@@ -396,3 +402,54 @@ def test_a_bug_in_a_sink_is_no_ones_end(folder: Path, capfd: pytest.CaptureFixtu
     sink.up()
     assert adoption(sink, folder).run(60.0) == Adopted(directories=1, stored=3)
     assert "secret" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO, errno.EACCES])
+def test_what_cannot_be_read_now_is_left_for_later(folder: Path, code: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """Too many open files, a bad sector, no right: nothing is taken for empty, nothing goes, the others are stored."""
+    whose = [left_behind(folder, range(1, 4)) for _ in range(3)]
+    sink = MemorySink()
+    opened = os.open
+
+    def refusing(path: Any, *args: Any, **kwargs: Any) -> int:
+        if (
+            str(path).endswith(".seg")
+            and (folder / str(whose[1].instance_id)).stat().st_ino == os.fstat(kwargs["dir_fd"]).st_ino
+        ):
+            raise OSError(code, os.strerror(code))
+        return opened(path, *args, **kwargs)
+
+    with mock.patch.object(os, "open", refusing):
+        adopted = adoption(sink, folder).run(60.0)
+    assert (adopted.directories, adopted.stored, adopted.waiting) == (2, 6, True)
+    assert adoption(sink, folder).run(60.0) == Adopted(directories=1, stored=3)
+    assert len(sink.rows) == 9
+
+
+def test_what_a_newer_dblog_wrote_is_left_to_it(folder: Path) -> None:
+    """A segment of a version this one does not read: its directory stays as it is, and others are stored."""
+    with mock.patch("dblog.spool.segment.VERSION", 2):
+        newer = left_behind(folder, range(1, 4))
+    left_behind(folder, range(1, 4))
+    sink = MemorySink()
+    adopted = adoption(sink, folder).run(60.0)
+    assert (adopted.directories, adopted.stored, adopted.waiting, adopted.corrupt) == (1, 3, True, 0)
+    assert [path.name for path in folder.iterdir()] == [str(newer.instance_id)]
+    with mock.patch("dblog.spool.segment.VERSION", 2):
+        assert adoption(sink, folder).run(60.0).stored == 3
+
+
+def test_what_is_damaged_is_never_deleted(folder: Path) -> None:
+    """Where no link can be made, the whole directory goes into quarantine, once what is whole in it is stored."""
+    whose = left_behind(folder, range(1, 6))
+    (segment,) = (folder / str(whose.instance_id)).glob("*.seg")
+    data = bytearray(segment.read_bytes())
+    data[data.index(b"record 3")] ^= 1
+    segment.write_bytes(data)
+    sink = MemorySink()
+    with mock.patch.object(os, "link", side_effect=PermissionError(1, "Operation not permitted")):
+        assert adoption(sink, folder).run(60.0).stored == 4
+    assert [path.name for path in folder.iterdir()] == [QUARANTINE]
+    (kept,) = folder.rglob("*.seg")
+    assert kept.read_bytes()[4096:] == bytes(data)[4096:]
+    assert adoption(sink, folder).run(60.0) == Adopted()
