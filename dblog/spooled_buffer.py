@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["SpooledBuffer"]
 
 _SPOOL_FULL: Final = REASON["spool_full"]
+_PATIENCE: Final = 0.5
+"""Seconds a caller waits for another that makes room on disk already; without, its record would be lost."""
 
 
 class SpooledBuffer(Buffer):
@@ -101,7 +103,7 @@ class SpooledBuffer(Buffer):
                     spool.fill(at, item[0], body, KEPT if room else ALONE)
                     return self.parked or cells[QUEUED] == self._high_water
             # The writer makes the next segment in time; where it could not, what was promised is worth the wait.
-            if self.closed or not spool.grow():
+            if self.closed or not spool.grow(_PATIENCE):
                 break
         self.unsaved += 1
         return None
@@ -128,7 +130,7 @@ class SpooledBuffer(Buffer):
                     spool.fill(at, item[0], body, ALONE)
                     return self.parked
             # The writer makes the next segment in time. Where it hangs, the alternative is to lose the record.
-            if self.closed or not spool.grow():
+            if self.closed or not spool.grow(_PATIENCE):
                 break
         return None
 

@@ -114,9 +114,14 @@ class Appending:
         behind = len(self._segments) - (current is not None) - (spare is not None)
         return behind * self._limits.segment_bytes + (0 if current is None else (self.place[0] & LOW) - current.start)
 
-    def grow(self) -> bool:
-        """Allocate what is wanted; False when the disk or ``max_bytes`` says no. System calls; from any thread."""
-        if not self._growing.acquire(blocking=False):
+    def grow(self, patience: float = 0.0) -> bool:
+        """Allocate what is wanted; False when the disk or ``max_bytes`` says no. System calls; from any thread.
+
+        Args:
+            patience: seconds to wait for another thread that is at it. Bounded, because it may be the frame below: a
+                signal handler or finaliser that logs.
+        """
+        if not self._growing.acquire(timeout=patience):
             return True  # another thread is at it
         try:
             while self.wants:

@@ -252,7 +252,6 @@ class Heavy(_Act):
 
     act, given = "heavy", {"count": 30, "size": 900_000}
     losses, spills = frozenset({"queue_full", "evicted"}), True
-    sometimes = frozenset({"spool_full"})  # the writer makes room ahead, and may be in the database just then
     options: ClassVar[dict[str, Any]] = {"queue_bytes": 4 << 20, "max_record_bytes": 1 << 20}
 
     def start(self) -> None:
