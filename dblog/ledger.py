@@ -21,7 +21,7 @@ from dblog.levels import BAND_NAMES, BANDS
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from dblog.item import Item
 
@@ -106,12 +106,16 @@ class Loss:
 class Ledger:
     """The cells, their lock and the moves that are not on the hot path (``Buffer.put`` has its own)."""
 
-    __slots__ = ("_reported", "cells", "lock")
+    __slots__ = ("_reported", "cells", "lock", "on_told", "told")
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.cells = [0] * _CELLS
         self._reported = [0] * (len(REASONS) * BANDS)
+        self.told = 0
+        """Records of which a loss row that is stored says that they are lost."""
+        self.on_told: Callable[[int], object] | None = None
+        """Writes ``told`` where it outlives the process."""
 
     def refuse(self, reason: int, band: int) -> None:
         """Count a record that never entered the queue."""
@@ -190,6 +194,16 @@ class Ledger:
         now, own = self.cells[LOST:RANGE], slice(_SELF, _SELF + BANDS)
         now[own] = self._reported[own]
         return now != self._reported
+
+    def tell(self, count: int) -> None:
+        """A loss row is stored that says so much."""
+        self.told += count
+        if self.on_told is not None:
+            self.on_told(self.told)
+
+    def owes(self) -> bool:
+        """Whether something is lost that no loss row says, though one should."""
+        return self.has_losses() or sum(self._reported) > self.told
 
     def stats(
         self, *, state: str, last_error: str | None = None, last_success: float | None = None, lag: float | None = None

@@ -2,7 +2,8 @@
 
 Every record it emitted is stored, dropped, failed, on disk, or was in memory. Its page counts the first three, its
 files hold the fourth; what is left is exact, but for a batch that was on its way when it was killed: those rows are
-asked for, or, where nothing may be asked, said to be in doubt.
+asked for, or, where nothing may be asked, said to be in doubt. What it dropped itself, and had no time to tell of,
+is told for it.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ def missing(found: Dead, present: Callable[[int, int], Collection[int] | None]) 
     if found.page is None or counts is None:
         return _uncounted(damaged, known=not found.corrupt)
     emitted = max(found.page.emitted, highest)
+    untold = counts.dropped + counts.failed - found.page.told
+    if untold < 0:  # told of, and not among the counts yet
+        counts = counts._replace(dropped=counts.dropped - untold)
     gone, doubt = _gone(counts, emitted, safe, copies, present)
     damaged = damaged[: max(0, gone)]
     told = [detail("damaged", [(seq, 0) for seq in damaged])] if damaged else []
@@ -56,6 +60,8 @@ def missing(found: Dead, present: Callable[[int, int], Collection[int] | None]) 
         killed: dict[str, Any] = {"reason": "killed", "count": gone - len(damaged), "levels": {}}
         killed |= {"seq_from": counts.settled + 1, "seq_to": emitted}
         told.append(killed | ({"in_doubt": doubt} if doubt > 0 else {}))
+    if untold > 0:
+        told.append({"reason": "untold", "count": untold, "levels": {}, "seq_from": 1, "seq_to": emitted})
     return told
 
 

@@ -22,7 +22,7 @@ from dblog.ledger import DROPPED, EMITTED, FAILED, IN_FLIGHT, REASON, SPOOLED, S
 from dblog.levels import severity_of
 from dblog.spans import resource
 from dblog.spool import EMITTED as EMITTED_WORD
-from dblog.spool import Counts, Spool, decode
+from dblog.spool import TOLD, Counts, Spool, decode
 from dblog.spooled_buffer import SpooledBuffer
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ class Spooling:
         if self.durable:
             made.grow()
         self.buffer.note_in(partial(made.counters.words.__setitem__, EMITTED_WORD))
+        made.counters.words[TOLD] = self._ledger.told
+        self._ledger.on_told = partial(made.counters.words.__setitem__, TOLD)
         self.buffer.spool = made
 
     def attend(self) -> None:
@@ -251,10 +253,12 @@ class Spooling:
         if spool is not None:
             if seq is not None:
                 self.settled(seq)
-            spool.close()
+            self._ledger.on_told = None
+            spool.close(keep=self._ledger.owes())
 
     def abandon(self) -> None:
         """In a forked child: the parent's files are the parent's."""
+        self._ledger.on_told = None
         if self.buffer.spool is not None:
             self.buffer.spool.abandon()
 

@@ -77,7 +77,7 @@ def audit(connection: AdminConnection, *, since: int | None = None, instance: st
         start = None if since is None else since - _SLACK
         islands = _islands(connection, start, chosen)
         accounts = []
-        for identity in evidence.writers.keys() | islands.keys():
+        for identity in evidence.writers.keys() | evidence.losses.keys() | islands.keys():
             writer = evidence.writers.get(identity) or Writer(identity)
             if (chosen is None or identity == chosen) and (identity in islands or writer.seen_after(start)):
                 accounts.append(_account(connection, evidence, writer, merged(islands[identity]), since))
@@ -86,7 +86,8 @@ def audit(connection: AdminConnection, *, since: int | None = None, instance: st
 
 def _named(evidence: Evidence, text: str) -> UUID:
     digits = text.replace("-", "").lower()
-    fit = [each for each in evidence.writers if each.hex.startswith(digits) or each.hex.endswith(digits)]
+    known = evidence.writers.keys() | evidence.losses.keys()
+    fit = [each for each in known if each.hex.startswith(digits) or each.hex.endswith(digits)]
     if len(digits) < _SHORTEST or len(fit) != 1:
         why = "names several writers: give the whole id" if fit else "is no writer: see dblog instances --json"
         raise ConfigurationError(f"instance={text!r} {why}")

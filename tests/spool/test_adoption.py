@@ -127,6 +127,12 @@ class Writer:
         self._mirror()
         yield
 
+    def evicted(self, _: int) -> Iterator[None]:
+        """A record finds no room, and the page does not know yet."""
+        self._emit()
+        self.dropped += 1
+        yield
+
     def confessed(self, _: int) -> Iterator[None]:
         """A loss row of its own says what it dropped."""
         self.told = self.spool.counters.words[TOLD] = self.dropped
@@ -171,7 +177,7 @@ class Writer:
         yield
 
 
-_KINDS = ["queued", "queued", "kept", "aside", "refused", "confessed", "spilled", "stores", "stores_back"]
+_KINDS = ["queued", "queued", "kept", "aside", "refused", "evicted", "confessed", "spilled", "stores", "stores_back"]
 _schedules = st.lists(st.tuples(st.sampled_from(_KINDS), st.integers(1, 6)), min_size=1, max_size=25)
 
 
