@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from zlib import crc32
 
-from dblog.spool.place import LOCK_NAME, SpoolUnavailable, directory, lock
+from dblog.spool.place import LOCK_NAME, SpoolUnavailable, allocate, directory, lock
 from dblog.spool.segment import PAGE
 
 __all__ = ["CHECK", "COUNTERS_NAME", "ORIGIN_NAME", "YOUNG", "Made", "made", "written"]
@@ -84,7 +84,7 @@ def _held(own: int, name: str) -> int:
 def _page(own: int) -> mmap.mmap:
     descriptor = os.open(COUNTERS_NAME, _NEW, 0o600, dir_fd=own)
     try:
-        os.posix_fallocate(descriptor, 0, PAGE)
+        allocate(descriptor, PAGE)
         return mmap.mmap(descriptor, PAGE)
     finally:
         os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from dblog.errors import ConfigurationError, DblogError
 
-__all__ = ["MAX_AGE", "SpoolUnavailable", "check_age", "directory", "lock", "spool_root", "target_name"]
+__all__ = ["MAX_AGE", "SpoolUnavailable", "allocate", "check_age", "directory", "lock", "spool_root", "target_name"]
 
 MAX_AGE = 31 * 86_400.0
 """Seconds a record may wait on disk at most: later, its day may have been dropped from the table."""
@@ -85,6 +86,30 @@ def directory(path: Path | str, *, parent: int | None = None, make: bool = True)
     else:
         sentence = f"belongs to user {found.st_uid}, not to this process's {os.geteuid()}: name another in spool_dir"
     raise SpoolUnavailable(f"the spool directory {str(path)!r} {sentence}")
+
+
+def allocate(descriptor: int, size: int) -> None:
+    """Give a new file room for all its bytes, by writing them where the system knows no other way.
+
+    Raises:
+        OSError: there is none.
+    """
+    reserve = getattr(os, "posix_fallocate", None)
+    if reserve is not None:
+        try:
+            reserve(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in _NO_SUCH_CALL:
+                raise
+        else:
+            return
+    zeros = bytes(min(size, 1 << 20))
+    left = size
+    while left > 0:
+        left -= os.write(descriptor, zeros[:left])
+
+
+_NO_SUCH_CALL = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 
 
 def lock(parent: int) -> int | None:

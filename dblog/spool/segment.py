@@ -18,6 +18,7 @@ import orjson
 
 from dblog.sink import Origin
 from dblog.spool.frames import ALONE, FRAME, Bad, scan
+from dblog.spool.place import allocate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,7 +215,7 @@ def _allocated(directory: int, name: str, size: int) -> mmap.mmap:
     """A new file with room for all its bytes, mapped; no file where there is none."""
     descriptor = os.open(name, _FLAGS, 0o600, dir_fd=directory)
     try:
-        os.posix_fallocate(descriptor, 0, size)
+        allocate(descriptor, size)
         return mmap.mmap(descriptor, size)
     except BaseException:
         with suppress(OSError):
