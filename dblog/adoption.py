@@ -274,7 +274,7 @@ def _timely(item: Item, appended_at: int) -> Item:
     try:
         entry = expand(item)
         fixed = clamp(entry, appended_at)
-    except Exception:  # noqa: BLE001 - `Delivery` counts it
+    except Exception:  # noqa: BLE001 - no row can be made of it: the delivery counts that
         return item
     if fixed is entry:
         return item
