@@ -150,9 +150,9 @@ class Buffer:
                     cells[BYTES] += size
                     if severity >= self._urgent_from:  # in here, or a round could take the flag before the record
                         self.urgent = True
+                    self._bands[band].append(item)
                     if self._note is not None:
                         self._note(item[0])
-                    self._bands[band].append(item)
                     return self.parked or cells[QUEUED] == self._high_water
             if self.closed:
                 self.ledger.refuse(_CLOSED, band)

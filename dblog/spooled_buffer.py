@@ -98,8 +98,9 @@ class SpooledBuffer(Buffer):
                         self._bands[band].append(item)
                     else:
                         cells[SPOOLED] += 1
+                    # No call came before this: the queue is in the order of seq.
                     if self._note is not None:
-                        self._note(cells[EMITTED])
+                        self._note(item[0])
                     spool.fill(at, item[0], body, KEPT if room else ALONE)
                     return self.parked or cells[QUEUED] == self._high_water
             # The writer makes the next segment in time; where it could not, what was promised is worth the wait.

@@ -31,9 +31,10 @@ def sink() -> MemorySink:
 
 
 @pytest.fixture
-def handler(sink: MemorySink) -> Iterator[DatabaseHandler]:
+def handler(sink: MemorySink, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseHandler]:
     """A handler on ``sink`` that is closed at the end, with everything accounted for."""
-    made = DatabaseHandler(sink=sink, **QUICK)
+    kept = {"durability": getattr(request, "param", "memory"), "spool_dir": str(tmp_path / "spool")}
+    made = DatabaseHandler(sink=sink, **QUICK, **kept)
     yield made
     made.close()
     assert_conserved(made.stats())
@@ -353,6 +354,7 @@ def test_logging_inside_the_critical_section(handler: DatabaseHandler, sink: Mem
 
 
 @pytest.mark.timeout(60, method="thread")  # the other method's signal is the one used here
+@pytest.mark.parametrize("handler", ["memory", "spool", "durable"], indirect=True)
 def test_a_signal_handler_that_logs(handler: DatabaseHandler, sink: MemorySink, log: logging.Logger) -> None:
     """Two thousand times a second, in the middle of whatever the main thread does, logging mostly: nothing is lost."""
     signals, records, depth = 0, 0, 0
