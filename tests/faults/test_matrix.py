@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.faults import kinds_database, kinds_network, kinds_process
+from tests.faults import kinds_database, kinds_network, kinds_places, kinds_process
 from tests.faults.fault import Fault, run
 from tests.faults.harness import MODES, Mode
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.faults.conftest import MakesBenches
 
-KINDS = [*kinds_process.KINDS, *kinds_database.KINDS, *kinds_network.KINDS]
+KINDS = [*kinds_process.KINDS, *kinds_database.KINDS, *kinds_places.KINDS, *kinds_network.KINDS]
 
 
 SHORT = frozenset({
