@@ -19,6 +19,7 @@ from tests.oracle import QUICK, exactly_once, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
     from types import FrameType
 
     from dblog.sink import Row
