@@ -28,6 +28,8 @@ __all__ = ["SEGMENT_BYTES", "Spool"]
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 _LEAST_SEGMENT = 16 * PAGE
+_PATIENCE = 1.0
+"""Seconds to wait for a thread that allocates a segment."""
 
 
 class Spool(Appending):
@@ -169,14 +171,22 @@ class Spool(Appending):
         """
         if self._made.own < 0:
             return
+        # Whoever allocates a segment has our descriptors; not for ever, because it may be the frame below.
+        alone = self._growing.acquire(timeout=_PATIENCE)
+        try:
+            self._end(keep=keep)
+        finally:
+            if alone:
+                self._growing.release()
+
+    def _end(self, *, keep: bool) -> None:
         with self.lock:
             segments = list(self._segments.values())
             done = not keep and all(segment.stored == stop for segment, stop in self._written())
             self.place[0] = self.place[1] = 0
             self._current = self._spare = None
         if done:
-            names = [*(segment.name for segment in segments), COUNTERS_NAME, ORIGIN_NAME, LOCK_NAME]
-            for name in names:
+            for name in [*(segment.name for segment in segments), COUNTERS_NAME, ORIGIN_NAME, LOCK_NAME]:
                 with suppress(OSError):
                     os.unlink(name, dir_fd=self._made.own)
             with suppress(OSError):

@@ -450,3 +450,29 @@ def test_a_tiny_cap_still_holds_two_files(folder: Path) -> None:
     assert append(spool, 1)
     assert spool.size == 1 << 16
     spool.close()
+
+
+def test_closing_waits_for_whoever_allocates(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread allocates a segment while the writer closes: its descriptor is not taken away, nothing is left."""
+    spool = made(folder, grown=False)
+    inside, go_on = threading.Event(), threading.Event()
+    allocate = os.posix_fallocate
+
+    def slow(descriptor: int, offset: int, size: int) -> None:
+        inside.set()
+        assert go_on.wait(10)
+        allocate(descriptor, offset, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", slow)
+    growing = threading.Thread(target=spool.grow)
+    growing.start()
+    assert inside.wait(10)
+    closing = threading.Thread(target=spool.close)
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive()
+    go_on.set()
+    closing.join(10)
+    growing.join(10)
+    assert spool.place == [0, 0]
+    assert list(folder.iterdir()) == []
