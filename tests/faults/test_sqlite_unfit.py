@@ -128,6 +128,20 @@ def test_a_full_file_makes_room_by_its_retention(sqlite_url: str, monkeypatch: p
         assert (stats.stored, stats.dropped, stats.failed) == (400, 0, 0)
 
 
+def test_blocked_longer_than_the_queue(sqlite_url: str, tmp_path: Path) -> None:
+    """With a spool the file may be away for more records than memory holds: none is dropped, all are stored later."""
+    path = _path(sqlite_url)
+    path.rename(tmp_path / "away.db")
+    with child(sqlite_url, durability="spool", spool_dir=str(tmp_path / "spool"), queue_size=100) as writer:
+        writer("log", 3000)
+        writer.blocked("does not exist")
+        (tmp_path / "away.db").rename(path)
+        assert writer("flush", 20), writer("stats")
+        until(lambda: writer("stats")["stored"] == 3000, say=lambda: writer("stats"))
+        _all_there(sqlite_url, writer)
+    assert seqs(sqlite_url) == list(range(1, 3001))
+
+
 def _on_a_disk_of(size: int, place: Path) -> tuple[str, ...]:
     """The command that gives another one a tmpfs of so many bytes at a place, seen by that one alone."""
     place.mkdir()
