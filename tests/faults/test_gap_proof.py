@@ -42,8 +42,13 @@ def accounts(place: Place) -> list[Account]:
         return [each for each in gaps.audit(connection) if each.writer.service != "faults"]
 
 
-@pytest.mark.parametrize("durability", ["memory", "spool", "durable"])
-@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=[pytest.mark.long, pytest.mark.timeout(900)])])
+LONG = [pytest.mark.long, pytest.mark.timeout(900)]
+
+
+@pytest.mark.parametrize(
+    ("durability", "kills"),
+    [("memory", 2), *(pytest.param(mode, 20, marks=LONG) for mode in ("memory", "spool", "durable"))],
+)
 def test_no_kill_leaves_an_unexplained_number(place: Place, durability: str, kills: int, tmp_path: Path) -> None:
     """A process that logs more than it can store is killed; the next one adopts what it left, and says what it lost."""
     seed = random.randrange(1 << 32)
