@@ -114,7 +114,10 @@ def bench_at(request: pytest.FixtureRequest, forks: ForkServer, tmp_path: Path) 
             seed = int(os.environ.get("DBLOG_SEED") or secrets.randbits(32))
             print(f"seed {seed}")
             place, theirs = _place(request, stack, name, server=server)
-            return stack.enter_context(Bench(forks, place, folder, seed, mode, theirs))
+            made = Bench(forks, place, folder, seed, mode, theirs)
+            if (limit := request.node.get_closest_marker("timeout")) is not None:
+                made.longest = limit.args[0] - 5
+            return stack.enter_context(made)
 
         yield make
 

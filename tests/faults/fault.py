@@ -161,7 +161,7 @@ def _a_fresh_record(system: System) -> list[str]:
     if not system.tell("flush", timeout=5):
         return [f"a fresh record is not stored: {system.stats()}"]
     until(lambda: len(system.acks) > before, 5)
-    until(lambda: not sum(each["spooled"] for each in system.stats()["stats"]), 20, say=system.stats)
+    until(lambda: not system.waiting(), 20, say=system.stats)
     return []
 
 

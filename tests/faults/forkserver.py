@@ -17,9 +17,6 @@ from typing import Any
 
 from tests.faults import sut
 
-_LONGEST = 55
-"""Seconds a system may live: then it shows where its threads stand, and dies."""
-
 
 def serve(door: socket.socket) -> dict[str, Any] | None:
     """Fork what is ordered. In a child: its order; in the server: None, once nobody orders any more."""
@@ -51,7 +48,7 @@ def main() -> None:
     control, acks, errors = order.pop("fds")
     os.dup2(errors, 2)
     os.close(errors)
-    faulthandler.dump_traceback_later(_LONGEST, exit=True, file=2)
+    faulthandler.dump_traceback_later(order["longest"], exit=True, file=2)
     with socket.socket(fileno=control) as orders:
         sut.System(order, orders, acks).run()
 

@@ -154,6 +154,10 @@ class System:
         answer: dict[str, Any] = self.tell("stats")
         return answer
 
+    def waiting(self) -> int:
+        """How many records are on their way, in memory or on disk."""
+        return sum(each["queued"] + each["in_flight"] + each["spooled"] for each in self.stats()["stats"])
+
     def last_errors(self) -> str:
         """What its handlers say is wrong now."""
         return " ".join(str(each["last_error"]) for each in self.stats()["stats"] if each["last_error"])
@@ -216,6 +220,8 @@ class Bench:
     mode: Mode = MEMORY
     server: Private | None = None
     """The database's own server, for those faults that stop it."""
+    longest: float = 55.0
+    """Seconds a system may live: then it shows where its threads stand, and dies."""
 
     def __post_init__(self) -> None:
         self.url = self.place.url
@@ -232,6 +238,7 @@ class Bench:
             "seed": self.seed,
             "lane": number * 1_000_000,
             "at_once": self.mode.at_once,
+            "longest": self.longest,
         }
         self.systems.append(System(self.forks, order, self.folder / f"stderr-{number}"))
         return self.systems[-1]
