@@ -8,24 +8,22 @@ rest is stored; what is too slow as a whole goes on in halves.
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from dblog.errors import ErrorClass, StoreError
 from dblog.item import ITEM_SITE, expand
 from dblog.ledger import IN_FLIGHT, REASON, SPOOLED, STORED
+from dblog.letters import Letters
 from dblog.levels import band_of
 from dblog.observe import tell
 from dblog.repair import DAY_US, FUTURE, PAST, clamp, repair
-from dblog.sink import DeadLetter
 from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from uuid import UUID
 
     from dblog.item import Item
     from dblog.ledger import Ledger
@@ -43,8 +41,6 @@ _TOO_SLOW = ("57014", "SQLITE_INTERRUPT")
 """How a code begins that says a statement ran out of time."""
 _PASSING = frozenset({ErrorClass.RECONNECT, ErrorClass.RESEND, ErrorClass.UNKNOWN})
 _NO_TODAY = "the database makes no partition for today: do the clocks agree?"
-_MAX_LETTERS = 1000
-"""Dead letters kept at most while the database does not take them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,12 +85,11 @@ class Delivery:
         self._sink = sink
         self._ledger = ledger
         self.name = name
-        self._instance_id = instance_id
         self._timeout = timeout
         self._pause = pause
         self._keep = keep
         self._groups: list[_Group] = []
-        self._letters: list[DeadLetter] = []
+        self._letters = Letters(sink, instance_id, timeout)
         self._aborted = False
         """The watchdog ended the statement under way."""
         self._most = _NO_LIMIT
@@ -272,38 +267,16 @@ class Delivery:
     def _bury(self, group: _Group, error: StoreError) -> None:
         """The single row of this group becomes a dead letter."""
         seq, entry = group.rows[0]
-        letter = DeadLetter(
-            id=UUID(bytes=os.urandom(16), version=4),
-            failed_at=time.time_ns() // 1000,
-            instance_id=self._instance_id,
-            seq=seq,
-            error_class=error.kind.value,
-            code=error.code,
-            attempts=group.attempts,
-            payload=json.dumps(entry._asdict(), default=_readable),
-        )
+        letter = self._letters.written(group.rows[0], error, group.attempts)
         with self._ledger.lock:
             if seq is not None:
                 self._ledger.lose(IN_FLIGHT, seq, _POISON, band_of(entry.severity))
             group.done = True
-        self._letters.append(letter)
-        del self._letters[:-_MAX_LETTERS]
+        self._letters.keep(letter)
 
     def post_letters(self) -> None:
         """Store the dead letters at hand; those the database does not take now are kept for the next time."""
-        size = 100
-        while self._letters:
-            batch = self._letters[:size]
-            try:
-                with watchdog.limit(self._timeout(), self._sink.abort):
-                    self._sink.dead_letter(batch)
-            except StoreError as error:
-                if error.kind is not ErrorClass.POISON:
-                    return
-                if size > 1:  # one of them is refused as well: it must not keep the others back
-                    size = 1
-                    continue
-            del self._letters[: len(batch)]
+        self._letters.post()
 
     def _give_up(self) -> None:
         for group in self._groups:
@@ -324,9 +297,3 @@ class Delivery:
 def _band(severity: Any) -> int:
     """The band of a severity that may be anything: the entry it belongs to is broken."""
     return band_of(severity) if type(severity) is int else 0
-
-
-def _readable(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode(errors="backslashreplace")
-    return str(value) if isinstance(value, UUID) else f"<{type(value).__name__}>"

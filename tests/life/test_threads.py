@@ -229,6 +229,7 @@ _STRUCK = (
     "dblog/rounds.py",
     "dblog/buffer.py",
     "dblog/delivery.py",
+    "dblog/letters.py",
     "dblog/chores.py",
     "dblog/ledger.py",
 )
