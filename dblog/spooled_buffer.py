@@ -7,12 +7,14 @@ system call, and the GIL is never released.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from dblog.buffer import Buffer
-from dblog.item import ITEM_SITE, ITEM_SIZE
+from dblog.item import ITEM_SITE, ITEM_SIZE, compact, expand
 from dblog.ledger import BY_BAND, BYTES, EMITTED, QUEUED, REASON, SPOOLED
 from dblog.levels import BAND
+from dblog.repair import FUTURE, PAST, clamp
 from dblog.spool import ALONE, KEPT, encode, need
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SpooledBuffer"]
 
+_HOUR: Final = 3600 * 1_000_000
 _SPOOL_FULL: Final = REASON["spool_full"]
 _PATIENCE: Final = 0.5
 """Seconds a caller waits for another that makes room on disk already; without, its record would be lost."""
@@ -40,7 +43,7 @@ class SpooledBuffer(Buffer):
         sizes: see ``Buffer``.
     """
 
-    __slots__ = ("_durable_from", "_make", "_nearly_bytes", "_nearly_records", "unsaved")
+    __slots__ = ("_around", "_durable_from", "_make", "_nearly_bytes", "_nearly_records", "unsaved")
 
     def __init__(
         self,
@@ -56,6 +59,8 @@ class SpooledBuffer(Buffer):
         self.unsaved = 0
         """Records that should be on disk, and found no room there either: they are in memory only."""
         self._durable_from = durable_from
+        self._around = 0
+        """µs: a time that could be stored lately."""
         self._make = make
         self._refusal = _SPOOL_FULL
         self._nearly_records, self._nearly_bytes = self._max_records * 9 // 10, self._max_bytes * 9 // 10
@@ -77,6 +82,8 @@ class SpooledBuffer(Buffer):
         if spool is None:
             self.unsaved += 1
             return None
+        if not -_HOUR < item[1] - self._around < _HOUR:
+            item = self._timely(item)
         body = encode(item)
         size, severity = item[ITEM_SIZE], item[ITEM_SITE][1]
         band, length = BAND[severity], need(body)
@@ -108,6 +115,14 @@ class SpooledBuffer(Buffer):
                 break
         self.unsaved += 1
         return None
+
+    def _timely(self, item: Item) -> Item:
+        """The item with a time that can be stored: its id, which is made of it, must be the same at every replay."""
+        now = time.time_ns() // 1000
+        if now - PAST <= item[1] <= now + FUTURE:
+            self._around = item[1]
+            return item
+        return compact(clamp(expand(item), now))
 
     def _put_aside(self, item: Item) -> bool | None:
         """On disk alone; None where there is no room."""

@@ -44,7 +44,8 @@ _AGAIN: Final = 10.0
 """Seconds until a spool is tried again that could not be made."""
 _NEVER: Final = 25
 """Above every severity."""
-_POISON: Final = REASON["poison"]
+_EXPIRE_EVERY: Final = 60.0
+_POISON, _EXPIRED = REASON["poison"], REASON["spool_expired"]
 
 
 class Spooling:
@@ -73,6 +74,11 @@ class Spooling:
         """What was read back, and is not known to be stored."""
         self._began = 0
         """``stored`` when the batch in hand was taken."""
+        self._reached = 0
+        """Up to where on disk everything is counted."""
+        self._given_up = False
+        """What was read back is not stored, and there is no time left for it."""
+        self._next_expiry = time.monotonic() + _EXPIRE_EVERY
         self._left: int | None = None
         """From this ``seq`` on, what is on disk is left there for whoever comes later."""
         self.buffer = self._make_buffer(options)
@@ -147,6 +153,8 @@ class Spooling:
         if now - self._since < _TROUBLE:
             return
         self.attend()
+        if self.buffer.spool is not None:
+            self._expire(self.buffer.spool)
         if isinstance(self.buffer, SpooledBuffer) and not self._whole:
             self.buffer.spill()
             self._copy(self.buffer, delivery)
@@ -179,16 +187,32 @@ class Spooling:
         self._mirror(settled, items)
 
     def settled(self, seq: int) -> None:
-        """Nothing is in hand, and everything in memory up to this number is accounted for."""
+        """Nothing is in hand, and everything in memory up to this number is accounted for.
+
+        The counters say so first: killed before the files do, the next process stores again what is stored.
+        """
         spool = self.buffer.spool
-        if spool is not None:
-            if self._left is not None:
-                seq = min(seq, self._left - 1)
-            spool.acknowledge(seq)
-            self._back.clear()
-            self._mirror(seq, ())
-            if spool.wants and (self.durable or spool.pending):
-                spool.grow()
+        if spool is None:
+            return
+        if self._left is not None:
+            seq = min(seq, self._left - 1)
+        if self._given_up:
+            self._given_up = False
+            spool.reread()
+        self._reached = spool.reached
+        self._mirror(seq, ())
+        spool.acknowledge(seq)
+        self._back.clear()
+        self._expire(spool)
+        if spool.wants and (self.durable or spool.pending):
+            spool.grow()
+
+    def _expire(self, spool: Spool) -> None:
+        """Count what has waited on disk for too long, once a minute."""
+        if time.monotonic() >= self._next_expiry:
+            self._next_expiry = time.monotonic() + _EXPIRE_EVERY
+            for seq, band in spool.expire(time.time()):
+                self._ledger.lose(SPOOLED, seq, _EXPIRED, band)
 
     def recover(self, in_hand: set[int]) -> None:
         """The writer was struck: what was read and has not come into its hand is read again."""
@@ -205,6 +229,7 @@ class Spooling:
         if seq is None or not isinstance(self.buffer, SpooledBuffer):
             return False
         if seq in self._back:
+            self._given_up = True
             return True
         if self._whole and not self.buffer.unsaved:
             self._leave(seq)
@@ -226,7 +251,7 @@ class Spooling:
             spool.counters.mirror(
                 Counts(
                     *(cells[EMITTED], cells[STORED], cells[DROPPED], cells[FAILED], cells[SPOOLED]),
-                    *(settled, first, last, self._began, len(items)),
+                    *(settled, first, last, self._began, len(items), self._reached),
                 )
             )
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import psycopg
 
 from dblog.errors import ErrorClass, StoreError
+from dblog.repair import DAY_US
 from dblog.store import side_tables
 from dblog.store.connect import milliseconds
 from dblog.store.copytext import CopyText, moment_text, texts
@@ -83,6 +84,17 @@ class PostgresSink(PgConnection):
         except Exception as error:  # noqa: BLE001 - classified
             self._fail(error)
         return [index for index, day in enumerate(days) if not made[day]]
+
+    def present(self, first: int, last: int) -> set[int]:
+        """Which of the writer's numbers between two are stored; for a role that may read them."""
+        sql = (
+            f"SELECT seq FROM {self._names.qualified(self._names.logs)}"  # noqa: S608 - a checked name
+            " WHERE timestamp >= %s AND instance_id = %s AND seq BETWEEN %s AND %s"
+        )
+        began = moment_text(self._origin.started_at - DAY_US)  # a record can be older than its writer
+        with self._transaction() as cursor:
+            cursor.execute(sql, [began, self._origin.instance_id, first, last])
+            return {seq for (seq,) in cursor.fetchall()}
 
     def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
         """Insert the letters; one that is there already stays as it is."""

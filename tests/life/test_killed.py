@@ -15,6 +15,7 @@ import pytest
 import dblog
 from dblog.opening import folder_of
 from dblog.options import Options
+from dblog.testing import MemorySink, assert_conserved
 from tests.oracle import QUICK, rows, until
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def test_memory_counts_what_it_loses(database_url: str, options: dict[str, Any])
     ((message,),) = losses
     lost = int(message.split()[0])
     assert emitted <= len(stored) + lost <= emitted + 1
+    ((metadata,),) = rows(database_url, "SELECT metadata FROM logs WHERE logger = 'dblog.loss'")
+    assert "in_doubt" not in str(metadata)  # the database was asked what of the last batch is there
 
 
 @pytest.mark.parametrize(
@@ -166,3 +169,28 @@ def test_errors_survive_where_only_they_are_durable(database_url: str, options: 
     losses = rows(database_url, "SELECT message FROM logs WHERE logger = 'dblog.loss'")
     lost = int(losses[0][0].split()[0]) if losses else 0
     assert levels.count("INFO") + lost == 100
+
+
+def test_what_is_read_back_too_late_stays_on_disk(options: dict[str, Any]) -> None:
+    """A batch from disk for which there is no time left at the end is the next process's, not nobody's."""
+    sink = MemorySink()
+    handler = dblog.DatabaseHandler(sink=sink, **options, durability="spool", queue_size=100, shutdown_timeout=0.3)
+    logger = logging.Logger("late")
+    logger.addHandler(handler)
+    sink.down()
+    for number in range(1000):
+        logger.info("record %d", number)
+    until(lambda: handler.stats().spooled >= 900)
+    sink.fault = lambda batch: sink.down() if len(sink.rows) > 300 else None
+    until(lambda: len(sink.rows) > 300)
+    handler.close()
+    stats = handler.stats()
+    assert_conserved(stats)
+    assert stats.stored + stats.spooled == 1000
+    heir = dblog.DatabaseHandler(sink=sink, **options, durability="spool")
+    sink.up()
+    heir.handle(logging.makeLogRecord({"msg": "heir"}))
+    try:
+        until(lambda: len({entry.message for entry in sink.entries}) == 1001, 20.0)
+    finally:
+        heir.close()
