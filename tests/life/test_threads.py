@@ -228,6 +228,7 @@ _STRUCK = (
     "dblog/writer.py",
     "dblog/rounds.py",
     "dblog/buffer.py",
+    "dblog/taking.py",
     "dblog/delivery.py",
     "dblog/letters.py",
     "dblog/chores.py",
