@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from _thread import allocate_lock
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,6 +62,7 @@ class Appending:
         self._growing = allocate_lock()
         self._appended = 0
         """Alone frames written."""
+        self._sheds: tuple[tuple[int, int], ...] = ()
 
     def fill(self, at: int, seq: int, body: bytes, flags: int) -> None:
         """Write the frame reserved at ``at``; a record is safe from SIGKILL once this returns.
@@ -83,6 +85,7 @@ class Appending:
         self._current = fresh
         self.place[0] = fresh.base + fresh.start
         self.place[1] = fresh.base + fresh.size
+        self._measure()
         return True
 
     @property
@@ -96,11 +99,20 @@ class Appending:
     @property
     def least(self) -> int:
         """The lowest severity band taken now; ``BANDS`` when none is."""
-        used = self.used
-        for share, band in _SHED:
-            if used >= share * self._limits.max_bytes:
+        at = self.place[0]
+        for mark, band in self._sheds:
+            if at >= mark:
                 return band
         return 0
+
+    def _measure(self) -> None:
+        """Where in the current segment which band is not taken any more; whenever the number of files changes."""
+        current, most = self._current, self._limits.max_bytes
+        behind = len(self._segments) - (current is not None) - (self._spare is not None)
+        room = 0 if current is None else current.base + current.start - behind * self._limits.segment_bytes
+        marks = [(room + math.ceil(share * most), band) for share, band in _SHED]
+        end = self.place[1]
+        self._sheds = tuple((mark, band) for mark, band in marks if mark <= end or current is None)
 
     @property
     def size(self) -> int:

@@ -229,7 +229,9 @@ class Spool(Appending):
             self._lost.append((found.seq, 0))
 
     def _remove(self, segment: Segment) -> None:
-        self._segments.pop(segment.number, None)
+        with self.lock:
+            self._segments.pop(segment.number, None)
+            self._measure()
         with suppress(OSError):
             os.unlink(segment.name, dir_fd=self._made.own)
         segment.close()
