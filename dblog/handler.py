@@ -191,7 +191,7 @@ class DatabaseHandler(logging.Handler):
         self._open, self._folder = opener, folder
 
     def flush(self, timeout: float | None = None) -> bool:  # type: ignore[override]  # logging's says nothing of the outcome
-        """Wait until every record emitted before the call is stored, dropped or failed.
+        """Wait until every record emitted before the call is stored, dropped, failed, or on disk and nowhere else.
 
         Args:
             timeout: seconds; ``shutdown_timeout`` when None.

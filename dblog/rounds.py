@@ -8,14 +8,14 @@ is ``dblog.writer``'s business.
 from __future__ import annotations
 
 import time
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dblog import lifecycle
 from dblog.backoff import Backoff
 from dblog.diagnostics import complain
 from dblog.errors import ErrorClass
-from dblog.ledger import BYTES, DROPPED, EMITTED, FAILED, IN_FLIGHT, QUEUED, REASON, Ledger, Stats
+from dblog.ledger import BYTES, DROPPED, FAILED, IN_FLIGHT, QUEUED, REASON, Ledger, Stats
+from dblog.settling import Settling
 from dblog.spans import resource, untraced
 from dblog.spooling import Spooling
 from dblog.watchdog import watchdog
@@ -66,6 +66,7 @@ class Rounds:
         self.ledger = Ledger()
         self.spooling = Spooling(options, origin, self.ledger)
         self.buffer = self.spooling.buffer
+        self._settling = Settling(self.ledger, self.buffer)
         self.state: State = "DETACHED"
         self.last_error: str | None = None
         self._sink: Sink | None = None
@@ -81,9 +82,6 @@ class Rounds:
         self._flush_wanted = False
         self._named = False
         """A row is written, or about to be: whose it is does not change any more."""
-        self._settled = 0
-        """Every record up to this ``seq`` is stored, dropped or failed."""
-        self._gates: deque[Any] = deque()
         self._last_flush = 0.0
         self._noticed = 0.0
         """Monotonic time since when something waits, 0 when nothing does."""
@@ -154,7 +152,7 @@ class Rounds:
             if items:
                 delivery.load(items)
                 self.buffer.taken = []
-                self.spooling.taken(self._settled, items)
+                self.spooling.taken(self._settling.up_to, items)
             if urgent and len(self.buffer):  # it may be among those that did not fit into the batch
                 self.buffer.urgent = True
             if not delivery and self.spooling.waiting:
@@ -287,22 +285,9 @@ class Rounds:
                     break
         return self._deadline is None or time.monotonic() < self._deadline
 
-    def _is_settled(self, target: int) -> bool:
-        cells = self.ledger.cells
-        with self.ledger.lock:
-            return self._settled >= target or not (cells[QUEUED] or cells[IN_FLIGHT])
-
     def _settle(self) -> None:
         """Nothing is in hand: everything before the oldest waiting record is accounted for."""
-        cells = self.ledger.cells
-        with self.ledger.lock:
-            if not cells[IN_FLIGHT]:  # else a thread is stuck with them
-                oldest = self.buffer.oldest_seq()
-                self._settled = cells[EMITTED] if oldest is None else oldest - 1
+        settled = self._settling.look()
         if not self._delivery:
-            self.spooling.settled(self._settled)
-        while self._gates:
-            try:
-                self._gates.popleft().release()
-            except (IndexError, RuntimeError):
-                continue
+            self.spooling.settled(settled)
+        self._settling.open_gates()

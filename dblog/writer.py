@@ -23,7 +23,7 @@ from dblog.delivery import Delivery
 from dblog.diagnostics import complain
 from dblog.errors import ConfigurationError
 from dblog.guard import OWN, here, own_thread
-from dblog.ledger import EMITTED, REASON
+from dblog.ledger import REASON
 from dblog.rounds import Later, Rounds
 from dblog.watchdog import watchdog
 
@@ -115,27 +115,20 @@ class Writer(Rounds):
             self._deliver_here(None)
 
     def flush(self, timeout: float) -> bool:
-        """True iff every record emitted before the call is stored, dropped or failed within ``timeout`` seconds."""
+        """True iff every record emitted before the call is settled within ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
-        with self.ledger.lock:
-            target = self.ledger.cells[EMITTED]
-        while not self._is_settled(target):
+        target = self._settling.emitted()
+        while not self._settling.reached(target):
             if time.monotonic() >= deadline or self._sink is None or here.depth >= OWN:
                 self._flush_wanted = True  # soon, then
                 self.buffer.notify()
                 return False
-            gate = allocate_lock()
-            gate.acquire()
-            self._gates.append(gate)
-            try:
-                self._flush_wanted = True
-                self.wake()
-                if not self._is_settled(target):
-                    gate.acquire(timeout=max(0.0, min(deadline - time.monotonic(), 0.5)))
-            finally:
-                with suppress(ValueError):  # opened, and gone
-                    self._gates.remove(gate)
+            self._settling.wait(target, deadline, self._hurry)
         return True
+
+    def _hurry(self) -> None:
+        self._flush_wanted = True
+        self.wake()
 
     def seal(self) -> None:
         """Hand over without waiting: the thread stores what waits and ends.
@@ -268,7 +261,7 @@ class Writer(Rounds):
         self.state = "CLOSED"
         self.buffer.parked = True
         self._settle()
-        self.spooling.close(None if self._delivery else self._settled)
+        self.spooling.close(None if self._delivery else self._settling.up_to)
         lifecycle.forget(self)
         stats = self.stats()
         late, reason = stats.in_flight + stats.dropped_by.get("deadline", 0), "the database did not take them in time"

@@ -354,7 +354,7 @@ def test_flushes_in_vain_leave_nothing_behind() -> None:
     handler.handle(record("waits"))
     for _ in range(10):
         assert not handler.flush(0.001)
-    assert not handler._writer._gates
+    assert not handler._writer._settling._gates
     sink.up()
     assert handler.flush(5)
     handler.close()

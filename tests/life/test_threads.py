@@ -227,6 +227,7 @@ class Strikes:
 _STRUCK = (
     "dblog/writer.py",
     "dblog/rounds.py",
+    "dblog/settling.py",
     "dblog/buffer.py",
     "dblog/taking.py",
     "dblog/delivery.py",
