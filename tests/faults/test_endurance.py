@@ -74,7 +74,7 @@ def test_kills(bench_at: MakesBenches, name: str, times: int) -> None:
         promised.update(bench.retire(system))
     heir = bench.start()
     heir.tell("log", count=1)
-    count = settled(bench, promised, 30 + times)
+    count = settled(bench, promised, 30 + 3 * times)
     assert heir.end() == 0
     took = time.monotonic() - began
     print(f"{times} kills on {name}: {len(promised)} acknowledged, 0 lost, {count} rows, {took:.0f} s")
@@ -118,7 +118,7 @@ def test_forks(bench_at: MakesBenches, name: str, times: int, threads: int) -> N
     drained(system)
     heir = bench.start()
     heir.tell("log", count=1)
-    count = settled(bench, {**system.acks, **heir.acks}, 30 + times)
+    count = settled(bench, {**system.acks, **heir.acks}, 30 + 3 * times)
     print(f"{times} forks on {name}: {len(system.acks)} acknowledged, 0 lost, {count} rows")
 
 
