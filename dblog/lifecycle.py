@@ -66,6 +66,9 @@ class Finishing(Protocol):
     def abort(self) -> None:
         """Free it from a call that hangs; never raises."""
 
+    def secure(self) -> None:
+        """It hangs for good: keep what it has where that outlives the process; never raises."""
+
 
 class Forkable(Protocol):
     """Starts afresh in a forked child; only assignments, no logging, no locks, no threads."""
@@ -182,7 +185,8 @@ def finish(writers: Iterable[Finishing], deadline: float) -> None:
     for writer in late:
         writer.abort()
     for writer in late:
-        writer.join(deadline + _ABORT_GRACE)
+        if not writer.join(deadline + _ABORT_GRACE):
+            writer.secure()
 
 
 def _finish_all() -> None:

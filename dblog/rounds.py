@@ -155,7 +155,7 @@ class Rounds:
                 self.spooling.taken(self._settling.up_to, items)
             if urgent and len(self.buffer):  # it may be among those that did not fit into the batch
                 self.buffer.urgent = True
-            if not delivery and self.spooling.waiting:
+            if not delivery and self._reads_back(self._deadline):
                 self.spooling.load_back(delivery)
         if delivery:
             if not self._deliver(delivery):
@@ -177,10 +177,18 @@ class Rounds:
         """Until nothing waits. Past the deadline a database that was well gets one attempt more, another none."""
         if self.state == "CLOSED":
             self.state = "DRAINING"
-        while len(self.buffer) or self._delivery:
+        while len(self.buffer) or self._delivery or (self._stop and self._reads_back(self._deadline)):
             late = self._deadline is not None and time.monotonic() >= self._deadline
             if (late and self.last_error is not None and not self._delivery) or not self._round():
                 self._let_go()
+        if self._deadline is None and self.last_error is None and self.spooling.waiting:
+            self._round()  # a batch: this is somebody's logging call
+
+    def _reads_back(self, deadline: float | None) -> bool:
+        """Something on disk is to be stored; at the end only while the database takes it, and there is time."""
+        if not self.spooling.waiting or not self._stop:
+            return self.spooling.waiting
+        return self.last_error is None and (deadline is None or time.monotonic() < deadline)
 
     def _let_go(self) -> None:
         """There is no time left: what waits is kept on disk, or counted as dropped{deadline}."""

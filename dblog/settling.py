@@ -60,11 +60,11 @@ class Settling:
                 self.up_to = cells[EMITTED] if oldest is None else oldest - 1
         return self.up_to
 
-    def wait(self, target: int, deadline: float, hurry: Callable[[], object]) -> None:
+    def wait(self, settled: Callable[[], bool], deadline: float, hurry: Callable[[], object]) -> None:
         """Wait for a batch to be over, for a moment; whoever wants to know looks again.
 
         Args:
-            target: the number waited for.
+            settled: what is waited for.
             deadline: monotonic time to be back by.
             hurry: sees that somebody stores, once the gate stands.
         """
@@ -73,7 +73,7 @@ class Settling:
         self._gates.append(gate)
         try:
             hurry()
-            if not self.reached(target):
+            if not settled():
                 gate.acquire(timeout=max(0.0, min(deadline - time.monotonic(), _PATIENCE)))
         finally:
             with suppress(ValueError):  # opened, and gone

@@ -72,8 +72,14 @@ class Spooling:
         """Monotonic time since when the database is away."""
         self._back: set[int] = set()
         """What was read back, and is not known to be stored."""
+        self._copied: set[int] = set()
+        """What is in hand, and on disk as well."""
         self._began = 0
         """``stored`` when the batch in hand was taken."""
+        self._counted = Counts()
+        """What the page of counters says."""
+        self._done = 0
+        """Records read back and stored."""
         self._reached = 0
         """Up to where on disk everything is counted."""
         self._given_up = False
@@ -137,6 +143,17 @@ class Spooling:
         spool = self.make() if self.records else None
         if spool is not None and spool.wants:
             spool.grow()
+
+    @property
+    def written(self) -> int:
+        """Records that were put on disk and nowhere else so far, in the order in which they are stored."""
+        spool = self.buffer.spool
+        return self._done if spool is None else self._done + spool.pending
+
+    def is_stored(self, written: int) -> bool:
+        """Whether so many of them are done with."""
+        spool = self.buffer.spool
+        return spool is None or not spool.pending or self._done >= written
 
     # -- for the writer's thread ------------------------------------------------------------------------------
 
@@ -202,7 +219,9 @@ class Spooling:
         self._reached = spool.reached
         self._mirror(seq, ())
         spool.acknowledge(seq)
+        self._done += len(self._back)
         self._back.clear()
+        self._copied.clear()
         self._expire(spool)
         if spool.wants and (self.durable or spool.pending):
             spool.grow()
@@ -239,8 +258,8 @@ class Spooling:
     def _copy(self, buffer: SpooledBuffer, delivery: Delivery) -> None:
         """What is in hand is on disk as well, once: should the process be killed, it is not lost."""
         for seq, entry in delivery.uncopied():
-            if seq is not None and seq not in self._back:
-                buffer.append(_item(seq, entry), kept=True)
+            if seq is not None and seq not in self._back and buffer.append(_item(seq, entry), kept=True):
+                self._copied.add(seq)
 
     def _mirror(self, settled: int, items: Sequence[Item]) -> None:
         spool, cells = self.buffer.spool, self._ledger.cells
@@ -248,12 +267,11 @@ class Spooling:
             return
         first, last = (items[0][0], items[-1][0]) if items else (0, 0)
         with self._ledger.lock:
-            spool.counters.mirror(
-                Counts(
-                    *(cells[EMITTED], cells[STORED], cells[DROPPED], cells[FAILED], cells[SPOOLED]),
-                    *(settled, first, last, self._began, len(items), self._reached),
-                )
+            self._counted = Counts(
+                *(cells[EMITTED], cells[STORED], cells[DROPPED], cells[FAILED], cells[SPOOLED]),
+                *(settled, first, last, self._began, len(items), self._reached),
             )
+            spool.counters.mirror(self._counted)
 
     # -- the end ----------------------------------------------------------------------------------------------
 
@@ -267,6 +285,27 @@ class Spooling:
             buffer.rest_on_disk()
         elif len(buffer) and self.make() is not None:
             buffer.spill()
+
+    def secure(self, delivery: Delivery) -> None:
+        """The thread hangs at the end: what it has in hand is on disk as well."""
+        if isinstance(self.buffer, SpooledBuffer) and self.make() is not None:
+            if self._whole and not self.buffer.unsaved:
+                self._copied |= delivery.in_hand()
+            else:
+                self._copy(self.buffer, delivery)
+
+    def secured(self, delivery: Delivery) -> int:
+        """How many records in hand are on disk as well."""
+        return len(delivery.in_hand() & (self._copied | self._back))
+
+    def hung(self) -> None:
+        """The writer ends while its thread hangs; it lets go of the files, or the end of the process does."""
+        spool, cells = self.buffer.spool, self._ledger.cells
+        if spool is not None:
+            with self._ledger.lock:
+                ended = {"emitted": cells[EMITTED], "dropped": cells[DROPPED], "failed": cells[FAILED]}
+                self._counted = self._counted._replace(**ended, spooled=cells[SPOOLED])
+                spool.counters.mirror(self._counted)
 
     def _leave(self, seq: int | None) -> None:
         if seq is not None and (self._left is None or seq < self._left):

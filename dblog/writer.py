@@ -115,15 +115,29 @@ class Writer(Rounds):
             self._deliver_here(None)
 
     def flush(self, timeout: float) -> bool:
-        """True iff every record emitted before the call is settled within ``timeout`` seconds."""
+        """True iff every record emitted before the call is settled within ``timeout`` seconds.
+
+        While the database takes them, those on disk are waited for as well.
+        """
         deadline = time.monotonic() + timeout
         target = self._settling.emitted()
-        while not self._settling.reached(target):
+        if not self._wait_until(lambda: self._settling.reached(target), deadline):
+            return False
+        written = self.spooling.written
+        self._wait_until(lambda: self.spooling.is_stored(written) or not self._takes_back(), deadline)
+        return True
+
+    def _takes_back(self) -> bool:
+        """What is on disk is stored soon."""
+        return self.last_error is None and self.state != "CLOSED" and self._alive()
+
+    def _wait_until(self, settled: Callable[[], bool], deadline: float) -> bool:
+        while not settled():
             if time.monotonic() >= deadline or self._sink is None or here.depth >= OWN:
                 self._flush_wanted = True  # soon, then
                 self.buffer.notify()
                 return False
-            self._settling.wait(target, deadline, self._hurry)
+            self._settling.wait(settled, deadline, self._hurry)
         return True
 
     def _hurry(self) -> None:
@@ -178,6 +192,13 @@ class Writer(Rounds):
         if self._sink is not None:
             with suppress(Exception):  # a bug in a sink must not keep the other writers from their end
                 self._sink.abort()
+
+    def secure(self) -> None:
+        """The thread hangs for good: on disk, where that is wanted, its records outlive the process."""
+        with suppress(Exception):  # as above
+            if self._delivery is not None:
+                self.spooling.secure(self._delivery)
+            self.spooling.keep_queue()
 
     def abandon(self) -> None:
         """In a forked child: the parent's connection is the parent's."""
@@ -249,22 +270,34 @@ class Writer(Rounds):
             ending = self._await_work()
             if not self._round():
                 self._let_go()
-            if ending and not len(self.buffer):
+            if ending and not len(self.buffer) and not self._reads_back(self._deadline):
                 break
         self._conclude()
 
     def _conclude(self) -> None:
         """Nothing waits: let go of the connection, tell the observers and people."""
-        if self._chores is not None and (here.depth >= OWN or not self._alive()):  # else a stuck thread has the sink
+        hung = here.depth < OWN and self._alive()  # the thread has the sink and the files still
+        if self._chores is not None and not hung:
             with own_thread():
                 self._chores.last(self._deadline)
         self.state = "CLOSED"
         self.buffer.parked = True
         self._settle()
-        self.spooling.close(None if self._delivery else self._settling.up_to)
+        if hung:
+            self.spooling.hung()
+        else:
+            self.spooling.close(None if self._delivery else self._settling.up_to)
         lifecycle.forget(self)
+        self._say_what_is_left()
+
+    def _say_what_is_left(self) -> None:
         stats = self.stats()
-        late, reason = stats.in_flight + stats.dropped_by.get("deadline", 0), "the database did not take them in time"
+        secured = 0 if self._delivery is None else self.spooling.secured(self._delivery)
+        if kept := stats.spooled + secured:
+            then = "the next process that logs to this database stores them, or dblog spool does"
+            complain(f"{self.name}:spooled", f"{self.name}: {kept} records are kept on disk: {then}")
+        late = stats.in_flight - secured + stats.dropped_by.get("deadline", 0)
+        reason = "the database did not take them in time"
         if self._sink is None:
             late, reason = stats.dropped_by.get("closed", 0), "no database was ever attached"
         if late:
@@ -277,7 +310,7 @@ class Writer(Rounds):
             deadline: monotonic time to give up at; None to keep what the database does not take now.
             wait: until ``deadline`` for another who is at it.
         """
-        while len(self.buffer) or self._delivery:
+        while len(self.buffer) or self._delivery or (self._stop and self._reads_back(deadline)):
             now = time.monotonic()
             if deadline is None and now < self._not_before:
                 return

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -33,8 +35,21 @@ settings.register_profile("long", settings.get_profile("dev"), max_examples=2000
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
+_numbers = itertools.count(1)
+
+
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
+def spools_of_its_own() -> Iterator[None]:
+    """What a test leaves on disk for later writers is for its own: all sinks in memory go by one name."""
+    folder = os.path.join(_STATE.name, f"spool-{next(_numbers)}")  # noqa: PTH118 - as above
+    before, os.environ["DBLOG_SPOOL_DIR"] = os.environ["DBLOG_SPOOL_DIR"], folder
+    yield
+    os.environ["DBLOG_SPOOL_DIR"] = before
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was(spools_of_its_own: None) -> Iterator[None]:
     """Put the logging module back after each test, and close the handlers of ours it left open.
 
     Loggers born in the test are reset, not removed: whoever asked for one keeps it.

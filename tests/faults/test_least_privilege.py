@@ -23,7 +23,7 @@ DAY = 86_400
 def test_everything_a_writer_does(replay_url: str, postgres_url: str) -> None:
     """Batches, a replay, dead letters, loss rows, heartbeats and days, with and without temporary tables."""
     execute(postgres_url, "ALTER TABLE logs ADD CHECK (message NOT LIKE 'poison%')")
-    options = {"queue_size": 500, "overflow": "drop_newest", "flush_interval": 60.0}
+    options = {"queue_size": 500, "overflow": "drop_newest", "flush_interval": 60.0, "durability": "memory"}
     with FaultProxy(replay_url) as proxy:
         with logging_to(proxy.url, **options) as (logger, handler):
             hold(handler)
@@ -46,6 +46,20 @@ def test_everything_a_writer_does(replay_url: str, postgres_url: str) -> None:
     assert sorted(losses) == [(1,), (100,)]
     beat = "SELECT state, emitted, stored, dropped, failed, queued + in_flight FROM log_instances"
     assert rows(postgres_url, beat) == [("CLOSED", 601, 500, 100, 1, 0)]
+
+
+def test_what_comes_back_from_disk(replay_url: str, postgres_url: str) -> None:
+    """It is stored by the way that leaves stored rows alone, with and without temporary tables."""
+    options = {"queue_size": 50, "overflow": "drop_newest", "flush_interval": 60.0, "durability": "spool"}
+    with logging_to(replay_url, **options) as (logger, handler):
+        hold(handler)
+        logger.info("plain")
+        assert handler.flush(10), handler.stats()
+        for number in range(500):
+            logger.info("record %d", number)
+        assert handler.stats().spooled > 0
+    exactly_once(postgres_url, handler)
+    assert rows(postgres_url, "SELECT state, stored, spooled FROM log_instances") == [("CLOSED", 501, 0)]
 
 
 def test_across_a_change_of_day(

@@ -1,4 +1,7 @@
-"""What is lost is counted, and the loss is itself a row: nobody who reads the database is left to wonder."""
+"""What is lost is counted, and the loss is itself a row: nobody who reads the database is left to wonder.
+
+What a queue loses that has no disk behind it: ``durability="memory"``. What the disk saves of it stands beside.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import pytest
 from dblog.chores import LOSS_LOGGER
 from dblog.errors import ErrorClass, StoreError
 from dblog.testing import assert_conserved
-from tests.oracle import execute, logging_to, rows, until
+from tests.oracle import exactly_once, execute, logging_to, rows, seqs, until
 
 if TYPE_CHECKING:
     import logging
@@ -77,7 +80,7 @@ def _log(logger: logging.Logger, count: int) -> None:
 def test_overload(place: Place, policy: str) -> None:
     """The database stands still while four times the queue is logged, from two threads, twice."""
     options: dict[str, Any] = {"queue_size": 500, "overflow": policy, "block_timeout": 0.0, "batch_size": 100}
-    with logging_to(place.url, **options) as (logger, handler):
+    with logging_to(place.url, **options, durability="memory") as (logger, handler):
         gate = Gate(handler)
         for _ in range(2):
             logger.info("first")
@@ -101,6 +104,22 @@ def test_overload(place: Place, policy: str) -> None:
         assert warned[0][0] >= 800, "errors are the last to go"
 
 
+@pytest.mark.parametrize("policy", ["drop_oldest", "block"])
+def test_overload_with_a_spool(place: Place, policy: str) -> None:
+    """As above, and the disk takes what the queue does not: whatever the policy, nothing is lost, so nothing told."""
+    options: dict[str, Any] = {"queue_size": 500, "overflow": policy, "block_timeout": 0.0, "batch_size": 100}
+    with logging_to(place.url, **options, durability="spool") as (logger, handler):
+        gate = Gate(handler)
+        logger.info("first")
+        assert gate.waiting.wait(10)
+        _log(logger, 2000)
+        assert handler.stats().spooled >= 1500
+        gate.open.set()
+        assert handler.flush(20), handler.stats()
+        exactly_once(place.owner, handler)
+    assert _losses(place) == []
+
+
 def test_every_reason_at_once(place: Place) -> None:
     """Evicted, refused at a full queue, poison and unformattable: each with its own count and range."""
     if place.postgres:
@@ -108,7 +127,7 @@ def test_every_reason_at_once(place: Place) -> None:
     else:
         refuse = "SELECT RAISE(ABORT, 'refused')"
         execute(place.owner, f"CREATE TRIGGER p BEFORE INSERT ON logs WHEN NEW.message = 'poison' BEGIN {refuse}; END")
-    with logging_to(place.url, queue_size=100, flush_level="CRITICAL") as (logger, handler):
+    with logging_to(place.url, queue_size=100, flush_level="CRITICAL", durability="memory") as (logger, handler):
         gate = Gate(handler)
         logger.error("first")
         assert gate.waiting.wait(10)
@@ -134,7 +153,7 @@ def test_every_reason_at_once(place: Place) -> None:
 
 def test_the_last_heartbeat(place: Place) -> None:
     """The writer's own row ends as CLOSED with the ledger's final figures."""
-    with logging_to(place.url, queue_size=200, batch_size=50) as (logger, handler):
+    with logging_to(place.url, queue_size=200, batch_size=50, durability="memory") as (logger, handler):
         gate = Gate(handler)
         logger.info("first")
         assert gate.waiting.wait(10)
@@ -152,7 +171,8 @@ def test_the_last_heartbeat(place: Place) -> None:
 
 def test_a_loss_row_is_written_once(place: Place) -> None:
     """Its own COMMIT may be lost, too: it carries its id through every attempt."""
-    with logging_to(place.url, queue_size=10, overflow="drop_newest", batch_size=10) as (logger, handler):
+    options: dict[str, Any] = {"queue_size": 10, "overflow": "drop_newest", "batch_size": 10, "durability": "memory"}
+    with logging_to(place.url, **options) as (logger, handler):
         gate = Gate(handler)
         logger.info("first")
         assert gate.waiting.wait(10)
@@ -178,7 +198,7 @@ def test_a_loss_row_is_written_once(place: Place) -> None:
 
 def test_what_a_deadline_cost(place: Place) -> None:
     """Closed while the database stands still: what is given up is counted as dropped{deadline}, within the time."""
-    with logging_to(place.url, shutdown_timeout=0.2, queue_size=1000) as (logger, handler):
+    with logging_to(place.url, shutdown_timeout=0.2, queue_size=1000, durability="memory") as (logger, handler):
         logger.info("stored")
         assert handler.flush(10), handler.stats()
         gate = Gate(handler)
@@ -196,3 +216,28 @@ def test_what_a_deadline_cost(place: Place) -> None:
         assert (stats.stored, stats.dropped_by) == (
             (1, {"deadline": 101}) if place.postgres else (2, {"deadline": 100})
         )
+
+
+def test_what_a_deadline_leaves_on_disk(place: Place) -> None:
+    """As above with a spool: nothing is dropped, and the next writer stores all of it, each record once."""
+    options: dict[str, Any] = {"queue_size": 1000, "durability": "spool"}
+    with logging_to(place.url, shutdown_timeout=0.2, **options) as (logger, handler):
+        logger.info("stored")
+        assert handler.flush(10), handler.stats()
+        gate = Gate(handler)
+        logger.info("in hand")
+        assert gate.waiting.wait(10)
+        _log(logger, 100)
+        began = time.monotonic()
+        handler.close()
+        assert time.monotonic() - began < 2
+        assert handler.stats().dropped == 0
+        thread = handler._writer._thread
+        gate.open.set()
+        if thread is not None:
+            thread.join(20)
+    with logging_to(place.url, **options) as (logger, heir):
+        logger.info("heir")
+        until(lambda: len(seqs(place.owner)) >= 103, 20, heir.stats)
+    assert seqs(place.owner) == sorted([*range(1, 103), 1])
+    assert _losses(place) == []

@@ -103,10 +103,12 @@ def test_a_frozen_server(served: Served, seconds: float) -> None:
         exactly_once(served.owner, handler)
 
 
-def test_a_frozen_server_at_the_end(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a thread the caller himself stores what waits, but for no longer than he has."""
+@pytest.mark.parametrize("durability", ["memory", "spool"])
+def test_a_frozen_server_at_the_end(served: Served, monkeypatch: pytest.MonkeyPatch, durability: str) -> None:
+    """Without a thread the caller himself stores what waits, but for no longer than he has; or leaves it on disk."""
     monkeypatch.setattr(Writer, "_start", lambda _: False)
-    with logging_to(served.url, shutdown_timeout=0.5, operation_timeout=15) as (logger, handler):
+    options: dict[str, Any] = {"shutdown_timeout": 0.5, "operation_timeout": 15, "durability": durability}
+    with logging_to(served.url, **options) as (logger, handler):
         logger.info("stored by the caller")
         assert handler.stats().stored == 1
         monkeypatch.setattr(Writer, "wake", lambda _: None)
@@ -119,7 +121,8 @@ def test_a_frozen_server_at_the_end(served: Served, monkeypatch: pytest.MonkeyPa
         served.server.thaw()
         stats = handler.stats()
         assert_conserved(stats)
-        assert (stats.stored, stats.dropped_by) == (1, {"deadline": 1})
+        kept = durability == "spool"
+        assert (stats.stored, stats.spooled, stats.dropped_by) == (1, kept, {} if kept else {"deadline": 1})
 
 
 @pytest.mark.parametrize("cycles", [4, pytest.param(20, marks=pytest.mark.long)])

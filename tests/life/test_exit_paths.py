@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from dblog.testing import FaultProxy
-from tests.oracle import rows
+from tests.oracle import logging_to, rows, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,31 +137,58 @@ def silent_url() -> Iterator[str]:
     listener.close()
 
 
+LAST_WORDS = {
+    "memory": r"^dblog: .*: 100 records are not known to be stored: .*$",
+    "spool": r"^dblog: .*: 100 records are kept on disk: .*$",
+}
+"""What is said of records that could not be stored, by durability."""
+
+
+def said(ended: Ended) -> set[str]:
+    """The durabilities whose last words were said."""
+    return {durability for durability, words in LAST_WORDS.items() if re.search(words, ended.errors, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("durability", LAST_WORDS)
 @pytest.mark.parametrize("way", ["logs", "logs_at_exit", "two_handlers"])
-def test_a_server_that_says_nothing_delays_the_end_by_the_shutdown_timeout(way: str, silent_url: str) -> None:
-    """At most ``shutdown_timeout`` and the moment an abort takes; then one line says how many records were lost."""
-    ended = run("late.py", way, silent_url)
+def test_a_server_that_says_nothing_delays_the_end_by_the_shutdown_timeout(
+    way: str, durability: str, silent_url: str
+) -> None:
+    """At most ``shutdown_timeout`` and the moment an abort takes; then one line says what became of the records."""
+    ended = run("late.py", durability, way, silent_url)
     assert ended.status == 0
     assert ended.delay < DELAY
-    assert re.search(r"dblog: .*: 100 records are not known to be stored", ended.errors), ended.errors
+    assert said(ended) == {durability}, ended.errors
 
 
-def test_a_server_that_froze_delays_the_end_by_the_shutdown_timeout(postgres_url: str) -> None:
-    """As above, for a connection that was well a moment ago."""
+@pytest.mark.parametrize("durability", LAST_WORDS)
+def test_a_server_that_froze_delays_the_end_by_the_shutdown_timeout(postgres_url: str, durability: str) -> None:
+    """As above, for a connection that was well a moment ago; what was kept the next writer stores, once."""
     with FaultProxy(postgres_url) as proxy:
-        program = start("late.py", "logs_when_told", proxy.url)
+        program = start("late.py", durability, "logs_when_told", proxy.url)
         assert program.stdout is not None
         assert program.stdout.readline() == "stored\n"
         proxy.black_hole()
         ended = end(program, "go on\n")
-    assert ended.status == 0
-    assert ended.delay < DELAY
-    assert re.search(r"dblog: .*: 100 records are not known to be stored", ended.errors), ended.errors
+        proxy.heal()
+        assert ended.status == 0
+        assert ended.delay < DELAY
+        assert said(ended) == {durability}, ended.errors
+        if durability == "spool":
+            with logging_to(proxy.url) as (logger, _):
+                logger.info("heir")
+                until(lambda: len(_of_the_dead(postgres_url)) == 200, say=lambda: len(_of_the_dead(postgres_url)))
+            assert sorted(_of_the_dead(postgres_url)) == list(range(1, 201))
+    assert not rows(postgres_url, "SELECT message FROM logs WHERE logger = 'dblog.loss'")
+
+
+def _of_the_dead(url: str) -> list[int]:
+    return [seq for (seq,) in rows(url, "SELECT seq FROM logs WHERE message LIKE 'record %'")]
 
 
 def test_a_healthy_database_is_not_kept_waiting_by_a_dead_one(silent_url: str, database_url: str) -> None:
     """Two handlers, one deadline: what goes to the living database is stored, though the dead one comes first."""
-    ended = run("late.py", "dead_and_alive", silent_url, database_url)
+    ended = run("late.py", "memory", "dead_and_alive", silent_url, database_url)
     assert ended.status == 0
     assert ended.delay < DELAY
     assert rows(database_url, "SELECT count(*) FROM logs WHERE message LIKE 'record %'") == [(100,)]

@@ -230,7 +230,7 @@ def test_close_counts_what_the_deadline_cut_off() -> None:
     """A sink that hangs for ever costs ``shutdown_timeout``; every record is accounted for all the same."""
     sink = MemorySink()
     sink.abort = lambda: None  # type: ignore[method-assign]  # as a connect that nothing frees
-    handler = make(sink, shutdown_timeout=0.1, batch_size=1)
+    handler = make(sink, shutdown_timeout=0.1, batch_size=1, durability="memory")
     with sink.blocked() as hanging:
         for number in range(10):
             handler.handle(record(str(number)))
@@ -242,6 +242,77 @@ def test_close_counts_what_the_deadline_cut_off() -> None:
         assert not handler.flush(0), "one record is still in doubt"
     assert handler.flush(5)
     assert handler.stats().stored == 1
+
+
+@pytest.mark.parametrize("durability", ["spool", "durable"])
+def test_close_leaves_on_disk_what_the_deadline_cut_off(
+    durability: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As above with a spool: nothing is dropped, what hangs is on disk as well, and the next writer stores the rest."""
+    monkeypatch.setattr(diagnostics, "_last", {})
+    sink = MemorySink()
+    sink.abort = lambda: None  # type: ignore[method-assign]  # as a connect that nothing frees
+    handler = make(sink, shutdown_timeout=0.1, batch_size=1, durability=durability)
+    thread = None
+    with sink.blocked() as hanging:
+        for number in range(10):
+            handler.handle(record(str(number)))
+        assert hanging.wait(5)
+        thread = handler._writer._thread
+        handler.close()
+        stats = handler.stats()
+        assert (stats.in_flight, stats.spooled, stats.dropped, stats.state) == (1, 9, 0, "CLOSED")
+        assert_conserved(stats)
+        assert ": 10 records are kept on disk: " in capfd.readouterr().err
+    assert thread is not None
+    thread.join(5)
+    assert handler.stats().stored == 1
+    heir = make(sink, durability=durability)
+    heir.handle(record("heir"))
+    until(lambda: len(sink.messages) == 11, say=lambda: sink.messages)
+    heir.close()
+    assert sorted(sink.messages) == sorted([*map(str, range(10)), "heir"])
+
+
+def test_close_takes_back_what_is_on_disk_while_there_is_time() -> None:
+    """A burst larger than the queue, into a database that is well: at the end nothing is left for anybody."""
+    sink = MemorySink()
+    handler = make(sink, queue_size=20, batch_size=5, durability="spool")
+    with sink.blocked() as hanging:
+        for number in range(200):
+            handler.handle(record(str(number)))
+        assert hanging.wait(5)
+    handler.close()
+    stats = handler.stats()
+    assert (stats.stored, stats.spooled, stats.dropped) == (200, 0, 0)
+    assert sorted(map(int, sink.messages)) == list(range(200))
+
+
+def test_flush_waits_for_what_is_on_disk_while_the_database_takes_it() -> None:
+    """A burst larger than the queue: when it returns, all of it is stored."""
+    sink = MemorySink()
+    handler = make(sink, queue_size=20, batch_size=5, durability="spool")
+    with sink.blocked() as hanging:
+        for number in range(200):
+            handler.handle(record(str(number)))
+        assert hanging.wait(5)
+        assert handler.stats().spooled > 0
+    assert handler.flush(10)
+    assert handler.stats().stored == 200
+    handler.close()
+
+
+def test_past_its_end_a_writer_begins_nothing_more() -> None:
+    """What it gave up and put on disk it does not read back, to hang in the database once more."""
+    sink = MemorySink()
+    handler = make(sink, shutdown_timeout=0.01, durability="spool")
+    with sink.blocked() as hanging:
+        handler.handle(record("hangs"))
+        assert hanging.wait(5)
+        statements = sink.statements
+        handler.close()
+        assert not handler._writer._alive()
+        assert (sink.statements, handler.stats().spooled) == (statements, 1)
 
 
 def test_a_handler_without_a_database_says_what_it_dropped() -> None:
@@ -285,7 +356,7 @@ def test_the_deadline_s_losses_are_a_row_where_the_database_is_well() -> None:
     """Records dropped at the end because the database was slow: it is told, once it has taken the last batch."""
     sink = MemorySink()
     sink.abort = lambda: None  # type: ignore[method-assign]  # slow, not hanging
-    handler = make(sink, shutdown_timeout=0.01, batch_size=1)
+    handler = make(sink, shutdown_timeout=0.01, batch_size=1, durability="memory")
     handler.handle(record("first"))
     assert handler.flush(5)
     assert handler._writer._chores is not None

@@ -1,6 +1,6 @@
 """Four threads log as fast as they can; prints what became of it, and the memory it took, as JSON.
 
-Usage: ``python flood.py URL RECORDS OVERFLOW``.
+Usage: ``python flood.py URL RECORDS OVERFLOW DURABILITY``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import dblog
 THREADS = 4
 
 
-def main(url: str, records: int, overflow: str) -> None:
+def main(url: str, records: int, overflow: str, durability: str) -> None:
     """Log, close, print."""
-    handler = dblog.DatabaseHandler(url, overflow=overflow, block_timeout=120.0, shutdown_timeout=120.0)
+    handler = dblog.DatabaseHandler(
+        url, overflow=overflow, durability=durability, block_timeout=120.0, shutdown_timeout=120.0
+    )
     log = logging.getLogger("flood")
     log.propagate = False
     log.setLevel(logging.DEBUG)
@@ -43,4 +45,4 @@ def main(url: str, records: int, overflow: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

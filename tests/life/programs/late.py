@@ -1,4 +1,7 @@
-"""Ends while its database does not answer: ``python late.py <way> <url> …``, with ``shutdown_timeout`` one second."""
+"""Ends while its database does not answer, with ``shutdown_timeout`` one second.
+
+Usage: ``python late.py <durability> <way> <url> …``.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ def speak(first: int = 0, last: int = 100) -> None:
         log.warning("record %d", number)
 
 
-if sys.argv[1] == "logs_at_exit":
+if sys.argv[2] == "logs_at_exit":
     atexit.register(speak, 50)
 
 import dblog  # noqa: E402 - its exit function runs before those registered earlier
@@ -25,7 +28,7 @@ from dblog import lifecycle  # noqa: E402 - as above
 
 def handle(*urls: str) -> None:
     for url in urls:
-        log.addHandler(dblog.DatabaseHandler(url, shutdown_timeout=1))
+        log.addHandler(dblog.DatabaseHandler(url, shutdown_timeout=1, durability=sys.argv[1]))
 
 
 def logs(url: str) -> None:
@@ -61,5 +64,5 @@ def logs_when_told(url: str) -> None:
 
 if __name__ == "__main__":
     faulthandler.dump_traceback_later(40, exit=True)
-    globals()[sys.argv[1]](*sys.argv[2:])
+    globals()[sys.argv[2]](*sys.argv[3:])
     print(time.monotonic(), flush=True)
