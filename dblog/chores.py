@@ -94,7 +94,7 @@ class Chores:
         if now >= self._next_prune + (0.0 if self._behind else _PRUNE_OVERDUE):
             self._prune(now)
         if now >= self._next_adoption:
-            self._adopt(now)
+            self._adopt(now, 4 * _ADOPT_BUDGET)
 
     def state_changed(self) -> None:
         """The next batch brings a heartbeat."""
@@ -123,7 +123,7 @@ class Chores:
         if now >= self._next_prune:
             self._prune(now)
         if now >= self._next_adoption:
-            self._adopt(now)
+            self._adopt(now, 0.0)
         return max(0.05, min(self._next_beat, self._next_prune, self._next_adoption) - time.monotonic())
 
     def last(self, deadline: float | None) -> None:
@@ -170,13 +170,13 @@ class Chores:
         self._behind = bool(self._guarded(lambda: self._sink.prune(_PRUNE_BUDGET)))
         self._next_prune = now + (4 * _PRUNE_BUDGET if self._behind else _PRUNE_EVERY)
 
-    def _adopt(self, now: float) -> None:
-        """Store what earlier processes left on disk, a little at a time."""
+    def _adopt(self, now: float, rest: float) -> None:
+        """Store what earlier processes left on disk, a little at a time, with so many seconds' rest in between."""
         if self._adoption is None:
             return
         adopted = self._adoption.run(_ADOPT_BUDGET)
         goes_on = adopted.waiting and (adopted.stored or adopted.directories)
-        self._next_adoption = now + (4 * _ADOPT_BUDGET if goes_on else _ADOPT_EVERY)
+        self._next_adoption = now + (rest if goes_on else _ADOPT_EVERY)
 
     def abandon(self) -> None:
         """In a forked child: what was being adopted is the parent's."""

@@ -84,6 +84,8 @@ class Spooling:
         """Up to where on disk everything is counted."""
         self._given_up = False
         """What was read back is not stored, and there is no time left for it."""
+        self._unsaved = 0
+        """Records that found no room on disk, as far as that was said."""
         self._next_expiry = time.monotonic() + _EXPIRE_EVERY
         self._left: int | None = None
         """From this ``seq`` on, what is on disk is left there for whoever comes later."""
@@ -227,7 +229,12 @@ class Spooling:
             spool.grow()
 
     def _expire(self, spool: Spool) -> None:
-        """Count what has waited on disk for too long, once a minute."""
+        """Count what has waited on disk for too long, once a minute; say what found no room there."""
+        unsaved = self.buffer.unsaved if isinstance(self.buffer, SpooledBuffer) else 0
+        if unsaved > self._unsaved:
+            self._unsaved = unsaved
+            sentence = "records that should be on disk are in memory only: the disk is full, or spool_bytes is reached"
+            complain("spool:full", f"{unsaved} {sentence}")
         if time.monotonic() >= self._next_expiry:
             self._next_expiry = time.monotonic() + _EXPIRE_EVERY
             for seq, band in spool.expire(time.time()):

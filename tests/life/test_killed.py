@@ -194,3 +194,19 @@ def test_what_is_read_back_too_late_stays_on_disk(options: dict[str, Any]) -> No
         until(lambda: len({entry.message for entry in sink.entries}) == 1001, 20.0)
     finally:
         heir.close()
+
+
+def test_a_promise_that_cannot_be_kept_is_said(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """``durable`` where the disk takes nothing: records are stored all the same, and stderr says what they are not."""
+    from dblog.spool import Spool
+
+    monkeypatch.setattr(Spool, "grow", lambda *_: False)
+    sink = MemorySink()
+    handler = dblog.DatabaseHandler(sink=sink, **options, durability="durable")
+    handler.handle(logging.makeLogRecord({"msg": "here"}))
+    assert handler.flush(10)
+    handler.close()
+    assert sink.messages == ["here"]
+    assert "1 records that should be on disk are in memory only" in capfd.readouterr().err
