@@ -7,6 +7,7 @@ every moment, not only between the steps.
 from __future__ import annotations
 
 import ctypes
+import gc
 import logging
 import logging.config
 import tempfile
@@ -70,6 +71,7 @@ class Machine(RuleBasedStateMachine):
     )
     def start(self, overflow: str, attached: bool, durability: str) -> None:
         """A handler, attached or not, and the sampler."""
+        gc.callbacks.clear()  # Hypothesis's own, where an exception thrown into a thread would be nobody's
         self.folder = tempfile.TemporaryDirectory(prefix="dblog-machine-")
         self.options = {"overflow": overflow, "durability": durability}
         self.sampler = Sampler()
