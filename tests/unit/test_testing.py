@@ -264,14 +264,14 @@ def test_a_code_that_is_none_is_refused() -> None:
 @examples(15)
 def test_a_backoff_of_any_length_takes_no_time(seconds: float) -> None:
     """However long the next attempt would have been away, it is made once the clock is there."""
-    with VirtualClock() as clock:
+    with VirtualClock() as clock, pytest.MonkeyPatch.context() as monkeypatch:
         sink = MemorySink()
         sink.down(ErrorClass.WAIT)
         handler = dblog.DatabaseHandler(sink=sink, retry_initial=seconds, retry_max=seconds)
         logger_with(handler).error("late")
         waiting = threading.Event()
-        looked = handler._writer._chores.between_attempts  # type: ignore[union-attr]  # it has a sink
-        handler._writer._chores.between_attempts = lambda: (waiting.set(), looked())[1]  # type: ignore[union-attr,method-assign]
+        chores: Any = handler._writer._chores
+        monkeypatch.setattr(chores, "between_attempts", waiting.set)
         assert waiting.wait(10), handler.stats()  # the writer has read the clock, and looks at it now and then
         began = time.monotonic()
         sink.up()
