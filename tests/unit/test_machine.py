@@ -241,7 +241,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spooling, "_TROUBLE", 0.02)
 
 
-TestMachine = Machine.TestCase
+# An exception thrown in from outside can land where nobody has it, such as the callback of a weak reference.
+TestMachine = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")(Machine.TestCase)
 TestMachine.settings = settings(
     examples(25), stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
 )
