@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from dblog_tui.present.empty import NOTHING, advice_lines, nothing_lines, said_of, setup_lines, setup_text
 from dblog_tui.present.look import ASCII, Look
+from dblog_tui.screens.logs_empty import Empty
 from dblog_tui.source.advice import Advice, Counted, Deed
 from dblog_tui.view import Span, View
 
@@ -95,3 +96,15 @@ def test_three_lines_make_a_program_log() -> None:
     assert len(text.split("\n")) == 3
     shown = "\n".join(strip.text.strip() for strip in setup_lines(_LOOK, 80, url="sqlite:////srv/a.db"))
     assert all(line in shown for line in text.split("\n"))
+
+
+def test_advice_that_comes_while_the_screen_is_taken_down_is_dropped() -> None:
+    """It touches no rows: there are none any more."""
+
+    class Gone(Empty):
+        query = staticmethod(lambda _selector: [])
+
+    screen = Gone()
+    screen._advised = View()
+    screen._show_advice()
+    assert not hasattr(screen, "rows")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
@@ -35,6 +36,7 @@ class Empty:
     rows: LogView
     show: Callable[..., bool]
     run_worker: Any
+    query: Any
     say: Callable[..., None]
     app: Any
     _advice: tuple[Advice, ...] = ()
@@ -63,18 +65,19 @@ class Empty:
         from dblog_tui.source.advice import advise  # noqa: PLC0415 - loads the grammar
 
         try:
-            async for each in advise(self.source, view, time.time_ns() // 1000):
-                if self._advised is not view:
-                    return
-                self._advice = (*self._advice, each)
-                self._show_advice()
+            async with aclosing(advise(self.source, view, time.time_ns() // 1000)) as found:
+                async for each in found:
+                    if self._advised is not view:
+                        return
+                    self._advice = (*self._advice, each)
+                    self._show_advice()
         except DblogError:
             pass  # the banner says what is wrong; what was found out is shown
         self._advice_done = True
         self._show_advice()
 
     def _show_advice(self) -> None:
-        if self._advised is not None:
+        if self._advised is not None and self.query("#rows"):  # else the screen is being taken down
             self.rows.instead = self._advice_lines
             self.rows.redraw()
 

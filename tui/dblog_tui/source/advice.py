@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -17,7 +18,7 @@ from dblog_tui.spelled import paths_of
 from dblog_tui.view import ALL, SPANS, Span, View, duration_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 
     from dblog.reading.values import Facets
     from dblog_tui.source.source import Source
@@ -80,7 +81,7 @@ class Advice:
     """Of a sentence: it is good news."""
 
 
-async def advise(source: Source, view: View, now: int) -> AsyncIterator[Advice]:
+async def advise(source: Source, view: View, now: int) -> AsyncGenerator[Advice]:
     """Find out, line by line.
 
     Args:
@@ -97,8 +98,9 @@ async def advise(source: Source, view: View, now: int) -> AsyncIterator[Advice]:
         return
     visit = _Visit(source, view, now)
     for part in (visit.drops(), visit.tries(), visit.wider()):
-        async for advice in part:
-            yield advice
+        async with aclosing(part):
+            async for advice in part:
+                yield advice
 
 
 class _Visit:
@@ -116,13 +118,13 @@ class _Visit:
             return []
         return [Advice(deed, what, count, self._keys.pop(), view, note=note)]
 
-    async def drops(self) -> AsyncIterator[Advice]:
+    async def drops(self) -> AsyncGenerator[Advice]:
         """Each clause left out."""
         for clause in self.clauses[:_CLAUSES]:
             for advice in await self._advice(Deed.DROP, clause.text, without(self.view, clause), zero=False):
                 yield advice
 
-    async def tries(self) -> AsyncIterator[Advice]:
+    async def tries(self) -> AsyncGenerator[Advice]:
         """For each clause that names a value nobody has: one that somebody has."""
         for clause in self.clauses:
             facets = await self._facets(clause.field) if clause.field else None
@@ -152,7 +154,7 @@ class _Visit:
             for advice in await self._advice(Deed.TRY, clause.renamed(name), other, note=note):
                 yield advice
 
-    async def wider(self) -> AsyncIterator[Advice]:
+    async def wider(self) -> AsyncGenerator[Advice]:
         """Longer ranges, with the keys they always have."""
         for key, span in _wider(self.view.span):
             view = replace(self.view, span=span, at=None)
