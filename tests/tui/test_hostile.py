@@ -32,7 +32,7 @@ _FRAME = 2.5 / _FRAMES
 """Seconds: what was painted is sent then."""
 _LATER = 0.12
 """Seconds without a byte: what the application puts off, for somebody who presses many keys, is done then."""
-SIZES = [150, pytest.param(COUNT, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
+SIZES = [120, pytest.param(COUNT, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 
 
 class Corpus(NamedTuple):
