@@ -218,6 +218,7 @@ class Spooling:
         if self._given_up:
             self._given_up = False
             spool.reread()
+            self._back.clear()
         self._reached = spool.reached
         self._mirror(seq, ())
         spool.acknowledge(seq)
