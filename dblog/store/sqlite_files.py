@@ -70,6 +70,8 @@ class Files:
         self._connection = connection
         self._version = _version(connection)
         self._opened = look(path)._replace(main=main)
+        self._kept = False
+        """What the log holds must not reach the file any more."""
 
     def moved(self) -> bool:
         """Whether one of them lies there no more, or another lies in its place."""
@@ -98,11 +100,24 @@ class Files:
         if not self._safe(now) or not self._checkpoint():
             where = visible(self._path)
             complain("rescue", f"{where}: it or its -wal was taken away in use; rows stored last may be lost")
-            self._keep_log()
+            self._kept = True
         if not same:
             with suppress(OSError):
                 self._take_away()
         return same
+
+    def before_close(self) -> None:
+        """Right before the connection is closed: where nothing must be written back into the file, see that nothing is.
+
+        An interrupt is forgotten when the next statement begins, and there is none: so SQLite meets it as it is about
+        to write back the first page. That is all that can be had before Python 3.12, where the connection can be told.
+        """
+        if self._kept:
+            setting = getattr(self._connection, "setconfig", None)
+            with suppress(sqlite3.Error):
+                if setting is not None:
+                    setting(_NO_CHECKPOINT, True)
+                self._connection.interrupt()
 
     def _take_away(self) -> None:
         """Remove the log that is left without its file; one writer at a time, for the next may have made its own."""
@@ -142,13 +157,6 @@ class Files:
         except sqlite3.Error:
             return False
         return not busy and pages == done
-
-    def _keep_log(self) -> None:
-        """Let the connection's close write nothing into the file."""
-        setting = getattr(self._connection, "setconfig", None)
-        if setting is not None:
-            with suppress(sqlite3.Error):
-                setting(_NO_CHECKPOINT, True)
 
 
 def _version(connection: sqlite3.Connection) -> int:

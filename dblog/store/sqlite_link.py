@@ -108,11 +108,10 @@ class Link:
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
-        with self._lock:
-            held, self._held, self.connection, self._files = self._held, None, None, None
-            if held is not None:
-                with suppress(Exception):
-                    held.invalidate()
+        if self._files is not None and self._files.moved():
+            self._leave()
+        else:
+            self._let_go()
 
     def abandon(self) -> None:
         """In a forked child: the parent's connection is kept for ever, unused."""
@@ -143,7 +142,17 @@ class Link:
         """The files are not where they were: save what can be saved, and let go."""
         if self._files is not None and self._files.rescue():
             self._alone_until = time.monotonic() + _ALONE
-        self.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        with self._lock:
+            held, self._held, self.connection = self._held, None, None
+            files, self._files = self._files, None
+            if held is not None:
+                with suppress(Exception):
+                    if files is not None:
+                        files.before_close()
+                    held.invalidate()
 
     def _connect(self) -> sqlite3.Connection:
         main = look(self.path).main

@@ -176,6 +176,34 @@ def test_a_file_emptied_in_place(sqlite_url: str, capfd: pytest.CaptureFixture[s
     assert seqs(sqlite_url) == list(range(2, 22))
 
 
+@pytest.mark.parametrize("way", ["a record", "a fork", "the end"])
+def test_an_emptied_file_stays_empty(sqlite_url: str, way: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever makes its writer let go of it: not one page of the old file is written into the emptied one."""
+    diagnostics._last.clear()
+    path = _path(sqlite_url)
+    with logging_to(sqlite_url, flush_interval=60) as (logger, handler):
+        for _ in range(200):
+            logger.info("x" * 2000)
+        assert handler.flush(10), handler.stats()
+        assert Path(f"{path}-wal").stat().st_size > 200 * 2000, "SQLite would write it back when it closes"
+        os.truncate(path, 0)
+        if way == "a record":
+            logger.info("after")
+            handler.flush(0.3)
+            until(lambda: handler.stats().state == "BLOCKED", say=handler.stats)
+        elif way == "a fork":
+            sink = handler._writer._sink
+            assert sink.rest()  # type: ignore[union-attr]  # this sink is SQLite's
+            sink.wake_up()  # type: ignore[union-attr]  # as above
+        else:
+            # There is no time left for a last word, which would look at the file first.
+            handler._writer._chores._beat = lambda *_, **__: None  # type: ignore[method-assign, union-attr]  # as above
+        if way != "the end":
+            assert path.stat().st_size == 0
+    assert path.stat().st_size == 0
+    assert "may be lost" in capfd.readouterr().err
+
+
 def test_a_log_of_ours_that_others_have_open(sqlite_url: str) -> None:
     """Its -wal is gone and another process has it open yet: waited for, for two logs of one file would damage it."""
     path = _path(sqlite_url)
