@@ -20,7 +20,7 @@ from dblog.guard import MAX_DEPTH, OWN, here
 from dblog.item import compact
 from dblog.ledger import REASON
 from dblog.levels import BAND, parse_level, severity_of
-from dblog.opening import folder_of, new_origin, opener_of, secret_of, target_of
+from dblog.opening import folder_of, new_origin, opener_of, secret_of, settled, target_of
 from dblog.options import Options
 from dblog.repair import repair
 from dblog.writer import Writer
@@ -77,11 +77,12 @@ class DatabaseHandler(logging.Handler):
         **options: Any,
     ) -> None:
         # Everything that can be refused comes first: a handler half made would still be closed by logging at exit.
-        self.options = checked = Options.of(**options)
+        checked, target = Options.of(**options), target_of(url, engine, sink)
+        self.options = checked = settled(checked, target)
         self._secret = secret_of(password, password_file)
         self._open: Callable[[Origin], Sink] | None = None
         self._folder: Path | None = None
-        if (target := target_of(url, engine, sink)) is not None:
+        if target is not None:
             self._open, self._folder = opener_of(target, checked, self._secret), folder_of(target, checked)
         super().__init__(parse_level(level, "level"))
         capture = Capture(checked)

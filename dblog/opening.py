@@ -5,6 +5,7 @@ Nothing here connects. SQLAlchemy is loaded by the first target that is a databa
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import time
@@ -12,9 +13,10 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from dblog.container import detect
+from dblog.diagnostics import complain
 from dblog.errors import ConfigurationError
 from dblog.sink import Origin
-from dblog.spool import spool_root, target_name
+from dblog.spool import SpoolUnavailable, spool_root, target_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from dblog.options import Options
     from dblog.sink import Sink
 
-__all__ = ["folder_of", "new_origin", "opener_of", "secret_of", "target_of"]
+__all__ = ["folder_of", "new_origin", "opener_of", "secret_of", "settled", "target_of"]
 
 _HOST: Final = socket.gethostname()
 
@@ -38,6 +40,18 @@ def target_of(url: Any, engine: Any, sink: Any) -> Any:
     if len(given) > 1:
         raise ConfigurationError("url, engine and sink exclude each other: give one of them")
     return given[0] if given else None
+
+
+def settled(options: Options, target: Any) -> Options:
+    """With what the options leave to the target: what a sink does not store by its end, no later process would."""
+    if options.durability is None and _is_sink(target):
+        return dataclasses.replace(options, durability="memory")
+    return options
+
+
+def _is_sink(target: Any) -> bool:
+    """Whether it is a sink, or makes some, and no database."""
+    return callable(target) or hasattr(target, "dead_letter")
 
 
 def secret_of(password: Any, password_file: Any) -> tuple[Any, Any]:
@@ -68,23 +82,45 @@ def opener_of(target: Any, options: Options, secret: tuple[Any, Any]) -> Callabl
 def folder_of(target: Any, options: Options) -> Path | None:
     """Where the spools of all writers to this target lie; None where nothing is to be kept on disk.
 
+    Who did not ask for a spool goes without where there is no place for one, and is told so.
+
     Raises:
         ConfigurationError: the directory named cannot be one, or none is named and nobody's home is known.
     """
-    own = callable(target) or hasattr(target, "dead_letter")
-    if own and options.durability == "memory":  # nobody could come later
+    asked = options.durability in {"spool", "durable"}
+    own = _is_sink(target)
+    if own and not asked:
         return None
     try:
         root = spool_root(options.spool_dir)
-    except RuntimeError:  # no home
-        if options.durability == "memory":
-            return None
-        raise ConfigurationError("there is no home directory to keep a spool in: give spool_dir=") from None
+        if not asked:
+            _refuse_another_host(root, options)
+    except SpoolUnavailable as error:
+        if asked:
+            raise ConfigurationError(str(error)) from None
+        if options.durability is None:
+            complain("spool", f"{error}; records are in memory only")
+        return None
     if own:
         return root / target_name("sink", type(target).__qualname__)
     from dblog.store import identity  # noqa: PLC0415 - SQLAlchemy comes with the first handler that has a database
 
     return root / target_name(*identity(target, options))
+
+
+def _refuse_another_host(root: Path, options: Options) -> None:
+    """A home may lie on another host. What is mapped there waits for the network, and with it whoever logs.
+
+    Raises:
+        SpoolUnavailable: it does, and nobody named it.
+    """
+    if options.spool_dir or os.environ.get("DBLOG_SPOOL_DIR"):
+        return
+    from dblog.store.filesystem import MOUNTS, NETWORK, filesystem_of  # noqa: PLC0415 - as above
+
+    if (kind := filesystem_of(root, MOUNTS)) in NETWORK:
+        sentence = f"the directory {str(root)!r} is on a network file system ({kind}): name a local one in spool_dir"
+        raise SpoolUnavailable(sentence)
 
 
 def new_origin(options: Options) -> Origin:

@@ -67,6 +67,7 @@ class Place:
 
     Raises:
         ConfigurationError: the directory or the URL is wrong.
+        SpoolUnavailable: none is named, and there is no home directory.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class Place:
         password_file: str | os.PathLike[str] | None = None,
         target: str | None = None,
     ) -> None:
-        self.options = Options.of(spool_dir=root, schema=schema, table=table)  # what is None is not given
+        # What is None is not given.
+        self.options = Options.of(durability="spool", spool_dir=root, schema=schema, table=table)
         self.root = spool_root(root)
         self.url = url
         self.password_file = password_file

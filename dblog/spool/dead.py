@@ -10,7 +10,7 @@ from uuid import UUID
 
 from dblog.spool.left import Dead, names_in
 from dblog.spool.making import YOUNG
-from dblog.spool.place import SpoolUnavailable, directory, lock
+from dblog.spool.place import SpoolGone, SpoolUnavailable, directory, lock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["dead"]
 
 _YOUNG_FOR = 60.0
-"""Seconds after which a directory that is still being made was left so."""
+"""Seconds after which a directory that is still being made, or taken away, was left so."""
 
 
 def dead(folder: Path, mine: Collection[UUID] = ()) -> Iterator[Dead]:
-    """The directories whose writers are gone, each held by us while it is looked at.
+    """The directories whose writers are gone, each held by us while it is looked at; a folder without any goes.
 
     Args:
         folder: of the spools of all writers to one database.
@@ -32,9 +32,10 @@ def dead(folder: Path, mine: Collection[UUID] = ()) -> Iterator[Dead]:
     Raises:
         SpoolUnavailable: the folder is not ours alone.
     """
-    if not folder.is_dir():
+    try:
+        parent = directory(folder, make=False)
+    except SpoolGone:
         return
-    parent = directory(folder, make=False)
     try:
         for name in names_in(parent):
             if name.startswith(YOUNG):
@@ -50,17 +51,24 @@ def dead(folder: Path, mine: Collection[UUID] = ()) -> Iterator[Dead]:
                         found.release()
     finally:
         os.close(parent)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _taken(parent: int, name: str) -> tuple[int, int] | None:
-    """A directory's descriptor and its lock's; None where its writer lives."""
+    """A directory's descriptor and its lock's; None where its writer lives, makes it or is taking it away."""
     try:
         own = directory(name, parent=parent, make=False)
     except SpoolUnavailable:
         return None
     held = None
-    with suppress(OSError):
-        held = lock(own)
+    old = time.time() - os.fstat(own).st_mtime > _YOUNG_FOR
+    if old or not name.startswith(YOUNG):
+        with suppress(OSError):
+            try:
+                held = lock(own, make=old)
+            except FileNotFoundError:  # who took it away had no time for the last step, or is at it
+                os.rmdir(name, dir_fd=parent)
     if held is None:
         os.close(own)
         return None
@@ -74,10 +82,9 @@ def _sweep(parent: int, name: str) -> None:
         return
     own, held = descriptors
     with suppress(OSError):
-        if time.time() - os.fstat(own).st_mtime > _YOUNG_FOR:
-            for file in names_in(own):
-                os.unlink(file, dir_fd=own)
-            os.rmdir(name, dir_fd=parent)
+        for file in names_in(own):
+            os.unlink(file, dir_fd=own)
+        os.rmdir(name, dir_fd=parent)
     os.close(own)
     os.close(held)
 

@@ -161,6 +161,8 @@ class Dead:
         name = str(self.instance_id)
         try:
             os.rmdir(name, dir_fd=self._parent)
+        except FileNotFoundError:
+            pass
         except OSError:  # there is something not ours to delete, and not to be looked at for ever
             self.corrupt += not self._unkept
             with suppress(OSError, SpoolUnavailable):

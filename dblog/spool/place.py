@@ -12,7 +12,17 @@ from pathlib import Path
 
 from dblog.errors import ConfigurationError, DblogError
 
-__all__ = ["MAX_AGE", "SpoolUnavailable", "allocate", "check_age", "directory", "lock", "spool_root", "target_name"]
+__all__ = [
+    "MAX_AGE",
+    "SpoolGone",
+    "SpoolUnavailable",
+    "allocate",
+    "check_age",
+    "directory",
+    "lock",
+    "spool_root",
+    "target_name",
+]
 
 MAX_AGE = 31 * 86_400.0
 """Seconds a record may wait on disk at most: later, its day may have been dropped from the table."""
@@ -25,23 +35,35 @@ class SpoolUnavailable(DblogError):  # noqa: N818 - a state of the disk, named a
     """There can be no spool here now; the sentence says why and what to do."""
 
 
+class SpoolGone(SpoolUnavailable):
+    """The directory went while it was opened: the last who needed it has taken it away."""
+
+
 def spool_root(given: str | None) -> Path:
     """The directory all spools lie in: the option, else ``DBLOG_SPOOL_DIR``, else the user's state directory.
 
     Raises:
         ConfigurationError: what was given is no absolute path.
+        SpoolUnavailable: it is in a home directory, and there is none.
     """
     name = "spool_dir"
     if given is None:
         name, given = "DBLOG_SPOOL_DIR", os.environ.get("DBLOG_SPOOL_DIR") or None
-    if given is None:
-        import platformdirs  # noqa: PLC0415 - only where nothing was given
+    try:
+        path = _of_the_user() if given is None else Path(given).expanduser()
+    except RuntimeError:
+        path = Path("~")
+    if path.is_absolute() and "\0" not in str(path):
+        return path
+    if path.parts[:1] == ("~",):
+        raise SpoolUnavailable("there is no home directory to keep a spool in: name a place in spool_dir")
+    raise ConfigurationError(f"{name}={given!r} is not an absolute path: the working directory may change")
 
-        return platformdirs.user_state_path("dblog") / "spool"
-    path = Path(given).expanduser()
-    if not path.is_absolute() or "\0" in given:
-        raise ConfigurationError(f"{name}={given!r} is not an absolute path: the working directory may change")
-    return path
+
+def _of_the_user() -> Path:
+    import platformdirs  # noqa: PLC0415 - only where nothing was given
+
+    return platformdirs.user_state_path("dblog") / "spool"
 
 
 def target_name(*parts: object) -> str:
@@ -65,7 +87,8 @@ def directory(path: Path | str, *, parent: int | None = None, make: bool = True)
     """The descriptor of a directory that is ours alone, made where it is missing.
 
     Raises:
-        SpoolUnavailable: it is not.
+        SpoolGone: it is missing, or went meanwhile.
+        SpoolUnavailable: it is not ours alone, or cannot be made.
     """
     try:
         if make:
@@ -75,7 +98,8 @@ def directory(path: Path | str, *, parent: int | None = None, make: bool = True)
                 os.mkdir(path, 0o700, dir_fd=parent)
         descriptor = os.open(path, _DIRECTORY, dir_fd=parent)
     except OSError as error:
-        raise SpoolUnavailable(f"the spool directory {str(path)!r} cannot be used: {error.strerror}") from None
+        kind = SpoolGone if error.errno == errno.ENOENT else SpoolUnavailable
+        raise kind(f"the spool directory {str(path)!r} cannot be used: {error.strerror}") from None
     found = os.fstat(descriptor)
     mine = found.st_uid == os.geteuid()
     if mine and not stat.S_IMODE(found.st_mode) & 0o077:
@@ -112,19 +136,23 @@ def allocate(descriptor: int, size: int) -> None:
 _NO_SUCH_CALL = frozenset({errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS})
 
 
-def lock(parent: int) -> int | None:
-    """The descriptor of a directory's lock, held as long as it is open; None when somebody else holds it.
+def lock(parent: int, *, make: bool = True) -> int | None:
+    """The descriptor of a directory's lock, held as long as it is open; None when somebody else holds or held it.
+
+    Args:
+        parent: the directory's descriptor.
+        make: a file where there is none.
 
     Raises:
-        OSError: there can be none.
+        OSError: there can be none, or is none.
     """
-    descriptor = os.open(LOCK_NAME, _LOCK, 0o600, dir_fd=parent)
+    descriptor = os.open(LOCK_NAME, _LOCK if make else _LOCK & ~os.O_CREAT, 0o600, dir_fd=parent)
+    held = False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.fstat(descriptor).st_nlink > 0  # else whoever held it has just taken all of it away
+    finally:
+        if not held:
+            os.close(descriptor)
+    return descriptor if held else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dblog.spool.appending import LOW, Appending, Limits
 from dblog.spool.frames import ALONE, Bad, band_of_body
 from dblog.spool.making import COUNTERS_NAME, ORIGIN_NAME, made
-from dblog.spool.place import LOCK_NAME, SpoolUnavailable, directory
+from dblog.spool.place import LOCK_NAME, SpoolGone, SpoolUnavailable, directory
 from dblog.spool.segment import PAGE, Segment, done_with, dump_origin
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ __all__ = ["SEGMENT_BYTES", "Spool"]
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 _LEAST_SEGMENT = 16 * PAGE
+_TRIES = 10
+"""How often a directory is made again that the last who needed it took away meanwhile."""
 _PATIENCE = 1.0
 """Seconds to wait for a thread that allocates a segment."""
 
@@ -35,8 +37,9 @@ _PATIENCE = 1.0
 class Spool(Appending):
     """Segments of one writer and its page of counters; ``Spool.create`` makes one."""
 
-    def __init__(self, made: Made, origin: Origin, limits: Limits, lock: Any) -> None:
+    def __init__(self, folder: Path, made: Made, origin: Origin, limits: Limits, lock: Any) -> None:
         super().__init__(made, origin, limits, lock)
+        self._folder = folder
         self._read = self._confirmed = (0, 0)
         """Number of the segment that is being read, or acknowledged, and the offset up to which it was."""
         self._seen = self._unconfirmed = 0
@@ -71,20 +74,10 @@ class Spool(Appending):
         """
         size = max(_LEAST_SEGMENT, min(segment_bytes, max_bytes // 4)) // PAGE * PAGE
         limits = Limits(max_bytes, max_age, size)
-        top = directory(folder.parent)
-        try:
-            parent = directory(folder.name, parent=top)
-        finally:
-            os.close(top)
-        try:
-            whole = made(parent, str(origin.instance_id), dump_origin(origin))
-        except BaseException as error:
-            os.close(parent)
-            if isinstance(error, OSError):
-                sentence = f"the spool directory {str(folder)!r} takes no files: {error.strerror}"
-                raise SpoolUnavailable(sentence) from None
-            raise
-        return cls(whole, origin, limits, lock)
+        for _ in range(_TRIES):
+            with suppress(SpoolGone):
+                return cls(folder, _made(folder, origin), origin, limits, lock)
+        return cls(folder, _made(folder, origin), origin, limits, lock)
 
     @property
     def pending(self) -> int:
@@ -191,6 +184,8 @@ class Spool(Appending):
                     os.unlink(name, dir_fd=self._made.own)
             with suppress(OSError):
                 os.rmdir(str(self._origin.instance_id), dir_fd=self._made.parent)
+            with suppress(OSError):  # others are there
+                self._folder.rmdir()
         self._made.unlock()
         self._let_go()
 
@@ -235,3 +230,20 @@ class Spool(Appending):
         with suppress(OSError):
             os.unlink(segment.name, dir_fd=self._made.own)
         segment.close()
+
+
+def _made(folder: Path, origin: Origin) -> Made:
+    """A new directory in the folder, which is made where it is missing."""
+    top = directory(folder.parent)
+    try:
+        parent = directory(folder.name, parent=top)
+    finally:
+        os.close(top)
+    try:
+        return made(parent, str(origin.instance_id), dump_origin(origin))
+    except BaseException as error:
+        os.close(parent)
+        if isinstance(error, OSError):
+            sentence = f"the spool directory {str(folder)!r} takes no files: {error.strerror}"
+            raise SpoolUnavailable(sentence) from None
+        raise

@@ -49,7 +49,7 @@ def _left(folder: Path, count: int, *, alive: bool = False) -> tuple[uuid.UUID, 
 
 
 def _instances(folder: Path) -> list[uuid.UUID]:
-    found = [path for path in folder.iterdir() if path.name.count("-") == 4]
+    found = [path for path in folder.glob("*") if path.name.count("-") == 4]
     return [uuid.UUID(path.name) for path in sorted(found, key=lambda path: path.stat().st_ctime_ns)]
 
 

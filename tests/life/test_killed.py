@@ -71,7 +71,7 @@ def _succeed(url: str, options: dict[str, Any]) -> None:
 
 
 def _directories(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
+    return [path.name for path in folder.glob("*")]
 
 
 @pytest.fixture

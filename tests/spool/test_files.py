@@ -131,7 +131,7 @@ def test_a_living_writers_lock_is_its_own(folder: Path) -> None:
     assert list(dead(folder)) == []
     first.close()
     second.close()
-    assert list(folder.iterdir()) == []
+    assert not folder.exists()
 
 
 def test_nothing_is_read_before_it_was_made(folder: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_record_damaged_in_a_living_spool_is_given_up(folder: Path) -> None:
     assert spool.expire(0.0) == [(2, 0)]
     assert spool.pending == 0
     spool.close()
-    assert list(folder.iterdir()) == []
+    assert not folder.exists()
 
 
 # -- no room --------------------------------------------------------------------------------------------------
@@ -356,7 +356,28 @@ def test_threads_append_side_by_side(folder: Path) -> None:
     assert got == list(range(1, 2401))
     assert spool.pending == 0
     spool.close()
-    assert list(folder.iterdir()) == []
+    assert not folder.exists()
+
+
+def test_the_last_one_takes_the_folder_along(folder: Path) -> None:
+    """Of a thousand databases that come and go none leaves a folder; and whoever comes while it goes gets a new one."""
+    failed: list[Exception] = []
+
+    def come_and_go() -> None:
+        try:
+            for _ in range(200):
+                made(folder).close()
+                assert list(dead(folder)) == []
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert list(folder.parent.iterdir()) == []
 
 
 # -- the page -------------------------------------------------------------------------------------------------
@@ -422,9 +443,19 @@ def test_where_a_spool_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert spool_root(None) == tmp_path / "dblog" / "spool"
     with pytest.raises(ConfigurationError, match="spool_dir='spool' is not an absolute path"):
         spool_root("spool")
+    for nowhere in (_no_home, lambda _: Path("~/.local/state/dblog")):  # a later platformdirs, and an earlier one
+        monkeypatch.setattr("platformdirs.user_state_path", nowhere)
+        with pytest.raises(SpoolUnavailable, match="no home directory to keep a spool in: name a place in spool_dir"):
+            spool_root(None)
+    with pytest.raises(SpoolUnavailable, match="no home directory"):
+        spool_root("~nobody-of-this-name/spool")
     monkeypatch.setenv("DBLOG_SPOOL_DIR", "here")
     with pytest.raises(ConfigurationError, match="DBLOG_SPOOL_DIR='here' is not an absolute path"):
         spool_root(None)
+
+
+def _no_home(_: str) -> Path:
+    raise RuntimeError
 
 
 @given(parts=st.lists(st.none() | st.text(max_size=4) | st.integers(0, 99), min_size=6, max_size=6, unique=True))
@@ -475,4 +506,4 @@ def test_closing_waits_for_whoever_allocates(folder: Path, monkeypatch: pytest.M
     closing.join(10)
     growing.join(10)
     assert spool.place == [0, 0]
-    assert list(folder.iterdir()) == []
+    assert not folder.exists()
