@@ -20,7 +20,6 @@ from dblog.taking import Taking
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable
 
     from dblog.item import Item
     from dblog.ledger import Ledger
@@ -49,9 +48,8 @@ class Buffer(Taking):
         "_high_water",
         "_max_bytes",
         "_max_records",
-        "_note",
+        "_noted",
         "_overflow",
-        "_refusal",
         "_urgent_from",
         "closed",
         "parked",
@@ -84,15 +82,19 @@ class Buffer(Taking):
         self._block_timeout = block_timeout
         self._high_water = min(high_water, size)
         self._urgent_from = urgent_from
-        self._note: Callable[[int], object] | None = None
-        """Writes the number of records emitted where it outlives the process; see ``note_in``."""
-        self._refusal = _QUEUE_FULL
+        self._noted: list[int] | memoryview = [0]
+        """Its only word is the number of records emitted, kept where it outlives the process; see ``note_in``."""
 
-    def note_in(self, note: Callable[[int], object]) -> None:
-        """From now on the number of records emitted is told, with each, to what outlives the process."""
+    def note_in(self, word: memoryview) -> None:
+        """From now on the number of records emitted is written, with each, to what outlives the process."""
         with self._lock:
-            note(self._cells[EMITTED])
-            self._note = note
+            word[0] = self._cells[EMITTED]
+            self._noted = word
+
+    @property
+    def refusal(self) -> int:
+        """The reason of a record that finds no room."""
+        return _QUEUE_FULL
 
     def half_full(self) -> bool:
         """Whether so much waits that nobody should linger."""
@@ -114,15 +116,14 @@ class Buffer(Taking):
             with self._lock:
                 # Straight-line until append: see the module docstring of dblog.ledger.
                 if cells[QUEUED] < self._max_records and cells[BYTES] + size <= self._max_bytes:
-                    cells[EMITTED] = item[0] = cells[EMITTED] + 1
+                    cells[EMITTED] = item[0] = seq = cells[EMITTED] + 1
                     cells[BY_BAND + band] += 1
                     cells[QUEUED] += 1
                     cells[BYTES] += size
                     if severity >= self._urgent_from:  # in here, or a round could take the flag before the record
                         self.urgent = True
                     self._bands[band].append(item)
-                    if self._note is not None:
-                        self._note(item[0])
+                    self._noted[0] = seq
                     return self.parked or cells[QUEUED] == self._high_water
             if self.closed:
                 self.ledger.refuse(_CLOSED, band)
@@ -130,7 +131,7 @@ class Buffer(Taking):
             if deadline is None:
                 deadline = time.monotonic() + (self._block_timeout if may_block else 0.0)
             if size > self._max_bytes or not self._make_room(band, size, deadline):
-                self.ledger.refuse(self._refusal, band)
+                self.ledger.refuse(self.refusal, band)
                 return True
 
     def _make_room(self, band: int, size: int, deadline: float) -> bool:

@@ -8,6 +8,7 @@ is ``dblog.writer``'s business.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dblog import lifecycle
@@ -169,8 +170,8 @@ class Rounds:
         return True
 
     def _deliver(self, delivery: Delivery) -> bool:
-        """See what is in hand through; while that hangs, somebody sees that there is room on disk."""
-        with watchdog.limit(_TROUBLE, self.spooling.attend):
+        """See what is in hand through; while that hangs, somebody puts on disk what would be lost with the process."""
+        with watchdog.limit(_TROUBLE, partial(self.spooling.put_aside, delivery)):
             return delivery.run()
 
     def _drain(self) -> None:

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import threading
 import time
+from _thread import allocate_lock
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from dblog.buffer import Buffer
 from dblog.diagnostics import complain
+from dblog.durable_buffer import DurableBuffer
 from dblog.errors import DblogError
 from dblog.item import compact
 from dblog.ledger import DROPPED, EMITTED, FAILED, IN_FLIGHT, REASON, SPOOLED, STORED
 from dblog.levels import severity_of
 from dblog.spans import resource
-from dblog.spool import EMITTED as EMITTED_WORD
 from dblog.spool import TOLD, Counts, Spool, decode
 from dblog.spooled_buffer import SpooledBuffer
 
@@ -42,8 +43,6 @@ _TROUBLE: Final = 1.0
 """Seconds without the database after which what is in memory goes to disk."""
 _AGAIN: Final = 10.0
 """Seconds until a spool is tried again that could not be made."""
-_NEVER: Final = 25
-"""Above every severity."""
 _EXPIRE_EVERY: Final = 60.0
 _POISON, _EXPIRED = REASON["poison"], REASON["spool_expired"]
 
@@ -62,12 +61,16 @@ class Spooling:
         """Of the spools of all writers to this database; None while that is not known, or there is none."""
         self.records = options.durability != "memory"
         self.durable = options.durability == "durable"
+        self._tells = self.records
+        """Whether to say that there is no place on disk: once to those who did not ask for one."""
         self._whole = self.durable and severity_of(options.durable_level) <= 1
         """Every record is on disk before ``emit`` returns."""
         self._options, self._origin, self._ledger = options, origin, ledger
         self._making = threading.RLock()
         self._made = False
         self._not_before = 0.0
+        self._aside = allocate_lock()
+        """Held by whoever puts aside: the writer between two attempts, or somebody else while it hangs in one."""
         self._since: float | None = None
         """Monotonic time since when the database is away."""
         self._back: set[int] = set()
@@ -103,8 +106,9 @@ class Spooling:
         }
         if not self.records:
             return Buffer(self._ledger, **sizes)
-        durable_from = severity_of(options.durable_level) if self.durable else _NEVER
-        return SpooledBuffer(self._ledger, durable_from=durable_from, make=self.make, **sizes)
+        if not self.durable:
+            return SpooledBuffer(self._ledger, make=self.make, **sizes)
+        return DurableBuffer(self._ledger, durable_from=severity_of(options.durable_level), make=self.make, **sizes)
 
     # -- for any thread ---------------------------------------------------------------------------------------
 
@@ -121,8 +125,9 @@ class Spooling:
                 self._create(self.folder)
             except DblogError as error:
                 self._not_before = time.monotonic() + _AGAIN
-                if self.records:
+                if self._tells:
                     complain("spool", f"{error}; records are in memory only")
+                    self._tells = self._options.durability is not None
             finally:
                 self._made = False
         return self.buffer.spool
@@ -135,16 +140,24 @@ class Spooling:
         )
         if self.durable:
             made.grow()
-        self.buffer.note_in(partial(made.counters.words.__setitem__, EMITTED_WORD))
+        self.buffer.note_in(made.counters.emitted)
         made.counters.words[TOLD] = self._ledger.told
         self._ledger.on_told = partial(made.counters.words.__setitem__, TOLD)
         self.buffer.spool = made
 
-    def attend(self) -> None:
-        """See that there is room on disk; called again and again while the writer hangs in the database."""
+    def put_aside(self, delivery: Delivery) -> None:
+        """What waits goes to disk, and a copy of what is in hand; called again and again while the writer hangs."""
         spool = self.make() if self.records else None
-        if spool is not None and spool.wants:
-            spool.grow()
+        if spool is None or not self._aside.acquire(blocking=False):
+            return
+        try:
+            if spool.wants:
+                spool.grow()
+            if isinstance(self.buffer, SpooledBuffer) and not self._whole:
+                self.buffer.spill()
+                self._copy(self.buffer, delivery)
+        finally:
+            self._aside.release()
 
     @property
     def written(self) -> int:
@@ -171,12 +184,9 @@ class Spooling:
         self._since = self._since or now
         if now - self._since < _TROUBLE:
             return
-        self.attend()
         if self.buffer.spool is not None:
             self._expire(self.buffer.spool)
-        if isinstance(self.buffer, SpooledBuffer) and not self._whole:
-            self.buffer.spill()
-            self._copy(self.buffer, delivery)
+        self.put_aside(delivery)
 
     def well(self) -> None:
         """The database has stored what was in hand."""
@@ -228,6 +238,8 @@ class Spooling:
         self._expire(spool)
         if spool.wants and (self.durable or spool.pending):
             spool.grow()
+        if self.durable:
+            spool.warm_up()
 
     def _expire(self, spool: Spool) -> None:
         """Count what has waited on disk for too long, once a minute; say what found no room there."""

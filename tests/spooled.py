@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from dblog.entry import LogEntry
 from dblog.item import compact
+from dblog.levels import BANDS
 from dblog.sink import Origin
 from dblog.spool import ALONE, KEPT, Spool, decode, encode, need
 
@@ -69,10 +71,8 @@ def append(spool: Spool, seq: int, body: bytes | None = None, *, alone: bool = T
     body = encode(item(seq)) if body is None else body
     length = need(body)
     with spool.lock:
-        place = spool.place
-        if length > spool.largest or (place[0] + length > place[1] and not spool.turn()):
+        at = spool.reserve(length, BANDS - 1)
+        if at < 0:
             return False
-        at = place[0]
-        place[0] = at + length
-        spool.fill(at, seq, body, ALONE if alone else KEPT)
+        spool.fill(at, seq, time.time_ns() // 1000, body, ALONE if alone else KEPT)
     return True

@@ -4,9 +4,10 @@
 ``000001.seg`` …; ``dead`` finds the directories nobody holds any more.
 """
 
+from dblog.spool.appending import LOW
 from dblog.spool.counters import EMITTED, TOLD, Counters, Counts
 from dblog.spool.dead import dead
-from dblog.spool.frames import ALONE, FRAME, KEPT, band_of_body, decode, encode, need
+from dblog.spool.frames import ALONE, FRAME, KEPT, band_of_body, decode, encode, need, write
 from dblog.spool.left import QUARANTINE, Dead, Left
 from dblog.spool.place import MAX_AGE, SpoolUnavailable, check_age, spool_root, target_name
 from dblog.spool.spool import SEGMENT_BYTES, Spool
@@ -16,6 +17,7 @@ __all__ = [
     "EMITTED",
     "FRAME",
     "KEPT",
+    "LOW",
     "MAX_AGE",
     "QUARANTINE",
     "SEGMENT_BYTES",
@@ -34,4 +36,5 @@ __all__ = [
     "need",
     "spool_root",
     "target_name",
+    "write",
 ]

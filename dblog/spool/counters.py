@@ -52,17 +52,19 @@ class Counts(NamedTuple):
 class Counters:
     """The page of a living writer.
 
-    Every method is called under the ledger's lock. ``words[EMITTED] = n`` is what a record costs. What ends a record,
+    Every method is called under the ledger's lock. ``emitted[0] = n`` is what a record costs. What ends a record,
     or takes a batch in hand, is mirrored before anything else comes of it: after a commit first the counts, with what
     was settled and reached, and the batch gone from them; then ``Spool.acknowledge``.
     """
 
-    __slots__ = ("_page", "words")
+    __slots__ = ("_page", "emitted", "words")
 
     def __init__(self, page: mmap) -> None:
         self._page = page
         self.words = memoryview(page).cast("Q")
         """The page as 64-bit words; each is written in one go."""
+        self.emitted = self.words[EMITTED : EMITTED + 1]
+        """The one that every record writes."""
         self.mirror(Counts())
         self.words[MAGIC] = _MAGIC
 
@@ -78,6 +80,7 @@ class Counters:
 
     def close(self) -> None:
         """Let go of the page."""
+        self.emitted.release()
         self.words.release()
         self._page.close()
 

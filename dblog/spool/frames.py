@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 import struct
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -41,8 +40,10 @@ FRAME = struct.Struct("=IIQQII")
 KEPT, ALONE = 0, 1
 """The flags of a record that waits in the queue as well, and of one that is nowhere else."""
 
+_HEADER = FRAME.size
 _MARKED = struct.Struct("=IIQQI")
 """What a mark is made of: offset, length, seq, time, flags."""
+_pack_marked, _pack_into = _MARKED.pack, FRAME.pack_into
 _PIECE = 5 * 1024
 """``zlib.crc32`` lets go of the GIL for more than this."""
 
@@ -78,21 +79,20 @@ def need(body: bytes) -> int:
 
 
 def write(  # noqa: PLR0917 - keywords would cost every record
-    target: mmap, offset: int, salt: int, seq: int, body: bytes, flags: int
+    target: mmap, offset: int, salt: int, seq: int, moment: int, body: bytes, flags: int
 ) -> None:
     """Write one frame: the payload first, the header last; without a system call and without letting go of the GIL."""
     length = len(body)
-    now = time.time_ns() // 1000
-    mark = crc32(_MARKED.pack(offset, length, seq, now, flags), salt) or 1
+    mark = crc32(_pack_marked(offset, length, seq, moment, flags), salt) or 1
     if length <= _PIECE:
         check = crc32(body, mark)
     else:
         check = mark
         for start in range(0, length, _PIECE):
             check = crc32(body[start : start + _PIECE], check)
-    begin = offset + FRAME.size
+    begin = offset + _HEADER
     target[begin : begin + length] = body
-    FRAME.pack_into(target, offset, length, check, seq, now, flags, mark)
+    _pack_into(target, offset, length, check, seq, moment, flags, mark)
 
 
 def scan(data: mmap | bytes, start: int, stop: int, salt: int) -> Iterator[Frame | Bad]:
@@ -156,25 +156,23 @@ _ZEROS = bytes(8)
 _STRICT = orjson.OPT_STRICT_INTEGER
 _PLAIN = _STRICT | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _SITE, _IDS = 7, len(ID_FIELDS)
-_FIELDS = 10
+_METADATA, _REST, _FIELDS = 5, 9, 11
+_dumps = orjson.dumps
 
 
 def encode(item: Item) -> bytes:
-    """The payload of an item; its ``seq`` is the frame's."""
-    _, moment, site, message, template, metadata, thread, task, ids, rest, size = item
+    """The payload of an item; the ``seq`` in it means nothing, the frame's does."""
+    metadata, rest, fields = item[_METADATA], item[_REST], item
     try:
         if type(metadata) is dict:
-            text = orjson.dumps(metadata, None, _STRICT)
+            text = _dumps(metadata, None, _STRICT)
             if b"\\u0000" in text or (b"null" in text and not _finite(metadata)):
                 return _encode_any(item)
-            metadata = orjson.Fragment(text)
+            fields = item.copy()
+            fields[_METADATA] = orjson.Fragment(text)
         if rest is not None and not all(type(value) is str for value in rest.values()):
             return _encode_any(item)
-        # fmt: off
-        return orjson.dumps(
-            (moment, site, message, template, metadata, thread, task, ids, rest, size), None, _PLAIN
-        )
-        # fmt: on
+        return _dumps(fields, None, _PLAIN)
     except (TypeError, ValueError, RecursionError):  # a lone surrogate, a larger integer, something foreign
         return _encode_any(item)
 
@@ -193,7 +191,7 @@ def decode(body: bytes, seq: int = 0) -> Item:
         fields = _untagged(fields)
     if type(fields) is not list or len(fields) != _FIELDS:
         raise ValueError("a payload in the spool is no record")
-    moment, site, message, template, metadata, thread, task, ids, rest, size = fields
+    _, moment, site, message, template, metadata, thread, task, ids, rest, size = fields
     if type(site) is not list or len(site) != _SITE or type(ids) is not list or len(ids) != _IDS:
         raise ValueError("a payload in the spool is no record")
     return [seq, moment, tuple(site), message, template, metadata, thread, task, tuple(ids), rest, size]
@@ -219,7 +217,7 @@ def _encode_any(item: Item) -> bytes:
         entry = expand(item)
         message, template, metadata = entry.message, entry.template, entry.metadata
         thread, task = entry.thread, entry.async_task
-    fields = [moment, list(site), message, template, metadata, thread, task, list(ids), rest, size]
+    fields = [0, moment, list(site), message, template, metadata, thread, task, list(ids), rest, size]
     return orjson.dumps({"l": [_tagged(value) for value in fields]})
 
 

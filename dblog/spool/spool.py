@@ -102,7 +102,7 @@ class Spool(Appending):
                 self._read = (segment.number, found.end)
             self._read = (segment.number, stop)
         with self.lock:
-            if self._current is None or self._read == (self.place[0] >> 32, self.place[0] & LOW):
+            if self.current is None or self._read == (self.place[0] >> 32, self.place[0] & LOW):
                 self._appended = self._seen  # a caller struck in `fill` was counted, and wrote nothing
         return taken
 
@@ -130,7 +130,7 @@ class Spool(Appending):
             done = done_with(segment, stop, alone, settled)
             if done != segment.stored:
                 segment.acknowledge(done)
-            if done == stop and segment is not self._current:
+            if done == stop and segment is not self.current:
                 self._remove(segment)
 
     def expire(self, now: float) -> list[tuple[int, int]]:
@@ -177,7 +177,7 @@ class Spool(Appending):
             segments = list(self._segments.values())
             done = not keep and all(segment.stored == stop for segment, stop in self._written())
             self.place[0] = self.place[1] = 0
-            self._current = self._spare = None
+            self.current = self._spare = None
         if done:
             for name in [*(segment.name for segment in segments), COUNTERS_NAME, ORIGIN_NAME, LOCK_NAME]:
                 with suppress(OSError):
@@ -192,7 +192,7 @@ class Spool(Appending):
     def abandon(self) -> None:
         """In a forked child: the files are the parent's, and its lock must not outlive it in our hands."""
         self.place[0] = self.place[1] = 0
-        self._current = self._spare = None
+        self.current = self._spare = None
         self._let_go()
 
     def _let_go(self) -> None:
@@ -204,7 +204,7 @@ class Spool(Appending):
     def _written(self) -> list[tuple[Segment, int]]:
         """The segments in use, and where the frames of each end by now: what is before is written, or never will be."""
         with self.lock:
-            current, spare, end = self._current, self._spare, self.place[0] & LOW
+            current, spare, end = self.current, self._spare, self.place[0] & LOW
             segments = [segment for segment in self._segments.values() if segment is not spare]
             return [(segment, end if segment is current else segment.end) for segment in segments]
 

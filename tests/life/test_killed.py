@@ -15,6 +15,8 @@ import pytest
 import dblog
 from dblog.opening import folder_of
 from dblog.options import Options
+from dblog.spool import LOW
+from dblog.spool.frames import Frame
 from dblog.testing import MemorySink, assert_conserved
 from tests.oracle import QUICK, rows, until
 
@@ -116,6 +118,38 @@ def test_memory_counts_what_it_loses(database_url: str, options: dict[str, Any])
     assert emitted <= len(stored) + lost <= emitted + 1
     ((metadata,),) = rows(database_url, "SELECT metadata FROM logs WHERE logger = 'dblog.loss'")
     assert "in_doubt" not in str(metadata)  # the database was asked what of the last batch is there
+
+
+def _on_disk(handler: dblog.DatabaseHandler) -> set[int]:
+    """The ``seq`` of everything in the current segment of a handler's spool."""
+    spool = handler._writer.buffer.spool
+    segment = None if spool is None else spool.current
+    if spool is None or segment is None:
+        return set()
+    with spool.lock:
+        return {frame.seq for frame in segment.frames(segment.start, spool.place[0] & LOW) if isinstance(frame, Frame)}
+
+
+def test_a_call_that_hangs_keeps_nothing_from_the_disk() -> None:
+    """While the database does not even fail, what waits and what is in hand goes to disk, and what comes later too."""
+    sink = MemorySink()
+    handler = dblog.DatabaseHandler(sink=sink, **QUICK, durability="spool", operation_timeout=600, batch_size=20)
+    logger = logging.Logger("hangs")
+    logger.addHandler(handler)
+    with sink.blocked() as hanging:
+        logger.info("in hand")
+        assert hanging.wait(5)
+        for number in range(100):
+            logger.info("record %d", number)
+        until(lambda: _on_disk(handler) == {*range(1, 102)}, say=lambda: _on_disk(handler))
+        logger.info("later")
+        until(lambda: 102 in _on_disk(handler), say=lambda: _on_disk(handler))
+        stats = handler.stats()
+        assert (stats.queued, stats.in_flight, stats.spooled) == (0, 1, 101)
+        assert_conserved(stats)
+    handler.close()
+    assert sorted(sink.messages) == sorted(["in hand", "later", *(f"record {number}" for number in range(100))])
+    assert handler.stats().stored == 102
 
 
 @pytest.mark.parametrize(

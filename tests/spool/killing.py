@@ -12,9 +12,11 @@ import random
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
+from dblog.levels import BANDS
 from dblog.spool import ALONE, EMITTED, KEPT, Spool, dead, encode, need
 from tests.spooled import item, origin, text_of
 
@@ -36,16 +38,13 @@ def child(folder: Path, shared: mmap.mmap) -> None:
         folder, origin(), max_bytes=1 << 30, max_age=1e6, segment_bytes=256 * 1024, lock=threading.RLock()
     )
     words = memoryview(shared).cast("Q")
-    place = spool.place
     for seq in range(1, MOST):
         body = encode(item(seq, message(seq)))
         length = need(body)
-        while place[0] + length > place[1] and not spool.turn():
+        while (at := spool.reserve(length, BANDS - 1)) < 0:
             spool.grow()
-        at = place[0]
-        place[0] = at + length
         spool.counters.words[EMITTED] = seq
-        spool.fill(at, seq, body, ALONE if seq % 5 else KEPT)
+        spool.fill(at, seq, time.time_ns() // 1000, body, ALONE if seq % 5 else KEPT)
         words[ACKNOWLEDGED] = seq
         if seq % 97 == 0:
             for stored, _ in spool.read(50, 1 << 20):

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dblog.errors import ConfigurationError
+from dblog.levels import BANDS
 from dblog.spool import MAX_AGE, Counts, Spool, SpoolUnavailable, check_age, dead, encode, need, spool_root, target_name
 from dblog.spool.counters import BANK, Counters, read_page
 from dblog.spool.frames import ALONE
@@ -334,11 +335,9 @@ def test_threads_append_side_by_side(folder: Path) -> None:
         for _ in range(300):
             while True:
                 with spool.lock:
-                    if spool.place[0] + length <= spool.place[1] or spool.turn():
-                        at = spool.place[0]
-                        spool.place[0] = at + length
+                    if (at := spool.reserve(length, BANDS - 1)) >= 0:
                         number += 1
-                        spool.fill(at, number, body, ALONE)
+                        spool.fill(at, number, time.time_ns() // 1000, body, ALONE)
                         break
                 with counter:
                     spool.grow()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dblog.item import Item
 
 SALT = 12_345
+MOMENT = 1_700_000_000_000_000
 _plain = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | texts
 _ids = st.tuples(*[st.none() | texts] * len(ID_FIELDS))
 _anything = st.recursive(
@@ -129,7 +130,7 @@ def filled(payloads: list[bytes], holes: frozenset[int] = frozenset()) -> tuple[
     at, places = 8, []
     for index, body in enumerate(payloads):
         places.append(at)
-        write(target, at, SALT, index + 1, body, ALONE if index % 2 else KEPT)
+        write(target, at, SALT, index + 1, MOMENT, body, ALONE if index % 2 else KEPT)
         if index in holes:
             target[at : at + FRAME.size] = bytes(FRAME.size)
         at += need(body)
@@ -188,7 +189,7 @@ def test_a_header_half_written_is_torn(cut: int) -> None:
 def test_a_text_is_no_frame() -> None:
     """A record whose message holds a frame's very bytes: JSON has no zeros, so nobody logs frames into a spool."""
     inner = mmap.mmap(-1, 4096)
-    write(inner, 0, SALT, 9, b"forged", ALONE)
+    write(inner, 0, SALT, 9, MOMENT, b"forged", ALONE)
     body = encode(item_with(inner[:64].decode("latin-1"), {}))
     assert b"\0" not in body
 
@@ -213,7 +214,7 @@ def test_writing_never_lets_go_of_the_gil() -> None:
         until(lambda: ticks)  # from here on the other waits for as long as it takes: it runs where this one lets go
         seen = ticks
         for _ in range(50):
-            write(target, 0, SALT, 1, body, ALONE)
+            write(target, 0, SALT, 1, MOMENT, body, ALONE)
         assert ticks == seen
         while ticks == seen:
             zlib.crc32(body)
@@ -229,7 +230,7 @@ def test_what_an_append_costs(capsys: pytest.CaptureFixture[str]) -> None:
     rich = [*made[:5], {"order": 17, "amount": 12.5, "user": "x" * 40}, *made[6:]]
     target, body = mmap.mmap(-1, 4096), encode(made)
     figures = {
-        "fill": timeit.repeat(lambda: write(target, 0, SALT, 1, body, ALONE), number=5000, repeat=5),
+        "fill": timeit.repeat(lambda: write(target, 0, SALT, 1, MOMENT, body, ALONE), number=5000, repeat=5),
         "encode, plain": timeit.repeat(lambda: encode(made), number=5000, repeat=5),
         "encode, rich": timeit.repeat(lambda: encode(rich), number=5000, repeat=5),
     }
