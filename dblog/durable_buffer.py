@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dblog.buffer import Buffer
 from dblog.item import ITEM_SITE, ITEM_SIZE, compact, expand
-from dblog.ledger import BY_BAND, BYTES, EMITTED, QUEUED, SPOOLED
+from dblog.ledger import BY_BAND, BYTES, EMITTED, QUEUED, SPOOLED, UNSAVED
 from dblog.levels import BAND
 from dblog.repair import FUTURE, PAST, clamp
 from dblog.spool import ALONE, FRAME, KEPT, LOW, encode, write
@@ -88,8 +88,14 @@ class DurableBuffer(SpooledBuffer):
             if tried or self.closed or not spool.grow(PATIENCE):
                 break
             tried = True
-        self.unsaved += 1
+        self._count_unsaved()
         return Buffer.put(self, item, may_block)
+
+    def _count_unsaved(self) -> None:
+        """The disk does not take it: it is in memory only. What comes after the end was promised nothing."""
+        cells = self._cells
+        with self._lock:
+            cells[UNSAVED] += not self.closed
 
     def _timely(self, item: Item) -> tuple[Item, int]:
         """The item with a time that can be stored, and now: its id, made of its time, must be the same at each replay.

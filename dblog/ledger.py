@@ -52,9 +52,9 @@ FAIL_REASONS = ("poison", "capture", "unroutable")
 REASONS = DROP_REASONS + FAIL_REASONS
 REASON = {reason: index for index, reason in enumerate(REASONS)}
 
-# The cells. BYTES belongs to the queue; the rest is the identity, then what splits it.
-EMITTED, STORED, DROPPED, FAILED, QUEUED, IN_FLIGHT, SPOOLED, BYTES = range(8)
-BY_BAND = 8
+# The cells. BYTES belongs to the queue, UNSAVED to a promise; the rest is the identity, then what splits it.
+EMITTED, STORED, DROPPED, FAILED, QUEUED, IN_FLIGHT, SPOOLED, BYTES, UNSAVED = range(9)
+BY_BAND = 9
 LOST = BY_BAND + BANDS
 """``cells[LOST + reason * BANDS + band]``: records lost, by reason and severity band."""
 RANGE = LOST + len(REASONS) * BANDS
@@ -89,6 +89,8 @@ class Stats:
     """Unix time of the last commit, in seconds."""
     lag: float | None
     """Seconds from the oldest record of the last batch to its commit."""
+    unsaved: int = 0
+    """With ``durable``: records whose call returned although the disk took them not; each is in its place as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,4 +228,5 @@ class Ledger:
             last_error=last_error,
             last_success=last_success,
             lag=lag,
+            unsaved=cells[UNSAVED],
         )

@@ -29,6 +29,7 @@ METRICS: dict[str, Spec] = {
     "records_stored_total": Spec("counter", ("handler",), "Records committed to the database."),
     "records_dropped_total": Spec("counter", ("handler", "reason", "level"), "Records let go by policy."),
     "records_failed_total": Spec("counter", ("handler", "reason"), "Records that could not be stored."),
+    "records_unsaved_total": Spec("counter", ("handler",), "Records in memory only that were to be on disk."),
     "queue_records": Spec("gauge", ("handler",), "Records waiting."),
     "queue_bytes": Spec("gauge", ("handler",), "Bytes waiting, as captured."),
     "inflight_records": Spec("gauge", ("handler",), "Records the writer has in hand."),

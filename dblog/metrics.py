@@ -31,6 +31,7 @@ from dblog.ledger import (
     SPOOLED,
     STATES,
     STORED,
+    UNSAVED,
 )
 from dblog.levels import BAND_NAMES, BANDS
 from dblog.metric_specs import METRICS, Spec
@@ -241,6 +242,7 @@ def _make(name: str, spec: Spec, registry: CollectorRegistry, namespace: str) ->
 def _counted() -> Iterator[tuple[Any, ...]]:
     """``(metric, cell, *labels after the handler)`` of everything that is counted."""
     yield "records_stored_total", STORED
+    yield "records_unsaved_total", UNSAVED
     for band, level in enumerate(BAND_NAMES):
         yield "records_emitted_total", BY_BAND + band, level
         for reason in DROP_REASONS:

@@ -40,7 +40,7 @@ class SpooledBuffer(Buffer):
         sizes: see ``Buffer``.
     """
 
-    __slots__ = ("_make", "_nearly_bytes", "_nearly_records", "unsaved")
+    __slots__ = ("_make", "_nearly_bytes", "_nearly_records")
 
     def __init__(
         self,
@@ -52,8 +52,6 @@ class SpooledBuffer(Buffer):
         **sizes: object,
     ) -> None:
         super().__init__(ledger, size=size, size_bytes=size_bytes, **sizes)  # type: ignore[arg-type]  # its own
-        self.unsaved = 0
-        """Records that should be on disk, and found no room there either: they are in memory only."""
         self._make = make
         self._nearly_records, self._nearly_bytes = self._max_records * 9 // 10, self._max_bytes * 9 // 10
 

@@ -20,7 +20,7 @@ from dblog.diagnostics import complain
 from dblog.durable_buffer import DurableBuffer
 from dblog.errors import DblogError
 from dblog.item import compact
-from dblog.ledger import DROPPED, EMITTED, FAILED, IN_FLIGHT, REASON, SPOOLED, STORED
+from dblog.ledger import DROPPED, EMITTED, FAILED, IN_FLIGHT, REASON, SPOOLED, STORED, UNSAVED
 from dblog.levels import severity_of
 from dblog.spans import resource
 from dblog.spool import TOLD, Counts, Spool, decode
@@ -243,7 +243,7 @@ class Spooling:
 
     def _expire(self, spool: Spool) -> None:
         """Count what has waited on disk for too long, once a minute; say what found no room there."""
-        unsaved = self.buffer.unsaved if isinstance(self.buffer, SpooledBuffer) else 0
+        unsaved = self._ledger.cells[UNSAVED]
         if unsaved > self._unsaved:
             self._unsaved = unsaved
             sentence = "records that should be on disk are in memory only: the disk is full, or spool_bytes is reached"
@@ -270,7 +270,7 @@ class Spooling:
         if seq in self._back:
             self._given_up = True
             return True
-        if self._whole and not self.buffer.unsaved:
+        if self._whole and not self._ledger.cells[UNSAVED]:
             self._leave(seq)
             return True
         return self.make() is not None and self.buffer.append(_item(seq, entry))
@@ -300,7 +300,7 @@ class Spooling:
         buffer = self.buffer
         if not isinstance(buffer, SpooledBuffer):
             return
-        if self._whole and not buffer.unsaved:
+        if self._whole and not self._ledger.cells[UNSAVED]:
             self._leave(buffer.oldest_seq())
             buffer.rest_on_disk()
         elif len(buffer) and self.make() is not None:
@@ -309,7 +309,7 @@ class Spooling:
     def secure(self, delivery: Delivery) -> None:
         """The thread hangs at the end: what it has in hand is on disk as well."""
         if isinstance(self.buffer, SpooledBuffer) and self.make() is not None:
-            if self._whole and not self.buffer.unsaved:
+            if self._whole and not self._ledger.cells[UNSAVED]:
                 self._copied |= delivery.in_hand()
             else:
                 self._copy(self.buffer, delivery)

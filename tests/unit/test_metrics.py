@@ -28,6 +28,7 @@ from dblog.ledger import DROP_REASONS, FAIL_REASONS
 from dblog.levels import BAND_NAMES
 from dblog.metrics import METRICS, Metrics, disable, enable
 from dblog.observe import observers
+from dblog.spool import Spool
 from dblog.testing import MemorySink, assert_conserved
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def assert_equal_to(stats: Stats, page: Scraped, handler: str) -> None:
     assert page.total("dblog_queue_records", handler=handler) == stats.queued
     assert page.total("dblog_inflight_records", handler=handler) == stats.in_flight
     assert page.total("dblog_spooled_records", handler=handler) == stats.spooled
+    assert page.total("dblog_records_unsaved_total", handler=handler) == stats.unsaved
 
 
 # -- figures ------------------------------------------------------------------------------------------------------
@@ -140,6 +142,28 @@ def test_after_any_workload_the_counters_equal_the_ledger(steps: list[tuple[str,
     handler.close()
     assert_conserved(handler.stats())
     assert_equal_to(handler.stats(), scrape(registry), "db")
+    metrics.disable()
+
+
+@given(count=st.integers(0, 9), queue_size=st.sampled_from([3, 50]))
+def test_a_promise_the_disk_did_not_keep_is_counted(count: int, queue_size: int) -> None:
+    """With ``durable`` on a full disk: each record that was in memory only, beside its place in the ledger."""
+    registry, sink = CollectorRegistry(), MemorySink()
+    metrics = enable(registry)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Spool, "grow", lambda *_: False)
+        handler = dblog.DatabaseHandler(sink=sink, durability="durable", queue_size=queue_size, **QUICK)
+        handler.set_name("db")
+        logger = logger_with(handler)
+        for number in range(count):
+            logger.info("record %d", number)
+        stats = handler.stats()
+        assert_conserved(stats)
+        assert stats.unsaved == count
+        handler.close()
+        logger.info("after the end, when nothing is promised")
+    assert handler.stats().unsaved == count
+    assert scrape(registry).total("dblog_records_unsaved_total", handler="db") == count
     metrics.disable()
 
 
