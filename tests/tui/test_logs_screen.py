@@ -791,3 +791,21 @@ async def test_an_exception_says_how_often_its_type_came(driver: Driver) -> None
     total = sum(each.exc_type == driver.row.exc_type for each in data.entries())
     await driver.press("enter", "G")
     await driver.until(lambda: f"{total} here of this type" in driver.text)
+
+
+async def test_nothing_works_for_a_screen_that_waits_for_the_end_of_its_queries(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its widgets are gone by then."""
+    working: list[bool] = []
+    async with driving(url) as driver:
+        screen = driver.logs
+        worker = screen.run_worker(asyncio.Event().wait(), group="pulse")
+        close = screen.browser.close
+
+        async def closing() -> None:
+            working.append(worker.is_running and not worker.is_cancelled)
+            await close()
+
+        monkeypatch.setattr(screen.browser, "close", closing)
+    assert working == [False]

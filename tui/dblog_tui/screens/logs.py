@@ -86,7 +86,7 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
         self.source, self.look, self.settings = source, look, settings
         self.colour, self.admin_url, self.link = colour, admin_url, link
         self.history = History([view or View()])
-        self.browser = Browser(source, self._changed, lambda error: told(self.app, error))
+        self.browser = Browser(source, self._changed, lambda error: told(self, error))
         self.note = ""
         """A word in the header about what was just done."""
         self.proof = ""
@@ -142,8 +142,9 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
         self.begin_panes()
 
     async def on_unmount(self) -> None:
-        """End what runs in the database."""
+        """End what runs beside, and then what runs in the database, which may take a while."""
         self._over = True
+        self.workers.cancel_node(self)  # Textual does so afterwards
         self._unseen.close()
         await self.browser.close()
 

@@ -2,6 +2,8 @@
 
 Textual either ends the application when a worker fails, or says nothing at all. Here the application is told: it goes
 on, writes a report, and says where that is; under test it fails.
+
+A screen that is taken down loses its widgets first and its work last. What such work no longer finds is no error.
 """
 
 from __future__ import annotations
@@ -9,15 +11,19 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from textual.css.query import NoMatches
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 __all__ = ["Watched", "told"]
 
 
-def told(app: Any, error: Exception) -> None:
-    """Tell the application of an error nobody has thought of; raises it where the application does not listen."""
-    listen = getattr(app, "unexpected", None)
+def told(node: Any, error: Exception) -> None:
+    """Tell a node's application of an error nobody has thought of; raises it where the application does not listen."""
+    if isinstance(error, NoMatches) and not node.display:  # taken down, or about to be
+        return
+    listen = getattr(node.app, "unexpected", None)
     if listen is None:
         raise error
     listen(error)
@@ -37,4 +43,4 @@ async def _watched(node: Any, work: Coroutine[Any, Any, Any]) -> Any:
     try:
         return await work
     except Exception as error:  # noqa: BLE001 - all there are
-        told(node.app, error)
+        told(node, error)
