@@ -67,8 +67,8 @@ async def test_the_columns_are_those_that_were_chosen(full: str, tmp_path: Path)
     assert export.path.read_text().split()[:3] == ["service,lineno", "cart,0", "cart,5"]
 
 
-async def interrupted(export: Export, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run an export, and cancel it when it has written its first entries."""
+async def interrupted(export: Export, monkeypatch: pytest.MonkeyPatch, *, heard: bool = True) -> None:
+    """Run an export, and cancel it when it has written its first entries; ``heard``: its thread's loop is told so."""
     begun, ended = threading.Event(), threading.Event()
     append, stop = _Watched.append, Export._stop
 
@@ -76,17 +76,19 @@ async def interrupted(export: Export, monkeypatch: pytest.MonkeyPatch) -> None:
         append(self, piece, state)
         if state["count"]:
             begun.set()
-            assert ended.wait(10)
+            assert ended.wait(30)
 
     def stopped(self: Export) -> None:
-        stop(self)
+        if heard:
+            stop(self)
+        self.stopped = True
         ended.set()
 
     with monkeypatch.context() as patched:
         patched.setattr(_Watched, "append", first)
         patched.setattr(Export, "_stop", stopped)
         task = asyncio.create_task(export.run())
-        assert await asyncio.to_thread(begun.wait, 10)
+        assert await asyncio.to_thread(begun.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -102,6 +104,43 @@ async def test_an_export_that_was_cancelled_goes_on(full: str, tmp_path: Path, m
     whole = Export(Source(Database(full)), parse(""), tmp_path / "b.ndjson")
     await whole.run()
     assert export.path.read_bytes() == whole.path.read_bytes()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_what_was_stopped_writes_no_further_piece(
+    full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: str
+) -> None:
+    """Also where its thread has not heard of it yet; and run again it is whole."""
+    export = Export(Source(Database(full)), parse("service:shop"), tmp_path / "a", shape=shape)
+    await interrupted(export, monkeypatch, heard=False)
+    assert export.written.count == 1000
+    assert names(tmp_path) == ["a.part", "a.part.json"]
+    assert await export.run() == ROWS // 5 * 4
+    whole = Export(Source(Database(full)), parse("service:shop"), tmp_path / "b", shape=shape)
+    await whole.run()
+    assert export.path.read_bytes() == whole.path.read_bytes()
+
+
+async def test_what_is_stopped_too_late_is_done(full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is in its place: it is said to be, and cannot be gone on with."""
+    there, ended = threading.Event(), threading.Event()
+    finish = _Watched.finish
+
+    def finished(self: _Watched) -> None:
+        finish(self)
+        there.set()
+        assert ended.wait(30)
+
+    def stopped(self: Export) -> None:
+        ended.set()
+
+    monkeypatch.setattr(_Watched, "finish", finished)
+    monkeypatch.setattr(Export, "_stop", stopped)
+    task = asyncio.create_task(Export(Source(Database(full)), parse(""), tmp_path / "a.ndjson").run())
+    assert await asyncio.to_thread(there.wait, 30)
+    task.cancel()
+    assert await task == ROWS
+    assert names(tmp_path) == ["a.ndjson"]
 
 
 async def test_what_is_discarded_leaves_nothing(full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

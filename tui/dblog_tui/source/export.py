@@ -90,7 +90,8 @@ class Export:
         self.began = time.monotonic()
         self._database, self._safe_url, self._zone = source.database, source.safe_url, source.zone
         self._query, self._shape, self._columns = query, shape, columns
-        self._stopped = False
+        self.stopped = False
+        """Nothing more is to be written."""
         self._task: asyncio.Task[int] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -107,20 +108,23 @@ class Export:
         }  # fmt: skip
 
     async def run(self) -> int:
-        """Write, or go on; how many entries the file then holds. Cancelling ends it, and it can be gone on with.
+        """Write, or go on; how many entries the file then holds.
+
+        Cancelling ends it, and it can be gone on with; where the file is complete by then, it is as if nobody had.
 
         Raises:
             StoreError: the database is away, or takes too long; run again.
             ConfigurationError: the file cannot be written.
         """
-        self._stopped, self.began = False, time.monotonic()
+        self.stopped, self.began = False, time.monotonic()
         thread = asyncio.create_task(asyncio.to_thread(self._in_thread))
         try:
             count = await asyncio.shield(thread)
         except asyncio.CancelledError:
             self._stop()
             with contextlib.suppress(StoreError, ConfigurationError):
-                await thread
+                if (count := await thread) is not None:
+                    return count
             raise
         if count is None:
             raise asyncio.CancelledError
@@ -135,10 +139,11 @@ class Export:
     # -- in the thread ----------------------------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        self._stopped = True
-        if self._loop is not None and self._task is not None:
+        self.stopped = True
+        loop, task = self._loop, self._task
+        if loop is not None and task is not None:
             with contextlib.suppress(RuntimeError):  # it has just ended
-                self._loop.call_soon_threadsafe(self._task.cancel)
+                loop.call_soon_threadsafe(task.cancel)
 
     def _in_thread(self) -> int | None:
         try:
@@ -157,7 +162,7 @@ class Export:
         from dblog.reader import LogReader  # noqa: PLC0415 - as above
 
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        if self._stopped:
+        if self.stopped:
             raise asyncio.CancelledError
         database = self._database
         async with LogReader(
@@ -206,7 +211,9 @@ class _Watched:
         self._file, self._export = file, export
 
     def append(self, piece: bytes, state: dict[str, Any]) -> None:
-        """Write a piece."""
+        """Write a piece, unless it was stopped: between pieces it can be gone on with."""
+        if self._export.stopped:
+            raise asyncio.CancelledError
         self._file.append(piece, state)
         before = self._export.written
         reached = int(str(state["cursor"]).rpartition("-")[0]) if state["count"] else None
