@@ -174,27 +174,11 @@ class Rounds:
         with watchdog.limit(_TROUBLE, partial(self.spooling.put_aside, delivery)):
             return delivery.run()
 
-    def _drain(self) -> None:
-        """Until nothing waits. Past the deadline a database that was well gets one attempt more, another none."""
-        if self.state == "CLOSED":
-            self.state = "DRAINING"
-        while len(self.buffer) or self._delivery or (self._stop and self._reads_back(self._deadline)):
-            late = self._deadline is not None and time.monotonic() >= self._deadline
-            if (late and self.last_error is not None and not self._delivery) or not self._round():
-                self._let_go()
-        if self._deadline is None and self.last_error is None and self.spooling.waiting:
-            self._round()  # a batch: this is somebody's logging call
-
     def _reads_back(self, deadline: float | None) -> bool:
         """Something on disk is to be stored; at the end only while the database takes it, and there is time."""
         if not self.spooling.waiting or not self._stop:
             return self.spooling.waiting
         return self.last_error is None and (deadline is None or time.monotonic() < deadline)
-
-    def _let_go(self) -> None:
-        """There is no time left: what waits is kept on disk, or counted as dropped{deadline}."""
-        self.spooling.keep_queue()
-        self.buffer.discard(_DEADLINE)
 
     def _await_work(self) -> bool:
         """Sleep until a batch is due; True when the writer shall end."""

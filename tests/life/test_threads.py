@@ -235,6 +235,7 @@ class Strikes:
 
 _STRUCK = (
     "dblog/writer.py",
+    "dblog/concluding.py",
     "dblog/rounds.py",
     "dblog/settling.py",
     "dblog/buffer.py",
