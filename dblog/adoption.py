@@ -105,6 +105,7 @@ class Adoption:
         self._found: Dead | None = None
         self._deadline = 0.0
         self._pauses = 0
+        self._said = ""
 
     def run(self, budget: float) -> Adopted:
         """Settle what can be settled within about ``budget`` seconds; never raises for a database or a disk."""
@@ -137,8 +138,11 @@ class Adoption:
             self._found.abandon()
 
     def _complain(self, error: Exception) -> None:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        complain("adoption", f"what earlier processes left in {str(self._folder)!r} cannot be read: {reason}")
+        """Say so, once; not at all where that of our own directory was just said, which lies beside theirs."""
+        reason = str(error.strerror if isinstance(error, OSError) else error)
+        if reason != self._said:
+            self._said = reason
+            complain("spool", f"what earlier processes left in {str(self._folder)!r} cannot be read: {reason}")
 
     def _settle(self, found: Dead, adopted: Adopted) -> bool:
         """See one directory to its end; False when there is more to do."""

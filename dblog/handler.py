@@ -208,7 +208,7 @@ class DatabaseHandler(logging.Handler):
         return self._writer.flush(timeout)
 
     def close(self) -> None:
-        """Store what waits within ``shutdown_timeout`` and count the rest as dropped{deadline}; any number of times.
+        """Store what waits within ``shutdown_timeout``; the rest is kept on disk, or dropped{deadline}. Any number of times.
 
         Under ``logging``'s module lock it hands over instead: the writer goes on alone, exit waits for it.
         """

@@ -77,8 +77,11 @@ class Options:
     max_record_bytes: int = 256 * KiB
     max_attributes: int = 128
     max_depth: int = 8
-    durability: str = "memory"
-    """``spool``: on disk while the database is away; ``durable``: on disk before ``emit`` returns."""
+    durability: str | None = None
+    """``memory``; ``spool``: on disk while the database is away; ``durable``: on disk before ``emit`` returns.
+
+    None: ``spool`` where records go to a database and there is a place to keep them, else ``memory``.
+    """
     durable_level: int = 0
     """With ``durable``: records below this level are held in memory as with ``spool``."""
     spool_dir: str | None = None

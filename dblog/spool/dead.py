@@ -10,7 +10,7 @@ from uuid import UUID
 
 from dblog.spool.left import Dead, names_in
 from dblog.spool.making import YOUNG
-from dblog.spool.place import SpoolGone, SpoolUnavailable, directory, lock
+from dblog.spool.place import SpoolUnavailable, directory, lock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -34,7 +34,10 @@ def dead(folder: Path, mine: Collection[UUID] = ()) -> Iterator[Dead]:
     """
     try:
         parent = directory(folder, make=False)
-    except SpoolGone:
+    except SpoolUnavailable:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            folder.lstat()
+            raise
         return
     try:
         for name in names_in(parent):

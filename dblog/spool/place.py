@@ -99,7 +99,8 @@ def directory(path: Path | str, *, parent: int | None = None, make: bool = True)
         descriptor = os.open(path, _DIRECTORY, dir_fd=parent)
     except OSError as error:
         kind = SpoolGone if error.errno == errno.ENOENT else SpoolUnavailable
-        raise kind(f"the spool directory {str(path)!r} cannot be used: {error.strerror}") from None
+        sentence = f"the spool directory {str(path)!r} cannot be used: {error.strerror}; spool_dir names another"
+        raise kind(sentence) from None
     found = os.fstat(descriptor)
     mine = found.st_uid == os.geteuid()
     if mine and not stat.S_IMODE(found.st_mode) & 0o077:

@@ -16,12 +16,15 @@ import pytest
 import typer
 
 import dblog
+from dblog.buffer import Buffer
 from dblog.cli import app
 from dblog.errors import DblogError, ErrorClass
 from dblog.ledger import DROP_REASONS, FAIL_REASONS, STATES
 from dblog.levels import BAND_NAMES
 from dblog.metrics import METRICS
 from dblog.options import OVERFLOW_POLICIES, Options
+from dblog.spooled_buffer import SpooledBuffer
+from dblog.testing import MemorySink
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -165,6 +168,19 @@ def test_documented_defaults_are_the_defaults() -> None:
             assert shown.strip("`") == getattr(defaults, name)
             checked += 1
     assert checked >= 15
+
+
+def test_the_documented_durability_is_what_a_handler_has(tmp_path: Path) -> None:
+    """What the option defaults to depends on what records go to, as its row says."""
+    (shown,) = re.findall(r"^\| `durability` \| (.*?) \|", text("docs/options.md"), re.MULTILINE)
+    assert shown == "`spool`; with `sink` `memory`"
+    assert "| `durability`, `spool_dir` | `spool`, " in text("README.md")
+    for handler, mode in (
+        (dblog.DatabaseHandler(f"sqlite:///{tmp_path}/logs.db"), SpooledBuffer),
+        (dblog.DatabaseHandler(sink=MemorySink()), Buffer),
+    ):
+        assert type(handler._writer.buffer) is mode
+        assert (handler._folder is not None) == (mode is SpooledBuffer)
 
 
 def test_every_metric_is_documented_with_its_labels() -> None:
