@@ -44,6 +44,7 @@ __all__ = [
     "orphaned",
     "register",
     "remember",
+    "rest_others",
 ]
 
 _ABORT_GRACE = 0.5
@@ -122,6 +123,13 @@ def register(handler: Forkable) -> None:
 def around_fork(resting: Resting) -> None:
     """``resting.rest()`` will be called before every fork; where it says True, ``wake_up()`` after it in the parent."""
     _resting[id(resting)] = resting
+
+
+def rest_others(but: Resting) -> None:
+    """Whoever else rests around a fork does so for a moment, and has let go of what it had open."""
+    for each in _alive(_resting):
+        if each is not but and each.rest():
+            each.wake_up()
 
 
 def handlers() -> list[Any]:

@@ -13,12 +13,16 @@ from dblog.errors import ErrorClass, QueryTimeout, StoreError, StoreUnavailable
 from dblog.store.errors import asyncpg_error, connect_error, sqlite_error
 
 __all__ = [
-    "FORKED", "driver_error", "failure", "forked", "missing_file", "timed_out", "unanswered", "undecodable",
-    "unseen_file",
+    "PASSING", "driver_error", "emptied_file", "failure", "forked", "missing_file", "parted_file", "stirred",
+    "timed_out", "unanswered", "undecodable", "unseen_file",
 ]  # fmt: skip
 
 FORKED: Final = "fork"
 """The code of ``forked``."""
+STIRRED: Final = "changed"
+"""The code of ``stirred``."""
+PASSING: Final = frozenset({FORKED, STIRRED})
+"""Not worth a word: what was asked is asked again."""
 _HINTS: Final = {
     "28000": "check the user, the password and pg_hba.conf",
     "28P01": "check the user and the password",
@@ -98,10 +102,27 @@ def forked(place: str) -> StoreUnavailable:
     return StoreUnavailable(ErrorClass.RECONNECT, FORKED, f"the process forked while it was reading ({place})")
 
 
+def stirred(path: str) -> StoreUnavailable:
+    """A file at rest is being written to after all: ask again."""
+    return StoreUnavailable(ErrorClass.RECONNECT, STIRRED, f"the file {path} was written to while it was read")
+
+
+def parted_file(path: str) -> StoreUnavailable:
+    """Its writer puts what it had in there into the file itself, if it lives: it passes."""
+    sentence = f"the -wal or -shm of {path} was taken away: waiting for its writer"
+    return StoreUnavailable(ErrorClass.RESEND, "SQLITE_BUSY_RECOVERY", sentence)
+
+
 def missing_file(path: str) -> StoreUnavailable:
     """A reader makes no file."""
     sentence = f"the file {path} does not exist: check the path, or run dblog upgrade"
     return StoreUnavailable(ErrorClass.CONFIGURATION, "SQLITE_CANTOPEN", sentence)
+
+
+def emptied_file(path: str) -> StoreUnavailable:
+    """What was in it lies in its log at best; it may be put back."""
+    sentence = f"the file {path} was emptied while it was in use: put a database in its place"
+    return StoreUnavailable(ErrorClass.WAIT, "SQLITE_NOTADB", sentence)
 
 
 def unseen_file(path: str, error: OSError) -> StoreUnavailable:

@@ -5,7 +5,8 @@ statement is its own transaction. Nothing is set on a session and nothing left o
 
 What a database or its driver raises leaves as ``StoreUnavailable`` or ``QueryTimeout``. A read that finds its
 connection gone is tried once more on a new one, so a server's restart between two calls goes unnoticed; so is one that
-lost a deadlock. What a fork of this process ended is tried until its time is over.
+lost a deadlock. What a fork of this process ended, or a writer who came to an SQLite file at rest, is tried until its
+time is over.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
 from dblog.names import names_for
 from dblog.reading.dialects import DRIVERS
 from dblog.reading.ending import finished
-from dblog.reading.failures import FORKED, driver_error, failure
+from dblog.reading.failures import PASSING, driver_error, failure
 from dblog.reading.held import Dedicated, Session
 from dblog.schema import metadata_for
 from dblog.spans import untraced
@@ -135,23 +136,26 @@ class Sessions:
         until = clock() + (self.statement_timeout if timeout is None else timeout)
         again = True
         while True:
-            store, pooled, _ = await self._ready()
+            store, pooled, *_ = await self._ready()
             try:
                 async with self._pooled(store, pooled) as session:
                     return await session.run(statement, parameters, regex=regex, timeout=timeout)
             except StoreUnavailable as error:
-                if error.code == FORKED and clock() < until:
-                    continue
+                passing = error.code in PASSING and clock() < until
                 lost = error.kind is ErrorClass.RECONNECT
-                if not (again and (lost or error.code.startswith(_DEADLOCK))):
+                if not (passing or (again and (lost or error.code.startswith(_DEADLOCK)))):
                     raise
-            again = False
+                again = again and passing
             if lost:
                 await self._renew(pooled)
 
     def dedicated(self) -> AbstractAsyncContextManager[Session]:
         """A connection of its own, closed in the end, or by ``aclose``; its statements are not tried again."""
         return Dedicated(self._connect_alone, self._dedicated.discard)
+
+    async def tidy(self) -> None:
+        """Close the idle connections that are of no use any more, now: somebody waits for that."""
+        await self._ready()
 
     async def aclose(self) -> None:
         """Close the connections that are idle or dedicated; those in use are closed when they come back.
@@ -181,7 +185,7 @@ class Sessions:
 
     async def _connect_alone(self) -> Session:
         with untraced():
-            store, _, alone = await self._ready()
+            store, _, alone, _ = await self._ready()
             session = Session(store, await self._connect(store, alone), self.statement_timeout)
         self._dedicated.add(session)
         return session
@@ -205,15 +209,19 @@ class Sessions:
         loop = asyncio.get_running_loop()
         if self._open is None:
             store = self._make_store()
-            self._open = _Open(store, self._make_engine(store, pooled=True), self._make_engine(store, pooled=False))
+            pooled, alone = (self._make_engine(store, pooled=pooled) for pooled in (True, False))
+            self._open = _Open(store, pooled, alone, asyncio.Lock())
             self._loop, self._pid = loop, os.getpid()
         elif self._loop is not loop:
             msg = "this reader is in use in another event loop: make a reader for each, or call aclose() there first"
             raise ConfigurationError(msg)
-        if self._open.store.changed():
-            await self._renew(self._open.pooled)
-            return await self._ready()  # somebody may have closed it meanwhile
-        return self._open
+        opened = self._open
+        async with opened.turn:
+            if self._open is opened and not opened.store.changed():
+                return opened
+            if self._open is opened:
+                await self._renew(opened.pooled)
+        return await self._ready()  # somebody may have closed it meanwhile
 
     async def _renew(self, stale: AsyncEngine) -> None:
         """Close its idle connections, unless somebody else has; those in use are closed when they come back."""
@@ -257,6 +265,8 @@ class _Open(NamedTuple):
     pooled: AsyncEngine
     alone: AsyncEngine
     """For ``dedicated``: a connection that is detached from its pool would not be closed where it is invalidated."""
+    turn: asyncio.Lock
+    """Nobody opens a connection while those that are of no use any more are being closed."""
 
 
 async def _discard(connection: AsyncConnection) -> None:

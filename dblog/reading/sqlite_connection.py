@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Generator
 
+    from dblog.reading.sqlite_place import Rest
+
 __all__ = ["AsyncConnection", "Connection"]
 
 
@@ -23,8 +25,8 @@ class Connection(sqlite3.Connection):
         super().__init__(*args, **keywords)
         self.using = threading.Lock()
         """Held while SQLite is at work for it."""
-        self.at_rest: tuple[int, int, bool] | None = None
-        """The file's state where it is taken to be written to by nobody."""
+        self.at_rest: Rest | None = None
+        """The file's state where it is taken to be in use by nobody."""
         self.regex = False
         """REGEXP is there."""
         self.epoch = 0

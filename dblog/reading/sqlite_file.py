@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import threading
 import time
@@ -22,27 +21,28 @@ from dblog.reading.failures import (
     driver_error,
     failure,
     forked,
+    stirred,
     timed_out,
     unanswered,
     undecodable,
 )
 from dblog.reading.prepared import Prepared
 from dblog.reading.sqlite_connection import AsyncConnection, Connection
-from dblog.reading.sqlite_place import identify, status_of
-from dblog.store.connect import milliseconds
+from dblog.reading.sqlite_opening import Opening
+from dblog.reading.sqlite_place import lying, rest_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Mapping
 
     from sqlalchemy.ext.asyncio import AsyncConnection as Held
 
+    from dblog.reading.sqlite_place import Lying
+
 __all__ = ["SQLiteFile"]
 
 _T = TypeVar("_T")
 _KEPT: Final = ("vfs", "nolock", "immutable", "psow")
 """Parameters of an SQLite URI that are a reader's business, too."""
-_NO_ROOM: Final = "SQLITE_READONLY_DIRECTORY"
-"""The folder takes no new file."""
 _REST: Final = 1.0
 """Seconds a fork waits at most for the statements under way."""
 _INTERRUPT: Final = 0.005
@@ -64,17 +64,21 @@ class SQLiteFile:
         location, _, inline = str(url.database).removeprefix("file:").partition("?")
         uri = str(url.query.get("uri", "")).lower() in ("true", "1", "yes", "on")
         self.place = urllib.parse.unquote(location) if uri else str(url.database)
-        parameters = [*urllib.parse.parse_qsl(inline), *url.query.items()] if uri else []
-        self._parameters = {name: value for name, value in parameters if name in _KEPT}
+        given = [*urllib.parse.parse_qsl(inline), *url.query.items()] if uri else []
+        parameters = {name: str(value) for name, value in given if name in _KEPT}
+        self._opening = Opening(self.place, connect_timeout, parameters, Connection)
         self._timeout = connect_timeout
         self._tables = tuple(tables)
         self._gate = threading.Lock()
         """Held while a connection is opened, and from ``rest`` to ``wake_up``."""
         self._connections: weakref.WeakSet[Connection] = weakref.WeakSet()
-        self._inode: tuple[int, int] | None = None
+        self._lying: Lying | None = None
+        """The files that the newest connection has open."""
+        self._moves = 0
+        """Counts the times that older ones were found to have others open."""
         self.epoch = 0
         """Counts the forks that closed connections."""
-        self._seen = 0
+        self._known = (self.epoch, self._moves)
         lifecycle.around_fork(self)
 
     @property
@@ -83,14 +87,15 @@ class SQLiteFile:
         return {"async_creator_fn": self._open}
 
     def changed(self) -> bool:
-        """Whether idle connections are of no use any more: they see a file that was deleted, or a fork closed them.
+        """Whether idle connections are of no use any more: they see files that were taken away, or a fork closed them.
 
         Raises:
             StoreUnavailable: there is no file.
         """
-        was, self._inode = self._inode, identify(self.place)
-        seen, self._seen = self._seen, self.epoch
-        return seen != self.epoch or was not in (None, self._inode)
+        now = lying(self.place)
+        was, self._lying = self._lying or now, now
+        known, self._known = self._known, (self.epoch, self._moves)
+        return was.moved(now) or known != self._known
 
     async def run(
         self,
@@ -195,34 +200,23 @@ class SQLiteFile:
     def _connect(self) -> sqlite3.Connection:
         """In the connection's own thread."""
         with self._gate:
-            identify(self.place)
-            try:
-                return self._connect_as(mode="ro")
-            except sqlite3.OperationalError as error:
-                if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY"):
-                    raise  # it has been waited for
-                if (state := self._state_at_rest(error)) is None:
-                    # A journal that has to be rolled back, or a write-ahead log in a place that takes no new file.
-                    return self._connect_as(mode="rw")
-                connection = self._connect_as(mode="ro", immutable="1")
-                connection.at_rest = state
-                return connection
+            before = lying(self.place)
+            opened = self._opening.open()
+            connection: Connection = opened.connection
+            connection.at_rest = opened.rest
+            install_functions(connection, regex=False)
+            connection.epoch = self.epoch
+            self._connections.add(connection)
+            self._note(before)
+            return connection
 
-    def _state_at_rest(self, error: sqlite3.OperationalError) -> tuple[int, int, bool] | None:
-        """The file's state where SQLite has no place for the files it would make beside it, and there are none.
-
-        Nobody is writing to the file then.
-        """
-        folder = os.path.dirname(self.place) or "."  # noqa: PTH120 - as everywhere here
-        if getattr(error, "sqlite_errorname", None) != _NO_ROOM and os.access(folder, os.W_OK):
-            return None
-        state = self._state()
-        return None if state[-1] or os.path.exists(f"{self.place}-journal") else state  # noqa: PTH110 - as above
-
-    def _state(self) -> tuple[int, int, bool]:
-        """What a writer changes, first of all whether there is a ``-wal``."""
-        status = status_of(self.place)
-        return status.st_mtime_ns, status.st_size, os.path.exists(f"{self.place}-wal")  # noqa: PTH110 - as above
+    def _note(self, before: Lying) -> None:
+        """Which files lie there now that a connection is open, and whether it, or one before it, has others open."""
+        now = lying(self.place)
+        known = self._lying or before
+        # Within a process connections share the index of a log, also one that was removed.
+        self._moves += known.moved(now) or before.moved(now) or now.parted
+        self._lying = now
 
     def _see_rest(self, raw: Connection) -> None:
         """After a read of a file at rest: whether it was.
@@ -230,26 +224,8 @@ class SQLiteFile:
         Raises:
             StoreUnavailable: somebody writes to it after all, of which the connection sees nothing, or half.
         """
-        if raw.at_rest is not None and raw.at_rest != self._state():
-            raise StoreUnavailable(ErrorClass.RECONNECT, _NO_ROOM, f"the file is being written to ({self.place})")
-
-    def _connect_as(self, **how: str) -> Connection:
-        query = urllib.parse.urlencode({**self._parameters, **how})
-        connection = sqlite3.connect(
-            f"file:{urllib.parse.quote(self.place)}?{query}", uri=True, isolation_level=None, check_same_thread=False,
-            timeout=self._timeout, factory=Connection,
-        )  # fmt: skip
-        try:
-            connection.execute("PRAGMA query_only = ON")
-            connection.execute(f"PRAGMA busy_timeout = {milliseconds(self._timeout)}")
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-            install_functions(connection, regex=False)
-        except BaseException:
-            connection.close()
-            raise
-        connection.epoch = self.epoch
-        self._connections.add(connection)
-        return connection
+        if raw.at_rest is not None and raw.at_rest != rest_of(self.place):
+            raise stirred(self.place)
 
 
 async def _opened(connection: AsyncConnection) -> None:

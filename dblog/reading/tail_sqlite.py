@@ -1,13 +1,14 @@
 """What is new in an SQLite file: writers take turns there, so it is what has a higher ``ingest_seq``.
 
 A poll asks ``PRAGMA data_version`` of a connection of its own, outside of any transaction, which reads no row; only
-where another connection has committed since, it looks for rows. The file's inode is looked at as well: once a file
-is deleted or replaced, an open connection sees the old one for ever.
+where another connection has committed since, it looks for rows. Which files lie there is looked at as well: once one
+of them is deleted or replaced, an open connection sees the old one for ever.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from contextlib import AsyncExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -17,15 +18,16 @@ import sqlalchemy as sa
 from dblog.errors import ConfigurationError, ErrorClass, StoreUnavailable
 from dblog.query.sql import condition
 from dblog.query.tree import All, has_regex
-from dblog.reading.failures import FORKED
+from dblog.reading.failures import PASSING, parted_file
 from dblog.reading.prepared import Prepared
 from dblog.reading.rows import columns, entries_of, sound
-from dblog.reading.sqlite_place import identify
+from dblog.reading.sqlite_place import lying
 from dblog.reading.tail_source import Found
 
 if TYPE_CHECKING:
     from dblog.query.tree import Node
     from dblog.reading.session import Session, Sessions
+    from dblog.reading.sqlite_place import Lying
 
 __all__ = ["SQLiteTail"]
 
@@ -33,6 +35,8 @@ _PLACE: Final = re.compile(r"\d{1,18}")
 _REPLACED: Final = "the file was replaced by another, or by an older copy: all that is in it counts as new"
 
 _MISSING: Final = "SQLITE_CANTOPEN"
+_PATIENCE: Final = 12.0
+"""Seconds within which a writer of ours finds that its log was taken away, and writes what was in it into the file."""
 
 _COUNT: Final = sa.bindparam("count", type_=sa.Integer())
 _TOP: Final = Prepared(
@@ -41,8 +45,6 @@ _TOP: Final = Prepared(
     .where(sa.column("name") == sa.bindparam("name", type_=sa.Text())),
     "sqlite",
 )
-
-_Identity = tuple[int, int]
 
 
 class SQLiteTail:
@@ -68,7 +70,10 @@ class SQLiteTail:
         self._regex = has_regex(tree)
         self._last = None if place is None else int(place)
         self._path: str | None = None
-        self._file: _Identity | None = None
+        self._lying: Lying | None = None
+        """The files that the connection has open."""
+        self._parted_until = 0.0
+        """Until then the file may lack what was in a log that was taken away."""
         self._replaced = False
         self._session: Session | None = None
         self._held = AsyncExitStack()
@@ -98,8 +103,7 @@ class SQLiteTail:
                 if error.code == _MISSING:
                     raise  # still connected, so that a new file cannot get the old one's inode
                 await self.aclose()
-                # A fork of this process closes connections: not worth a word.
-                if error.code == FORKED:
+                if error.code in PASSING:
                     continue
                 if not (first and had and error.kind is ErrorClass.RECONNECT):
                     raise
@@ -108,19 +112,33 @@ class SQLiteTail:
     # -- the file ---------------------------------------------------------------------------------------------
 
     async def _connected(self) -> Session:
-        """A connection to the file that is there now."""
-        if self._session is not None and self._path is not None and identify(self._path) == self._file:
-            return self._session
+        """A connection to the files that are there now."""
+        if self._session is not None and self._path is not None and self._lying is not None:
+            now = lying(self._path)
+            if not self._lying.moved(now):
+                self._lying = now
+                return self._session
+            if now.main == self._lying.main:
+                self._parted_until = time.monotonic() + _PATIENCE
+        if self._path is not None and lying(self._path).parted:
+            await self.aclose()
+            await self._sessions.tidy()
+            self._wait_for_its_writer(self._path)  # who wants the file for himself for a moment
         while True:
             await self.aclose()
-            before = None if self._path is None else identify(self._path)
+            before = None if self._path is None else lying(self._path)
             session = await self._held.enter_async_context(self._sessions.dedicated())
             self._path = session.place
-            if (now := identify(self._path)) == before:  # else it may have been opened before it was replaced
+            now = lying(self._path)
+            if before is not None and not before.moved(now):  # else it may have been opened before they were replaced
                 break
-        self._replaced |= self._file not in (None, now)
-        self._file, self._session = now, session
+        self._replaced |= self._lying is not None and self._lying.main != now.main
+        self._lying, self._session = now, session
         return session
+
+    def _wait_for_its_writer(self, path: str) -> None:
+        if time.monotonic() < self._parted_until:
+            raise parted_file(path)
 
     async def _poll(self, session: Session, limit: int, *, lossless: bool) -> Found:
         # First the version, then the rows: what is committed in between is found again, and not new.
@@ -132,11 +150,14 @@ class SQLiteTail:
         if last is None:
             found, last = Found(), top
         else:
+            if top < last and not self._replaced:
+                self._wait_for_its_writer(session.place)
             if self._replaced or top < last:
                 notice, last = _REPLACED, 0
             read = self._oldest if lossless else self._newest
             found, last = await read(session, last, top, limit)
         self._last, self._replaced, self._version = last, False, None if found.more else version
+        self._parted_until = 0.0
         return found._replace(notice=notice, anew=notice is not None)
 
     async def _top(self, session: Session) -> int:

@@ -22,7 +22,8 @@ from dblog.store import side_tables
 from dblog.store.ballast import Ballast
 from dblog.store.retention import Retention
 from dblog.store.rows import COLUMNS, flat, values
-from dblog.store.sqlite_link import Link, begin
+from dblog.store.sqlite_link import Link
+from dblog.store.sqlite_turns import begin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +55,7 @@ class SQLiteSink:
         self._options = options
         self._origin = origin
         self._retention = Retention(names, options)
-        self._link = Link(target, options, self._read_columns)
+        self._link = Link(target, options, self._read_columns, lambda: lifecycle.rest_others(self))
         self._ballast = Ballast(self._link.path) if self._retention.wanted else None
         self._busy = threading.Lock()
         """Held during every call that uses the file."""

@@ -73,6 +73,11 @@ class Files:
         self._kept = False
         """What the log holds must not reach the file any more."""
 
+    @property
+    def parted(self) -> bool:
+        """Whether it has a log without an index to be seen: this process has one open still that was removed."""
+        return self._opened.wal is not None and self._opened.shm is None
+
     def moved(self) -> bool:
         """Whether one of them lies there no more, or another lies in its place."""
         return any(

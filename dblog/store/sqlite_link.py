@@ -15,12 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from dblog.diagnostics import complain
 from dblog.errors import ErrorClass, StoreError
 from dblog.store import filesystem
 from dblog.store.connect import keep_for_ever, milliseconds
+from dblog.store.distrust import beware
 from dblog.store.errors import connect_error, sqlite_error
 from dblog.store.sqlite_files import Files, look
+from dblog.store.sqlite_turns import LOCK_WAIT, await_others, go_without_log, waiting
 from dblog.visible import visible
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from dblog.store.connect import Target
     from dblog.store.sqlite_files import Identity
 
-__all__ = ["Link", "begin"]
+__all__ = ["Link"]
 
 _CHECKPOINT_PAGES: Final = 10_000
 """WAL pages between automatic checkpoints: 16 % more rows/s than SQLite's 1000."""
@@ -40,8 +41,6 @@ _RETAINING: Final = 2_000
 """As above where old rows go: what the log holds must fit into the ballast's room."""
 _LOG_BYTES: Final = 64 << 20
 """What is left of a -wal that a reader's long transaction made grow."""
-_LOCK_WAIT: Final = 0.1
-"""Seconds of one wait for another process's write lock; after each the writer looks whether it should rest."""
 _ALONE: Final = 15.0
 """Seconds to wait until others have let go of a log that was taken away; dblog's writers look every ten."""
 _REOPEN: Final = frozenset({ErrorClass.RECONNECT, ErrorClass.CONFIGURATION, ErrorClass.UNKNOWN})
@@ -57,12 +56,20 @@ class Link:
         target: how to connect.
         options: the handler's.
         prepare: looks at the tables of a new connection, and raises where they do not fit.
+        alone: has everybody else in this process let go of the file.
     """
 
-    def __init__(self, target: Target, options: Options, prepare: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(
+        self,
+        target: Target,
+        options: Options,
+        prepare: Callable[[sqlite3.Connection], None],
+        alone: Callable[[], None],
+    ) -> None:
         self._target = target
         self._options = options
         self._prepare = prepare
+        self._alone = alone
         self.path = str(target.url.database).removeprefix("file:").partition("?")[0]
         self.connection: sqlite3.Connection | None = None
         self._engine: sa.Engine | None = None
@@ -180,15 +187,17 @@ class Link:
 
     def _set_up(self, connection: sqlite3.Connection, main: Identity) -> None:
         connection.isolation_level = None
+        beware(connection)
         patience = f"PRAGMA busy_timeout = {milliseconds(self._options.connect_timeout)}"
         connection.execute(patience)
         kind = filesystem.filesystem_of(Path(self.path), filesystem.MOUNTS)
         if self._without_log or kind in filesystem.NETWORK:
-            self._go_without_log(connection, kind if kind in filesystem.NETWORK else None)
+            go_without_log(connection, self.path, kind if kind in filesystem.NETWORK else None)
             self._prepare(connection)
         else:
             if self._alone_until:
-                self._await_others(connection)
+                await_others(connection, self.path, self._alone_until, self._alone)
+                self._alone_until = 0.0
                 connection.execute(patience)
             self._prepare(connection)  # first: somebody else's database stays as it is
             connection.execute("PRAGMA journal_mode = WAL")
@@ -196,40 +205,13 @@ class Link:
         retaining = self._options.retention is not None or self._options.max_bytes is not None
         connection.execute(f"PRAGMA wal_autocheckpoint = {_RETAINING if retaining else _CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
-        connection.execute(f"PRAGMA busy_timeout = {int(_LOCK_WAIT * 1000)}")
+        connection.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT * 1000)}")
         files = Files(os.path.realpath(self.path), connection, main)
         if files.moved():
             raise StoreError(ErrorClass.RECONNECT, "SQLITE_READONLY_DBMOVED", "the file was replaced meanwhile")
+        if files.parted:
+            raise waiting(f"the -shm of {visible(self.path)} was taken away, and is in use in this process still")
         self._files = files
-
-    def _go_without_log(self, connection: sqlite3.Connection, kind: str | None) -> None:
-        place = f"on a network file system ({kind})" if kind else "on a file system without shared memory"
-        what = f"{visible(self.path)} is {place}, where a write-ahead log is not safe"
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # so that not even the old log needs shared memory
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error):
-                raise
-            mode = "wal"
-        if mode != "delete":
-            sentence = f"{what}, and others use it with one: end them, or move the file to a local disk"
-            raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_PROTOCOL", sentence)
-        connection.execute("PRAGMA locking_mode = NORMAL")
-        complain(f"journal {self.path}", f"{what}: journal_mode is DELETE, which is slower; use a local disk")
-
-    def _await_others(self, connection: sqlite3.Connection) -> None:
-        """The log was taken away: whoever has it open yet must not meet a new one."""
-        connection.execute(f"PRAGMA busy_timeout = {int(_LOCK_WAIT * 1000)}")
-        try:
-            connection.execute("PRAGMA journal_mode = DELETE")  # only the file's only connection may
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error):
-                raise
-            if time.monotonic() < self._alone_until:
-                sentence = f"the -wal or -shm of {visible(self.path)} was taken away, and others use it still: waiting"
-                raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_BUSY_RECOVERY", sentence) from None
-        self._alone_until = 0.0
 
     def _tighten(self) -> None:
         """Take away permissions beyond ``file_mode``: the file holds what people logged."""
@@ -259,20 +241,3 @@ class Link:
         if sentence is None:
             return failure
         return StoreError(ErrorClass.CONFIGURATION, code, sentence, ambiguous=failure.ambiguous)
-
-
-def begin(connection: sqlite3.Connection, seconds: float, hurried: Callable[[], bool]) -> None:
-    """Start a transaction, waiting so long at most for another process's; not at all when somebody is in a hurry."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error) or hurried() or time.monotonic() >= deadline:
-                raise
-        else:
-            return
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dblog import diagnostics, migrate
+from dblog import SyncLogReader, diagnostics, migrate
+from dblog.store import sqlite_link
 from tests.oracle import examples, execute, hold, logging_to, rows, seqs, until
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def test_an_emptied_file_stays_empty(sqlite_url: str, way: str, capfd: pytest.Ca
     """Whatever makes its writer let go of it: not one page of the old file is written into the emptied one."""
     diagnostics._last.clear()
     path = _path(sqlite_url)
-    with logging_to(sqlite_url, flush_interval=60) as (logger, handler):
+    with logging_to(sqlite_url, flush_interval=60, shutdown_timeout=0.2) as (logger, handler):
         for _ in range(200):
             logger.info("x" * 2000)
         assert handler.flush(10), handler.stats()
@@ -221,6 +222,42 @@ def test_a_log_of_ours_that_others_have_open(sqlite_url: str) -> None:
             assert handler.flush(10), handler.stats()
         assert seqs(sqlite_url) == [1, 2]
         _sound(path)
+
+
+@pytest.mark.parametrize("way", [remove_wal, remove_shm, remove_both], ids=lambda way: way.__name__)
+def test_a_reader_of_the_same_process_lets_go(sqlite_url: str, way: Callable[[Path, Path], None]) -> None:
+    """Idle, it would share the old log's index with the writer, whose rows no other process could see."""
+    path = _path(sqlite_url)
+    with logging_to(sqlite_url) as (logger, handler), SyncLogReader(sqlite_url) as reader:
+        logger.info("before")
+        assert handler.flush(10), handler.stats()
+        assert reader.count().value == 1
+        way(path, path)
+        logger.info("after")
+        assert handler.flush(5), handler.stats()
+        assert Path(f"{path}-shm").exists()
+        assert reader.count().value == 2
+    assert seqs(sqlite_url) == [1, 2]
+
+
+def test_who_shares_an_index_that_is_gone_is_waited_for(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long: what this process wrote by it, and another by a new one, would be two logs of one file."""
+    monkeypatch.setattr(sqlite_link, "_ALONE", 0.0)
+    path = _path(sqlite_url)
+    holding = contextlib.closing(sqlite3.connect(path, isolation_level=None))
+    with holding as other, logging_to(sqlite_url) as (logger, handler):
+        logger.info("before")
+        assert handler.flush(10), handler.stats()
+        assert other.execute("SELECT count(*) FROM logs").fetchone() == (1,)
+        remove_shm(path, path)
+        logger.info("after")
+        until(lambda: handler.stats().state == "BLOCKED", say=handler.stats)
+        assert "in this process" in str(handler.stats().last_error)
+        assert handler.stats().stored == 1
+        other.close()
+        assert handler.flush(10), handler.stats()
+    assert seqs(sqlite_url) == [1, 2]
+    _sound(path)
 
 
 @pytest.mark.parametrize(("writers", "turns"), [(3, 3), pytest.param(8, 40, marks=pytest.mark.long)])

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from dblog import LogReader, StoreUnavailable
 from dblog.errors import ErrorClass
 from dblog.reading.session import Sessions
-from dblog.reading.sqlite_file import SQLiteFile
+from dblog.reading.sqlite_opening import Opening
 from dblog.testing import FaultProxy
 from tests.postgres import database
 
@@ -217,17 +217,17 @@ async def test_a_password_that_does_not_come() -> None:
 
 async def test_a_locked_file_is_waited_for_once(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """``connect_timeout`` is the longest one waits for another process's lock, and the error names it."""
-    tried, connect_as = [], SQLiteFile._connect_as
+    tried, connect = [], Opening._connect
 
-    def counted(self: SQLiteFile, **how: str) -> Any:
+    def counted(self: Opening, **how: str) -> Any:
         tried.append(how)
-        return connect_as(self, **how)
+        return connect(self, **how)
 
-    monkeypatch.setattr(SQLiteFile, "_connect_as", counted)
+    monkeypatch.setattr(Opening, "_connect", counted)
     with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as owner:
         owner.execute("PRAGMA journal_mode = DELETE")
         owner.execute("BEGIN EXCLUSIVE")
         async with LogReader(sqlite_url, connect_timeout=0.05) as reader:
             with pytest.raises(StoreUnavailable, match=r"SQLITE_BUSY.*lock"):
                 await reader.count()
-    assert tried == [{"mode": "ro"}]
+    assert tried == [{"mode": "ro", "nolock": "1"}, {"mode": "ro"}]
