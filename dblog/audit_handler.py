@@ -10,8 +10,8 @@ own work, which would wait for itself.
 
 from __future__ import annotations
 
+import itertools
 import logging
-import os
 import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +28,7 @@ from dblog.options import Options
 from dblog.synchronous import Synchronous
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from dblog.ledger import Stats
@@ -44,6 +45,7 @@ _REFUSED: Final = frozenset({
 _DRIVERS: Final = frozenset({"sqlalchemy", "psycopg", "asyncio"})
 """What dblog's own work logs to: nobody has asked for these to be kept."""
 _LONGEST: Final = 86_400.0
+_numbers = itertools.count(1)
 _SELF, _RATE_LIMITED, _CAPTURE = (REASON[reason] for reason in ("self", "rate_limited", "capture"))
 
 
@@ -95,20 +97,22 @@ class AuditHandler(logging.Handler):
         self._open = opener_of(target, self.options, secret)
         super().__init__(parse_level(level, "level"))
         self._capture = Capture(self.options)
+        number = next(_numbers)
+        self._default_name = "dblog-audit" if number == 1 else f"dblog-audit-{number}"
         self._begin()
-        _alive.add(self)
+        lifecycle.register(self, queues=False)
 
     def _begin(self) -> None:
         origin = new_origin(self.options)
         sink = self._open(origin)
-        self._store = Synchronous(self.get_name() or "dblog-audit", self.options, origin, sink)
+        self._store = Synchronous(self.get_name() or self._default_name, self.options, origin, sink)
         self._finalizer = weakref.finalize(self, sink.close)
         self._finalizer.atexit = False
 
     def set_name(self, name: str | None) -> None:
-        """Set the handler's name, which metrics go by (``logging.config`` calls this)."""
+        """Set the handler's name, which stats and metrics go by (``logging.config`` calls this)."""
         super().set_name(name)  # type: ignore[arg-type]  # the stubs forget None
-        self._store.name = name or "dblog-audit"
+        self._store.name = name or self._default_name
 
     name = property(logging.Handler.get_name, set_name)
 
@@ -202,17 +206,6 @@ class AuditHandler(logging.Handler):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._store.name} ({logging.getLevelName(self.level)}) {self._store.state}>"
-
-
-_alive: weakref.WeakSet[AuditHandler] = weakref.WeakSet()
-
-
-def _in_child() -> None:
-    for handler in list(_alive):
-        handler.after_fork()
-
-
-os.register_at_fork(after_in_child=_in_child)
 
 
 def _misplaced(code: str, where: str) -> StoreError:

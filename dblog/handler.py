@@ -208,9 +208,10 @@ class DatabaseHandler(logging.Handler):
         return self._writer.flush(timeout)
 
     def close(self) -> None:
-        """Store what waits within ``shutdown_timeout``; the rest is kept on disk, or dropped{deadline}. Any number of times.
+        """Store what waits within ``shutdown_timeout``; the rest stays on disk, or is dropped{deadline}.
 
-        Under ``logging``'s module lock it hands over instead: the writer goes on alone, exit waits for it.
+        It may be called any number of times. Under ``logging``'s module lock it hands over instead: the writer goes on
+        alone, exit waits for it.
         """
         self.closed = True
         if lifecycle.holds_logging_lock():
@@ -250,8 +251,10 @@ def _band(record: logging.LogRecord) -> int:
 
 
 def stats() -> dict[str, Stats]:
-    """The ``Stats`` of every live handler of this process, by handler name."""
-    return {handler._writer.name: handler.stats() for handler in lifecycle.handlers()}  # noqa: SLF001 - same room
+    """The ``Stats`` of every live handler of this process, each ``AuditHandler`` included, by handler name."""
+    named = [(handler._writer.name, handler) for handler in lifecycle.handlers()]  # noqa: SLF001 - same room
+    named += [(handler._store.name, handler) for handler in lifecycle.synchronous()]  # noqa: SLF001 - the room beside
+    return {name: handler.stats() for name, handler in named}
 
 
 def enqueue(entry: LogEntry) -> int:

@@ -45,6 +45,7 @@ __all__ = [
     "register",
     "remember",
     "rest_others",
+    "synchronous",
 ]
 
 _ABORT_GRACE = 0.5
@@ -103,6 +104,7 @@ class _Process:
 
 _process = _Process()
 _handlers: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+_synchronous: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 _resting: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 _fork = threading.local()
 """``asleep``: what rests for the fork under way in this thread."""
@@ -113,8 +115,16 @@ def _alive(registry: weakref.WeakValueDictionary[int, Any]) -> list[Any]:
     return [each for reference in registry.valuerefs() if (each := reference()) is not None]
 
 
-def register(handler: Forkable) -> None:
-    """``handler.after_fork()`` will be called in every forked child."""
+def register(handler: Forkable, *, queues: bool = True) -> None:
+    """``handler.after_fork()`` will be called in every forked child.
+
+    Args:
+        handler: a handler of ours.
+        queues: it has a queue and a writer; else its callers wait for the database.
+    """
+    if not queues:
+        _synchronous[id(handler)] = handler
+        return
     _handlers[id(handler)] = handler
     if multiprocessing.process.parent_process() is not None:
         _finalize_child()
@@ -133,8 +143,13 @@ def rest_others(but: Resting) -> None:
 
 
 def handlers() -> list[Any]:
-    """The handlers alive in this process, the oldest first."""
+    """The handlers with a queue that are alive in this process, the oldest first."""
     return _alive(_handlers)
+
+
+def synchronous() -> list[Any]:
+    """Those without one, the oldest first."""
+    return _alive(_synchronous)
 
 
 def remember(writer: Finishing) -> None:
@@ -221,7 +236,7 @@ def _in_child() -> None:
     _fork.__dict__.clear()
     _resting.clear()
     watchdog.after_fork()
-    for handler in handlers():
+    for handler in (*handlers(), *synchronous()):
         handler.after_fork()
     if multiprocessing.process.parent_process() is not None:
         _finalize_child()

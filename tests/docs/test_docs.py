@@ -148,6 +148,28 @@ def test_every_option_is_documented() -> None:
     assert named <= keywords | fields, named - keywords - fields
 
 
+def test_the_options_of_the_audit_handler_are_documented() -> None:
+    """Its own keyword, what it has another default for, and exactly those options that it refuses."""
+    section = text("docs/options.md").partition("\n## `AuditHandler`\n")[2]
+    refused = set(re.findall("`([a-z_]+)`", section.partition("is refused:")[2]))
+    fields = {field.name for field in dataclasses.fields(Options)}
+    taken = {}
+    for name in fields:
+        try:
+            taken[name] = dblog.AuditHandler(sink=MemorySink(), **{name: getattr(Options(), name)}).options
+        except dblog.ConfigurationError:
+            assert name in refused
+    assert refused == fields - set(taken)
+    own = set(inspect.signature(dblog.AuditHandler).parameters) - set(
+        inspect.signature(dblog.DatabaseHandler).parameters
+    )
+    assert own == set(re.findall("Its own is `([a-z_]+)`", section))
+    plain = dblog.AuditHandler(sink=MemorySink())
+    other = {name for name in taken if getattr(plain.options, name) != getattr(Options(), name)}
+    assert {f"`{name}` is `{getattr(plain.options, name)}`" in section for name in other} == {True}
+    assert f"`timeout`: {plain.timeout:g} s" in section
+
+
 @pytest.mark.parametrize("policy", OVERFLOW_POLICIES)
 def test_every_overflow_policy_is_documented(policy: str) -> None:
     """Each policy is explained beside the option."""

@@ -407,6 +407,47 @@ def _in_child(logger: logging.Logger, number: int) -> None:
     os._exit(0)
 
 
+def _calls(logger: logging.Logger, sink: MemorySink, faults: Sequence[str]) -> int:
+    """One call for each fault, and how many there were."""
+    for fault in faults:
+        if fault == "down":
+            sink.down()
+        with contextlib.suppress(StoreError):
+            logger.info("refused" if fault == "refused" else "stored")
+        sink.up()
+    return len(faults)
+
+
+@given(
+    calls=st.lists(st.lists(st.sampled_from(["well", "refused", "down"]), max_size=4), min_size=2, max_size=3),
+    named=st.booleans(),
+)
+@examples(15)
+def test_dblog_stats_has_it(calls: list[list[str]], named: bool) -> None:
+    """Beside the handlers with a queue, each by a name of its own: what was asked of it, with nothing waiting."""
+    with contextlib.ExitStack() as stack:
+        queued = dblog.DatabaseHandler(sink=MemorySink())
+        stack.callback(queued.close)
+        handlers = []
+        emitted = []
+        for number, faults in enumerate(calls):
+            sink = MemorySink()
+            sink.refuse("refused", ErrorClass.POISON)
+            logger, handler = stack.enter_context(auditing(sink=sink, timeout=0.001))
+            if named:
+                handler.set_name(f"audit {number}")
+            handlers.append(handler)
+            emitted.append(_calls(logger, sink, faults))
+        found = dblog.stats()
+        mine = [found[handler._store.name] for handler in handlers]
+        assert found[queued._writer.name].emitted == 0
+        assert [stats.emitted for stats in mine] == emitted
+        for stats in mine:
+            assert_conserved(stats)
+            assert (stats.queued, stats.in_flight, stats.spooled, stats.state) == (0, 0, 0, "SYNC")
+    assert [dblog.stats()[handler._store.name].state for handler in handlers] == ["CLOSED"] * len(calls)
+
+
 # -- its edges ------------------------------------------------------------------------------------------------
 
 
