@@ -21,12 +21,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from dblog import drift
 from dblog.errors import ConfigurationError, ErrorClass, StoreError
 from dblog.grants import grants
 from dblog.names import DEFAULT_TABLE, names_for
 from dblog.reading.failures import driver_error, failure
 from dblog.spans import untraced
 from dblog.store.errors import postgres_error
+from dblog.store.errors_clickhouse import clickhouse_error
 from dblog.url import require_driver, safe_url, sync_url
 
 if TYPE_CHECKING:
@@ -72,19 +74,22 @@ class Check:
     """The newest revision this dblog knows."""
     known: bool
     """Whether this dblog knows ``current``; a newer dblog's revision is not known."""
+    differences: tuple[str, ...] = ()
+    """What is not as head has it (ClickHouse, where Alembic cannot see it)."""
 
     @property
     def ok(self) -> bool:
         """Nothing to do: at head, or ahead of it (a writer copes with a newer schema)."""
-        return self.current is not None and (self.current == self.head or not self.known)
+        return self.current is not None and not self.differences and (self.current == self.head or not self.known)
 
     def __str__(self) -> str:
         if self.current is None:
             return f"the schema is not there (head is {self.head}): run `dblog upgrade`"
         if not self.known:
             return f"the schema is at {self.current}, newer than this dblog knows (head is {self.head})"
-        if self.ok:
-            return f"the schema is at head ({self.head})"
+        if self.current == self.head:
+            differs = "".join(f"\n  {difference}" for difference in self.differences)
+            return f"the schema is at head ({self.head})" + (f", but differs from it:{differs}" if differs else "")
         return f"the schema is at {self.current}, behind head ({self.head}): run `dblog upgrade`"
 
 
@@ -96,9 +101,11 @@ def upgrade(
     table: str = DEFAULT_TABLE,
     progress: Callable[[Step], None] | None = None,
 ) -> None:
-    """Upgrade to a revision, in one transaction; several processes may do so at once.
+    """Upgrade to a revision; several processes may do so at once.
 
-    A missing SQLite file is made, readable by its owner only; a missing Postgres schema too.
+    In one transaction, but for ClickHouse, which has none: what fails half-way there is run again.
+    A missing SQLite file is made, readable by its owner only; a missing schema of Postgres or database that
+    ``schema`` names on ClickHouse too.
 
     Raises:
         ConfigurationError: a bad URL or name, an unknown revision, or a table of ours that somebody else made.
@@ -132,11 +139,13 @@ def current(url_or_engine: Target, *, schema: str | None = None, table: str = DE
         StoreError: the database could not be reached.
     """
     with _engine(url_or_engine) as engine:
-        names = names_for(schema, table, dialect=engine.dialect.name)
+        names = names_for(schema, table, dialect=_dialect(engine))
         file = engine.url.database if engine.dialect.name == "sqlite" else None
         if file and not file.startswith("file:") and not Path(file).exists():
             return None
         with _connected(engine) as connection:
+            if _dialect(engine) == "clickhouse":
+                return drift.revision(connection, names)
             options = {"version_table": names.version, "version_table_schema": names.schema}
             return MigrationContext.configure(connection, opts=options).get_current_revision()
 
@@ -149,14 +158,26 @@ def check(url_or_engine: Target, *, schema: str | None = None, table: str = DEFA
         StoreError: the database could not be reached.
     """
     at = current(url_or_engine, schema=schema, table=table)
-    scripts = ScriptDirectory.from_config(_config())
-    known = {script.revision for script in scripts.walk_revisions()}
-    return Check(current=at, head=str(scripts.get_current_head()), known=at in known)
+    with _engine(url_or_engine) as engine:
+        dialect = _dialect(engine)
+        scripts = ScriptDirectory.from_config(_config(dialect))
+        head = str(scripts.get_current_head())
+        known = {script.revision for script in scripts.walk_revisions()}
+        differences: tuple[str, ...] = ()
+        if dialect == "clickhouse" and at == head:
+            with _connected(engine) as connection:
+                differences = drift.differences(connection, names_for(schema, table, dialect=dialect))
+    return Check(current=at, head=head, known=at in known, differences=differences)
 
 
-def _config() -> Config:
+def _dialect(engine: Engine) -> str:
+    return {"clickhousedb": "clickhouse"}.get(engine.dialect.name, engine.dialect.name)
+
+
+def _config(dialect: str) -> Config:
     config = Config()
-    config.set_main_option("script_location", "dblog_migrations:")
+    chain = "clickhouse" if dialect == "clickhouse" else ""
+    config.set_main_option("script_location", f"dblog_migrations:{chain}")
     return config
 
 
@@ -169,9 +190,9 @@ def _run(
     table: str,
     progress: Callable[[Step], None] | None,
 ) -> None:
-    config = _config()
     with _one_at_a_time, _engine(target) as engine:
-        names_for(schema, table, dialect=engine.dialect.name)
+        config = _config(_dialect(engine))
+        names_for(schema, table, dialect=_dialect(engine))
         _create_file(engine)
         with _connected(engine) as connection:
             config.attributes.update(connection=connection, schema=schema, table=table, on_step=_reporter(progress))
@@ -230,6 +251,8 @@ def _connected(engine: Engine) -> Iterator[Connection]:
 def _refused(error: sa.exc.DBAPIError, engine: Engine) -> StoreError:
     """There is no connection: said as a reader says it."""
     cause = driver_error(error) or error
+    if _dialect(engine) == "clickhouse":
+        return failure(clickhouse_error(cause), "clickhouse", safe_url(engine.url.set(drivername="clickhouse")))
     if engine.dialect.name == "sqlite":
         return failure(cause, "sqlite", str(engine.url.database), connecting=True)
     known = postgres_error(cause, answer=_answer(engine))
@@ -252,6 +275,11 @@ def _answer(engine: Engine) -> str | None:
 
 def _explained(error: sa.exc.DBAPIError, engine: Engine) -> StoreError:
     """The driver's first sentence, without the statement, its parameters or the password."""
+    if _dialect(engine) == "clickhouse":
+        known = clickhouse_error(error)
+        return StoreError(
+            known.kind, known.code, f"{str(known).removeprefix(f'{known.code}: ')} ({safe_url(engine.url)})"
+        )
     origin = error.orig
     code = getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", None)
     sentence = (str(origin).strip().splitlines() or [type(origin).__name__])[0]

@@ -24,6 +24,7 @@ class Names:
     """The names that follow from ``schema`` and ``table``, none of them quoted."""
 
     schema: str | None
+    """On ClickHouse the database; None is the one connected to."""
     logs: str
     instances: str
     dead_letters: str
@@ -37,22 +38,27 @@ class Names:
         """The tables that hold data."""
         return self.logs, self.instances, self.dead_letters
 
+    @property
+    def local(self) -> str:
+        """On a cluster of ClickHouse the rows of one shard; ``logs`` then holds none itself."""
+        return f"{self.logs}_local"
+
     def partition(self, day: str) -> str:
         """The partition of a day given as ``YYYYMMDD``."""
         return f"{self.logs}_{day}"
 
     def owns(self, relation: str) -> bool:
-        """Whether a table of this name is dblog's, partitions and version table included.
+        """Whether a table of this name is dblog's, partitions, version table and a shard's rows included.
 
         For the ``include_name`` of an application's own Alembic environment, so that its
         autogenerate leaves dblog's tables alone.
         """
-        if relation in self.tables or relation == self.version:
+        if relation in self.tables or relation in {self.version, self.local}:
             return True
         return re.fullmatch(rf"{re.escape(self.logs)}_\d{{8}}", relation) is not None
 
     def qualified(self, name: str) -> str:
-        """``name`` quoted for SQL, with the schema where there is one; both dialects quote alike."""
+        """``name`` quoted for SQL, with the schema where there is one; all dialects quote alike."""
         quoted = f'"{name}"'
         return quoted if self.schema is None else f'"{self.schema}".{quoted}'
 

@@ -4,10 +4,11 @@ Alembic's revisions are the only author of the tables in a database; this module
 describes what they have built, for sinks, the reader and ``compare_metadata``.
 It refuses to create anything: there is no ``create_all`` anywhere in dblog.
 
-The two dialects share names and meaning, not types: Postgres has ``timestamptz``,
+The dialects share names and meaning, not types: Postgres has ``timestamptz``,
 ``uuid`` and ``jsonb``; SQLite keeps the same values as INTEGER µs since 1970 UTC,
-BLOB (16 bytes) and JSON text. Text has no length limit and no CHECK anywhere: a
-limit would make a row poison on one database only.
+BLOB (16 bytes) and JSON text; ClickHouse's are in ``dblog.schema_clickhouse``. Text
+has no length limit and no CHECK anywhere: a limit would make a row poison on one
+database only.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError
 from dblog.names import DEFAULT_TABLE, Names, names_for
+from dblog.schema_clickhouse import add_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["COLUMNS", "DEFAULT_TABLE", "DIALECTS", "XID8", "Column", "Names", "metadata_for", "names_for"]
 
-DIALECTS: Final = ("postgresql", "sqlite")
+DIALECTS: Final = ("postgresql", "sqlite", "clickhouse")
 
 
 class XID8(sa.types.UserDefinedType[str]):
@@ -84,7 +86,7 @@ _NOW: Final = {
 
 
 class Column(NamedTuple):
-    """One column of a table, said once for both dialects."""
+    """One column of a table, said once for all dialects."""
 
     name: str
     kind: str
@@ -169,8 +171,8 @@ def metadata_for(dialect: str, *, schema: str | None = None, table: str = DEFAUL
     """The tables as Alembic builds them at head.
 
     Args:
-        dialect: ``"postgresql"`` or ``"sqlite"``.
-        schema: the Postgres schema; None is the first of the search path.
+        dialect: ``"postgresql"``, ``"sqlite"`` or ``"clickhouse"``.
+        schema: the Postgres schema, None is the first of the search path; on ClickHouse the database.
         table: the name of the log table; the other names follow from it (``names_for``).
 
     Raises:
@@ -181,6 +183,9 @@ def metadata_for(dialect: str, *, schema: str | None = None, table: str = DEFAUL
         raise ConfigurationError(msg)
     names = names_for(schema, table, dialect=dialect)
     metadata = sa.MetaData()
+    if dialect == "clickhouse":
+        add_tables(metadata, names)
+        return metadata
     if dialect == "postgresql":
         _postgres_logs(metadata, names)
     else:

@@ -1,9 +1,10 @@
 """Database URLs: any accepted spelling, mapped to the driver of the room that opens it.
 
 The writer and the migrations use psycopg or sqlite3, the reader asyncpg or
-aiosqlite; people write whichever they know. What has no counterpart in the other
-driver is a ``ConfigurationError``, never silently left out, except tuning that
-changes nothing but speed. Importing this module does not import SQLAlchemy.
+aiosqlite; people write whichever they know. ClickHouse has one driver for both. What
+has no counterpart in the other driver is a ``ConfigurationError``, never silently left
+out, except tuning that changes nothing but speed. Importing this module does not
+import SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from dblog.errors import ConfigurationError, MissingExtraError
 from dblog.safe_url import safe_url
+from dblog.url_clickhouse import CLICKHOUSE, clickhouse_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +33,10 @@ _POSTGRES: Final = frozenset({
 })  # fmt: skip
 _SQLITE: Final = frozenset({"sqlite", "sqlite+pysqlite", "sqlite+aiosqlite"})
 
-_EXAMPLES: Final = "write postgresql://user:password@host/database or sqlite:///path/to/file.db"
+_EXAMPLES: Final = (
+    "write postgresql://user:password@host/database, clickhouse://user:password@host/database"
+    " or sqlite:///path/to/file.db"
+)
 
 # Both sides of TLS have the same modes; only the parameter's name differs.
 _SSL_MODES: Final = frozenset({"disable", "allow", "prefer", "require", "verify-ca", "verify-full"})
@@ -61,18 +66,26 @@ _ASYNCPG_TUNING: Final = frozenset({
 _SQLITE_PARAMETERS: Final = frozenset({
     "uri", "timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements",
 })  # fmt: skip
+_LIBRARIES: Final = {
+    "psycopg": ("psycopg", "postgres", "psycopg"),
+    "asyncpg": ("asyncpg", "postgres", "asyncpg"),
+    "connect": ("clickhouse-connect", "clickhouse", "clickhouse_connect.cc_sqlalchemy"),
+}
+"""Driver → its library, the extra that brings it, and what to import of it."""
 
 
 def sync_url(url: str | URL) -> URL:
-    """The URL for the writer's and the migrations' driver: psycopg or sqlite3.
+    """The URL for the writer's and the migrations' driver: psycopg, sqlite3 or clickhouse-connect.
 
     Raises:
         ConfigurationError: not a database URL, another database, SQLite in memory, or a
-            parameter psycopg does not know; the message holds no password.
+            parameter the driver does not know; the message holds no password.
     """
     parsed = _parse(url)
     if parsed.drivername in _SQLITE:
         return _sqlite(parsed, url).set(drivername="sqlite+pysqlite")
+    if parsed.drivername in CLICKHOUSE:
+        return clickhouse_url(parsed, url)
     parsed, query = _postgres(parsed, url)
     for name in sorted(query):
         if name in _ASYNCPG_TUNING:
@@ -83,7 +96,7 @@ def sync_url(url: str | URL) -> URL:
 
 
 def async_url(url: str | URL) -> URL:
-    """The URL for the reader's driver: asyncpg or aiosqlite.
+    """The URL for the reader's driver: asyncpg, aiosqlite or clickhouse-connect.
 
     Raises:
         ConfigurationError: as ``sync_url``, or a parameter asyncpg has no counterpart for.
@@ -91,6 +104,8 @@ def async_url(url: str | URL) -> URL:
     parsed = _parse(url)
     if parsed.drivername in _SQLITE:
         return _sqlite(parsed, url).set(drivername="sqlite+aiosqlite")
+    if parsed.drivername in CLICKHOUSE:
+        return clickhouse_url(parsed, url)
     parsed, query = _postgres(parsed, url)
     kept: dict[str, str | tuple[str, ...]] = {}
     by_dsn: dict[str, str] = {}
@@ -109,12 +124,15 @@ def async_url(url: str | URL) -> URL:
 
 
 def dialect_of(url: str | URL) -> str:
-    """``"postgresql"`` or ``"sqlite"``.
+    """``"postgresql"``, ``"sqlite"`` or ``"clickhouse"``.
 
     Raises:
         ConfigurationError: not a database URL, or another database.
     """
-    return "sqlite" if _parse(url).drivername in _SQLITE else "postgresql"
+    drivername = _parse(url).drivername
+    if drivername in CLICKHOUSE:
+        return "clickhouse"
+    return "sqlite" if drivername in _SQLITE else "postgresql"
 
 
 def require_driver(url: URL) -> None:
@@ -124,11 +142,12 @@ def require_driver(url: URL) -> None:
         MissingExtraError: it is not installed, or not usable (psycopg without libpq).
     """
     driver = url.drivername.partition("+")[2]
-    if driver in ("psycopg", "asyncpg"):
+    if driver in _LIBRARIES:
+        library, extra, module = _LIBRARIES[driver]
         try:
-            importlib.import_module(driver)
+            importlib.import_module(module)
         except ImportError:
-            raise MissingExtraError(driver, "postgres") from None
+            raise MissingExtraError(library, extra) from None
 
 
 def _parse(url: object) -> URL:
@@ -145,12 +164,12 @@ def _parse(url: object) -> URL:
         # Not from within a handler: the cause can hold a piece of the password, and would travel on as the context.
         msg = f"{safe_url(url)} is not a database URL: {_EXAMPLES}"
         raise ConfigurationError(msg)
-    if parsed.drivername not in _POSTGRES | _SQLITE:
-        msg = f"{safe_url(url)}: dblog stores in Postgres or SQLite only: {_EXAMPLES}"
+    if parsed.drivername not in _POSTGRES | _SQLITE | CLICKHOUSE:
+        msg = f"{safe_url(url)}: dblog stores in Postgres, SQLite or ClickHouse only: {_EXAMPLES}"
         raise ConfigurationError(msg)
     # "user:p@ss@host" parses, to a host or database that holds a piece of the password.
     ambiguous = url.partition("://")[2].count("@") > 1 if isinstance(url, str) else "@" in (parsed.host or "")
-    if parsed.drivername in _POSTGRES and ambiguous:
+    if parsed.drivername not in _SQLITE and ambiguous:
         msg = f"{safe_url(url)} holds more than one @: write @ in a user name, password or parameter as %40"
         raise ConfigurationError(msg)
     return parsed

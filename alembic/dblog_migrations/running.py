@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
     from dblog.schema import Names
 
-__all__ = ["as_command_error", "connect_and_run", "current_names", "offline", "online"]
+__all__ = [
+    "arguments",
+    "as_command_error",
+    "connect_and_run",
+    "current_names",
+    "given_url",
+    "offline",
+    "online",
+    "scope",
+]
 
 # One number per version table would let two upgrades of one schema pass each other: "dblog" in ASCII.
 _LOCK = 0x64626C6F67
@@ -33,7 +42,7 @@ _LOCK = 0x64626C6F67
 
 def current_names(dialect: str) -> Names:
     """The names this run works on, from ``config.attributes`` or ``-x``."""
-    given = _arguments()
+    given = arguments()
     attributes = context.config.attributes
     schema = attributes.get("schema") or given.get("schema") or None
     table = attributes.get("table") or given.get("table") or "logs"
@@ -50,7 +59,8 @@ def as_command_error(run: Callable[[], None]) -> None:
 
 def connect_and_run() -> None:
     """Run on a connection of our own, as plain ``alembic upgrade head`` does."""
-    url = sync_url(_url())
+    url = sync_url(given_url())
+    _refuse_clickhouse(url)
     require_driver(url)
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:
@@ -78,7 +88,7 @@ def online(connection: sa.Connection) -> None:
         render_as_batch=dialect == "sqlite",
         # Reflection calls the default schema None, so the metadata has to.
         include_schemas=names.schema not in (None, default),
-        **_scope(dialect, names, None if names.schema == default else names.schema),
+        **scope(dialect, names, None if names.schema == default else names.schema),
     )
     with context.begin_transaction():
         _lock(connection, names)
@@ -89,7 +99,8 @@ def online(connection: sa.Connection) -> None:
 
 def offline() -> None:
     """Print the SQL of a run (``--sql``); the URL, or just its scheme, tells the dialect."""
-    dialect = dialect_of(_url())
+    _refuse_clickhouse(given_url())
+    dialect = dialect_of(given_url())
     names = current_names(dialect)
     if dialect == "postgresql" and names.schema is None:
         msg = "--sql cannot ask the database for its schema: name it, for instance -x schema=public"
@@ -98,13 +109,18 @@ def offline() -> None:
         dialect_name=dialect,
         literal_binds=True,
         transactional_ddl=True,
-        **_scope(dialect, names, names.schema),
+        **scope(dialect, names, names.schema),
     )
     with context.begin_transaction():
         context.run_migrations()
 
 
-def _scope(dialect: str, names: Names, schema: str | None) -> dict[str, Any]:
+def _refuse_clickhouse(url: str | sa.URL) -> None:
+    if dialect_of(url) == "clickhouse":
+        raise ConfigurationError("ClickHouse has a chain of its own: use script_location = dblog_migrations:clickhouse")
+
+
+def scope(dialect: str, names: Names, schema: str | None) -> dict[str, Any]:
     """What keeps Alembic within our tables: an application's and the partitions are not its business."""
 
     def include_name(name: str | None, kind: str, _: Mapping[str, str | None]) -> bool:
@@ -133,9 +149,10 @@ def _lock(connection: sa.Connection, names: Names) -> None:
         connection.execute(sa.schema.CreateSchema(names.schema))
 
 
-def _url() -> str:
+def given_url() -> str:
+    """The database named by ``-x``, ``DBLOG_URL`` or an ``alembic.ini``."""
     config = context.config
-    url = _arguments().get("url") or os.environ.get("DBLOG_URL")
+    url = arguments().get("url") or os.environ.get("DBLOG_URL")
     # Under [tool.alembic] alone there is no ini file, and asking it for an option raises.
     if not url and config.config_file_name is not None and Path(config.config_file_name).exists():
         url = config.get_main_option("sqlalchemy.url")
@@ -145,5 +162,6 @@ def _url() -> str:
     return url
 
 
-def _arguments() -> dict[str, str]:
+def arguments() -> dict[str, str]:
+    """What ``-x`` gives."""
     return context.get_x_argument(as_dictionary=True)

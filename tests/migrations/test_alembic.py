@@ -87,7 +87,7 @@ def test_offline_sql_can_be_executed(empty_postgres_url: str) -> None:
     [
         (("upgrade", "head"), "no database named: give -x url=..., DBLOG_URL"),
         (("-x", "url=postgresql://", "upgrade", "head", "--sql"), "name it, for instance -x schema=public"),
-        (("-x", "url=mysql://u:hunter2@h/d", "upgrade", "head"), "Postgres or SQLite only"),
+        (("-x", "url=mysql://u:hunter2@h/d", "upgrade", "head"), "Postgres, SQLite or ClickHouse only"),
     ],
 )
 def test_mistakes_are_one_line(arguments: tuple[str, ...], says: str) -> None:

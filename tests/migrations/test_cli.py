@@ -89,7 +89,7 @@ def test_schema_and_table(dblog: Callable[..., Done], empty_postgres_url: str) -
         ),
         ("postgresql://u:hunter2", 2, "is not a database URL"),
         ("postgresql://u:hun@ter2@h/x", 2, "more than one @"),
-        ("mysql://u:hunter2@h/x", 2, "Postgres or SQLite only"),
+        ("mysql://u:hunter2@h/x", 2, "Postgres, SQLite or ClickHouse only"),
         ("sqlite:///:memory:", 2, "dblog.testing.MemorySink"),
         ("hunter2", 2, "(not a URL) is not a database URL"),
     ],

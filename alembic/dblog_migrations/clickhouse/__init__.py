@@ -1,0 +1,1 @@
+"""The revisions for ClickHouse: a chain of its own (``script_location = dblog_migrations:clickhouse``)."""
