@@ -69,7 +69,7 @@ def test_a_missing_table_and_an_old_schema(database_url: str, dblog: Dblog) -> N
     [
         ("postgresql://u:hunter2@127.0.0.1:1/x", "cannot be reached"),
         ("sqlite:////nonexistent/logs.db", "does not exist"),
-        ("mysql://u:hunter2@h/x", "Postgres or SQLite only"),
+        ("mysql://u:hunter2@h/x", "Postgres, SQLite or ClickHouse only"),
     ],
 )
 def test_no_database(url: str, says: str, dblog: Dblog) -> None:

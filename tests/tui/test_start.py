@@ -177,7 +177,7 @@ async def test_a_server_by_its_url() -> None:
         await wait_for(pilot, lambda: "write postgresql://user@host/database" in text_of(app))
         app.screen.query_one(Input).value = "mysql://x/y"
         await pilot.press("enter")
-        await wait_for(pilot, lambda: "stores in Postgres or SQLite only" in text_of(app))
+        await wait_for(pilot, lambda: "stores in Postgres, SQLite or ClickHouse only" in text_of(app))
         app.screen.query_one(Input).value = "postgresql://postgresql://reader@db/app"  # pasted behind what was there
         await pilot.press("enter")
         await wait_for(pilot, lambda: bool(app.left))
