@@ -9,26 +9,19 @@ leaves there is stored by the next one (``dblog.adoption``).
 
 from __future__ import annotations
 
-import threading
 import time
 from _thread import allocate_lock
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from dblog.buffer import Buffer
 from dblog.diagnostics import complain
-from dblog.durable_buffer import DurableBuffer
-from dblog.errors import DblogError
+from dblog.disk import Disk
 from dblog.item import compact
 from dblog.ledger import DROPPED, EMITTED, FAILED, IN_FLIGHT, REASON, SPOOLED, STORED, UNSAVED
-from dblog.levels import severity_of
-from dblog.spans import resource
-from dblog.spool import TOLD, Counts, Spool, decode
+from dblog.spool import Counts, Spool, decode
 from dblog.spooled_buffer import SpooledBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from dblog.delivery import Delivery
     from dblog.entry import LogEntry
@@ -41,14 +34,12 @@ __all__ = ["Spooling"]
 
 _TROUBLE: Final = 1.0
 """Seconds without the database after which what is in memory goes to disk."""
-_AGAIN: Final = 10.0
-"""Seconds until a spool is tried again that could not be made."""
 _EXPIRE_EVERY: Final = 60.0
 _POISON, _EXPIRED = REASON["poison"], REASON["spool_expired"]
 
 
-class Spooling:
-    """The disk of one writer.
+class Spooling(Disk):
+    """What one writer has on its disk.
 
     Args:
         options: which records, how many, how long.
@@ -57,18 +48,7 @@ class Spooling:
     """
 
     def __init__(self, options: Options, origin: Origin, ledger: Ledger) -> None:
-        self.folder: Path | None = None
-        """Of the spools of all writers to this database; None while that is not known, or there is none."""
-        self.records = options.durability != "memory"
-        self.durable = options.durability == "durable"
-        self._tells = self.records
-        """Whether to say that there is no place on disk: once to those who did not ask for one."""
-        self._whole = self.durable and severity_of(options.durable_level) <= 1
-        """Every record is on disk before ``emit`` returns."""
-        self._options, self._origin, self._ledger = options, origin, ledger
-        self._making = threading.RLock()
-        self._made = False
-        self._not_before = 0.0
+        super().__init__(options, origin, ledger)
         self._aside = allocate_lock()
         """Held by whoever puts aside: the writer between two attempts, or somebody else while it hangs in one."""
         self._since: float | None = None
@@ -92,58 +72,8 @@ class Spooling:
         self._next_expiry = time.monotonic() + _EXPIRE_EVERY
         self._left: int | None = None
         """From this ``seq`` on, what is on disk is left there for whoever comes later."""
-        self.buffer = self._make_buffer(options)
-        """The queue in front of it."""
-
-    def _make_buffer(self, options: Options) -> Buffer:
-        sizes: dict[str, Any] = {
-            "size": options.queue_size,
-            "size_bytes": options.queue_bytes,
-            "overflow": options.overflow,
-            "block_timeout": options.block_timeout,
-            "high_water": options.queue_size // 2,
-            "urgent_from": severity_of(options.flush_level),
-        }
-        if not self.records:
-            return Buffer(self._ledger, **sizes)
-        if not self.durable:
-            return SpooledBuffer(self._ledger, make=self.make, **sizes)
-        return DurableBuffer(self._ledger, durable_from=severity_of(options.durable_level), make=self.make, **sizes)
 
     # -- for any thread ---------------------------------------------------------------------------------------
-
-    def make(self) -> Spool | None:
-        """The spool; None where none can be made now, which is said once and tried again."""
-        spool = self.buffer.spool
-        if spool is not None or self.folder is None or time.monotonic() < self._not_before:
-            return spool
-        with self._making:
-            if self.buffer.spool is not None or self._made:  # made meanwhile; or being made in this very thread
-                return self.buffer.spool
-            self._made = True
-            try:
-                self._create(self.folder)
-            except DblogError as error:
-                self._not_before = time.monotonic() + _AGAIN
-                if self._tells:
-                    complain("spool", f"{error}; records are in memory only")
-                    self._tells = self._options.durability is not None
-            finally:
-                self._made = False
-        return self.buffer.spool
-
-    def _create(self, folder: Path) -> None:
-        self._origin.complete(resource())
-        options = self._options
-        made = Spool.create(
-            folder, self._origin, max_bytes=options.spool_bytes, max_age=options.spool_max_age, lock=self._ledger.lock
-        )
-        if self.durable:
-            made.grow()
-        self.buffer.note_in(made.counters.emitted)
-        made.counters.words[TOLD] = self._ledger.told
-        self._ledger.on_told = partial(made.counters.words.__setitem__, TOLD)
-        self.buffer.spool = made
 
     def put_aside(self, delivery: Delivery) -> None:
         """What waits goes to disk, and a copy of what is in hand; called again and again while the writer hangs."""
@@ -153,7 +83,7 @@ class Spooling:
         try:
             if spool.wants:
                 spool.grow()
-            if isinstance(self.buffer, SpooledBuffer) and not self._whole:
+            if isinstance(self.buffer, SpooledBuffer) and not self.whole:
                 self.buffer.spill()
                 self._copy(self.buffer, delivery)
         finally:
@@ -270,7 +200,7 @@ class Spooling:
         if seq in self._back:
             self._given_up = True
             return True
-        if self._whole and not self._ledger.cells[UNSAVED]:
+        if self.whole and not self._ledger.cells[UNSAVED]:
             self._leave(seq)
             return True
         return self.make() is not None and self.buffer.append(_item(seq, entry))
@@ -300,7 +230,7 @@ class Spooling:
         buffer = self.buffer
         if not isinstance(buffer, SpooledBuffer):
             return
-        if self._whole and not self._ledger.cells[UNSAVED]:
+        if self.whole and not self._ledger.cells[UNSAVED]:
             self._leave(buffer.oldest_seq())
             buffer.rest_on_disk()
         elif len(buffer) and self.make() is not None:
@@ -309,7 +239,7 @@ class Spooling:
     def secure(self, delivery: Delivery) -> None:
         """The thread hangs at the end: what it has in hand is on disk as well."""
         if isinstance(self.buffer, SpooledBuffer) and self.make() is not None:
-            if self._whole and not self._ledger.cells[UNSAVED]:
+            if self.whole and not self._ledger.cells[UNSAVED]:
                 self._copied |= delivery.in_hand()
             else:
                 self._copy(self.buffer, delivery)

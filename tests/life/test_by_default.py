@@ -158,7 +158,7 @@ def test_without_a_place_it_is_memory(
         handler._open = lambda _: sink
         folder = folder_of(URL, handler.options)
         handler._writer.attach(sink, folder, handler._open)
-        monkeypatch.setattr("dblog.spooling._AGAIN", 0.0)
+        monkeypatch.setattr("dblog.disk._AGAIN", 0.0)
         logger.info("stored")
         assert handler.flush(10)
         sink.down()
@@ -197,7 +197,7 @@ def test_who_asks_for_a_spool_is_refused_or_told_again(
         assert chosen.parent == home / "spool"
     with monkeypatch.context() as patched:
         _unusable(patched, tmp_path)
-        patched.setattr("dblog.spooling._AGAIN", 0.0)
+        patched.setattr("dblog.disk._AGAIN", 0.0)
         for _ in range(2):
             diagnostics._last.clear()
             handler = dblog.DatabaseHandler(sink=MemorySink(), durability=durability)
