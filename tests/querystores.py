@@ -1,4 +1,4 @@
-"""The same rows in SQLite and in PostgreSQL, and what a query finds there."""
+"""The same rows in every database, and what a query finds there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dblog.schema import metadata_for
 from dblog.sink import Origin
 from dblog.store.copytext import CopyText
 from dblog.store.rows import COLUMNS, values
-from tests import querytrees
+from tests import embedded_clickhouse, querytrees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,9 @@ LATER = 3
 
 
 DIALECTS: Final = ("sqlite", "postgresql")
-TABLES: Final = {dialect: metadata_for(dialect).tables["logs"] for dialect in DIALECTS}
+"""What has connections of SQLAlchemy's."""
+ENGINES: Final = (*DIALECTS, *(["clickhouse"] if embedded_clickhouse.WANTED else []))
+TABLES: Final = {dialect: metadata_for(dialect).tables["logs"] for dialect in ENGINES}
 
 COMPILERS: Final[dict[str, sa.Dialect]] = {
     "sqlite": sqlite.dialect(),
@@ -49,17 +51,19 @@ def parameters(compiled: Any) -> tuple[Any, ...]:
 
 
 class Stores:
-    """The same rows in both databases, for as long as one example lasts."""
+    """The same rows in every database, for as long as one example lasts."""
 
-    def __init__(self, sqlite: sa.Connection, postgres: sa.Connection) -> None:
+    def __init__(self, sqlite: sa.Connection, postgres: sa.Connection, clickhouse: Clicks | None = None) -> None:
         self.connections = {"sqlite": sqlite, "postgresql": postgres}
+        self.clickhouse = clickhouse
 
     @contextlib.contextmanager
     def holding(self, entries: Sequence[LogEntry]) -> Iterator[list[LogEntry]]:
         """Store the entries as the writer does, and give them as they are stored."""
         named = [entry._replace(id=_id(index)) for index, entry in enumerate(entries)]
         rows = [(entry.seq, entry) for entry in named]
-        with self.connections["sqlite"].begin() as sqlite, self.connections["postgresql"].begin() as postgres:
+        with contextlib.ExitStack() as stack:
+            sqlite, postgres = (stack.enter_context(self.connections[dialect].begin()) for dialect in DIALECTS)
             holes = ", ".join("?" * len(COLUMNS))
             insert = f"INSERT INTO logs ({', '.join(COLUMNS)}) VALUES ({holes})"
             if rows:
@@ -70,14 +74,57 @@ class Stores:
                     copy.write(piece)
             for dialect, later in (("sqlite", LATER), ("postgresql", f"interval '{LATER} microseconds'")):
                 self.connections[dialect].exec_driver_sql(f"UPDATE logs SET ingested_at = timestamp + {later}")
+            if self.clickhouse is not None:
+                stack.enter_context(self.clickhouse.holding(values(rows, ORIGIN)))
             yield [_stored(entry) for entry in named]
             sqlite.rollback()
             postgres.rollback()
 
     def ids(self, dialect: str, tree: Node) -> set[int]:
         """The rows a query finds."""
-        found = self.connections[dialect].execute(select(tree, dialect))
+        found = self.rows(dialect, select(tree, dialect))
         return {(identity if isinstance(identity, UUID) else UUID(bytes=identity)).int for (identity,) in found}
+
+    def rows(self, dialect: str, statement: sa.Executable) -> Sequence[Any]:
+        """The rows of a statement."""
+        if dialect == "clickhouse" and self.clickhouse is not None:
+            return self.clickhouse.rows(statement)
+        return self.connections[dialect].execute(statement).all()
+
+
+class Clicks:
+    """A database of ClickHouse.
+
+    Args:
+        client: of clickhouse-connect.
+    """
+
+    def __init__(self, client: Any) -> None:
+        from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect
+
+        self.client = client
+        self._compiler = ClickHouseDialect(server_side_params=True)
+
+    @contextlib.contextmanager
+    def holding(self, rows: Sequence[tuple[object, ...]]) -> Iterator[None]:
+        """Store rows, as ``values`` makes them, for as long as the block lasts."""
+        stored: list[dict[str, Any]] = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
+        for row in stored:
+            row["ingested_at"] = row["timestamp"] + LATER
+            row["id"], row["instance_id"] = (UUID(bytes=row[name]) for name in ("id", "instance_id"))
+        if stored:
+            names = list(stored[0])
+            columns = [[row[name] for row in stored] for name in names]
+            self.client.insert("logs", columns, column_names=names, column_oriented=True)
+        try:
+            yield
+        finally:
+            self.client.command("TRUNCATE TABLE logs")
+
+    def rows(self, statement: Any) -> list[Any]:
+        """The rows of a statement."""
+        compiled = statement.compile(dialect=self._compiler)
+        return list(self.client.query(str(compiled), parameters=compiled.params).result_rows)
 
 
 def _id(index: int) -> UUID:

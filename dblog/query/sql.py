@@ -1,6 +1,6 @@
-"""Tree → a condition of SQLAlchemy, for SQLite and for PostgreSQL. Every value of the user's is a bound parameter.
+"""Tree → a condition of SQLAlchemy, for each database. Every value of the user's is a bound parameter.
 
-A leaf may be NULL where its field is absent: AND and OR take that for false, and NOT is written ``IS NOT TRUE``.
+A leaf may be NULL where its field is absent: AND and OR take that for false, and NOT asks whether it is not true.
 """
 
 from __future__ import annotations
@@ -55,10 +55,14 @@ def install_functions(connection: Any, *, regex: bool) -> None:
 
 def _engine(dialect: str) -> Engine:
     if dialect == "sqlite":
-        from dblog.query.sql_sqlite import SQLITE  # noqa: PLC0415 - one of two
+        from dblog.query.sql_sqlite import SQLITE  # noqa: PLC0415 - one of three
 
         return SQLITE
-    from dblog.query.sql_postgres import POSTGRES  # noqa: PLC0415 - one of two
+    if dialect == "clickhouse":
+        from dblog.query.sql_clickhouse import CLICKHOUSE  # noqa: PLC0415 - one of three
+
+        return CLICKHOUSE
+    from dblog.query.sql_postgres import POSTGRES  # noqa: PLC0415 - one of three
 
     return POSTGRES
 
@@ -79,7 +83,7 @@ class _Meaning:
             case t.Or(parts):
                 return sa.or_(*map(self.of, parts))
             case t.Not(part):
-                return self.of(part).is_not(sa.true())
+                return sa.not_(self.engine.is_true(self.of(part)))
             case t.Has(field):
                 return self.has(field)
             case t.Equal(field, value, negated):
@@ -111,11 +115,12 @@ class _Meaning:
     # -- equality ----------------------------------------------------------------------------------------------
 
     def differs(self, field: t.Field, value: t.Value) -> Condition:
-        return sa.and_(self.has(field), self.equal(field, value).is_not(sa.true()))
+        return sa.and_(self.has(field), sa.not_(self.engine.is_true(self.equal(field, value))))
 
     def equal(self, field: t.Field, value: t.Value) -> Condition:
         if field.kind is Kind.PATH:
-            return self.elements(field, self.equal_element(value))
+            found = self.elements(field, self.equal_element(value))
+            return self.engine.with_text(found, self.columns["metadata"], value) if isinstance(value, str) else found
         if isinstance(value, str):
             return self.column(field) == self.engine.text(value)
         if isinstance(value, (int, float)):
@@ -202,14 +207,14 @@ class _Meaning:
         leaves = engine.any_leaf(self.columns["metadata"], lambda element: test(element.text))
         found = sa.or_(*(test(self.columns[name]) for name in _SEARCHED), leaves)
         # Not to become part of an OR around it: SQLite takes a thousand at most for one expression.
-        return found.is_(sa.true())
+        return engine.is_true(found)
 
     def on_text(self, field: t.Field, test: Callable[[Expression], Condition]) -> Condition:
         """The test on a field's text form."""
         if field.kind is Kind.PATH:
             return self.elements(field, lambda element: test(element.text))
         column: Expression = self.columns[field.name]
-        return test(sa.cast(column, sa.Text) if field.kind is Kind.INT else column)
+        return test(self.engine.digits(column) if field.kind is Kind.INT else column)
 
 
 def _number(value: t.Value | None) -> float | None:
@@ -238,4 +243,4 @@ def value_texts(field: t.Field, table: sa.FromClause, dialect: str) -> sa.Column
         case Kind.TEXT | Kind.KEY | Kind.LEVEL:
             return column
         case _:
-            return sa.cast(column, sa.Text)
+            return engine.digits(column)

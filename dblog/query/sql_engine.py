@@ -1,7 +1,7 @@
-"""What the two databases spell differently: text, numbers, and values within ``metadata``.
+"""What the databases spell differently: text, numbers, and values within ``metadata``.
 
 Nothing stored can make one of these expressions fail: every cast stands behind a CASE that lets only what can be
-cast come to it, and metadata that is no JSON, which only SQLite can hold, counts as absent.
+cast come to it, and metadata that is no JSON, which PostgreSQL alone cannot hold, counts as absent.
 """
 
 from __future__ import annotations
@@ -57,6 +57,14 @@ class Engine(ABC):
         pieces = ("%" if piece is Wild.ANY else "_" if piece is Wild.ONE else _literal(piece) for piece in pattern)
         return self.text("".join(pieces))
 
+    def is_true(self, condition: Condition) -> Condition:
+        """Whether a condition is true: neither false nor NULL."""
+        return condition.is_(sa.true())
+
+    def digits(self, column: Expression) -> Expression:
+        """An integer as text."""
+        return sa.cast(column, sa.Text)
+
     @abstractmethod
     def number(self, value: float) -> Expression:
         """A bound number."""
@@ -96,6 +104,10 @@ class Engine(ABC):
     @abstractmethod
     def any_element(self, metadata: Expression, place: Place, test: Callable[[Element], Condition]) -> Condition:
         """Whether the value there, or one of its elements, passes; false, not unknown, is not promised."""
+
+    def with_text(self, found: Condition, metadata: Expression, value: str) -> Condition:  # noqa: ARG002 - see below
+        """A condition that only metadata with this text in it meets, made easier to answer where it can be."""
+        return found
 
     @abstractmethod
     def any_leaf(self, metadata: Expression, test: Callable[[Element], Condition]) -> Condition:

@@ -1,4 +1,4 @@
-"""Both databases, once per module."""
+"""Every database, once per module."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from dblog.query.sql import install_functions
-from tests import querytrees
+from tests import embedded_clickhouse, querytrees
 from tests.postgres import database
-from tests.querystores import Stores
+from tests.querystores import Clicks, Stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def stores(sqlite_template: Path, postgres_template: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
-    """Both databases, empty, with a partition for the entries' day."""
+    """Every database, empty, with a partition for the entries' day."""
     path = tmp_path_factory.mktemp("agreement") / "logs.db"
     shutil.copyfile(sqlite_template, path)
     with contextlib.ExitStack() as stack:
@@ -34,4 +34,10 @@ def stores(sqlite_template: Path, postgres_template: Any, tmp_path_factory: pyte
         first, last = querytrees.DAYS
         with postgres.begin():
             postgres.exec_driver_sql(f"CREATE TABLE day PARTITION OF logs FOR VALUES FROM ('{first}') TO ('{last}')")
-        yield Stores(sqlite, postgres)
+        yield Stores(sqlite, postgres, _clickhouse(stack) if embedded_clickhouse.WANTED else None)
+
+
+def _clickhouse(stack: contextlib.ExitStack) -> Clicks:
+    client = embedded_clickhouse.client(embedded_clickhouse.database())
+    stack.callback(client.close)
+    return Clicks(client)

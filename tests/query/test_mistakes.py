@@ -17,7 +17,7 @@ from dblog.query.canonical import canonical
 from dblog.query.parser import parse_tree
 from dblog.query.tree import MOST_LENGTH
 from tests.querymarks import assert_bound
-from tests.querystores import DIALECTS
+from tests.querystores import ENGINES
 from tests.querytrees import START
 
 if TYPE_CHECKING:
@@ -346,7 +346,7 @@ def test_nothing_but_a_syntax_error_comes_of_a_hundred_thousand_texts() -> None:
 
 
 def run(stores: Stores, texts: Iterable[str]) -> int:
-    """Run those that are queries, in both databases, nothing but parameters of them; how many."""
+    """Run those that are queries, in every database, nothing but parameters of them; how many."""
     ran = 0
     words = filter(str.isprintable, TOKENS)
     with stores.holding([LogEntry(START, "INFO", 9, "a", word, metadata='{"a":"b"}') for word in words]):
@@ -354,14 +354,14 @@ def run(stores: Stores, texts: Iterable[str]) -> int:
             with contextlib.suppress(QuerySyntaxError):
                 tree = parse_tree(text, now=NOW, timezone=dt.UTC)
                 assert_bound(tree)
-                for dialect in DIALECTS:
+                for dialect in ENGINES:
                     stores.ids(dialect, tree)
                 ran += 1
     return ran
 
 
 def test_any_text_that_is_a_query_runs(stores: Stores) -> None:
-    """Hostile and made-up texts are bound, and neither database refuses them; ``long`` runs ten thousand."""
+    """Hostile and made-up texts are bound, and no database refuses them; ``long`` runs ten thousand."""
     assert run(stores, [*INJECTIONS, *map(_fuzzed, range(300))]) > 50
 
 
