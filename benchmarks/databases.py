@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 import uuid
@@ -32,6 +33,8 @@ class Databases:
     def __init__(self, keep: Path | None = None) -> None:
         # On a disk, not in /dev/shm: what a commit costs is part of the figure.
         self._folder = Path(tempfile.mkdtemp(prefix="dblog-bench-", dir="/var/tmp"))
+        # What handlers keep on disk lies beside, and goes with it: also that of programs and threads that are ended.
+        os.environ["DBLOG_SPOOL_DIR"] = str(self._folder / "spool")
         self._keep = keep
         self._server: pgserver.Server | None = None
 

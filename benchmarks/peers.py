@@ -7,7 +7,6 @@ import functools
 import json
 import logging
 import queue
-import tempfile
 import threading
 import uuid
 import warnings
@@ -85,15 +84,12 @@ def null_handler(log: logging.Logger, _url: str) -> Iterator[Callable[[], None]]
 
 
 @contextlib.contextmanager
-def dblog_handler(log: logging.Logger, url: str, durability: str = "memory") -> Iterator[Callable[[], None]]:
+def dblog_handler(log: logging.Logger, url: str, durability: str | None = None) -> Iterator[Callable[[], None]]:
     """The defaults of dblog, but for ``overflow="block"``: everything is stored, as by the others."""
-    with tempfile.TemporaryDirectory(prefix="dblog-bench-") as folder:
-        handler = dblog.DatabaseHandler(
-            url, overflow="block", block_timeout=60.0, durability=durability, spool_dir=f"{folder}/spool"
-        )
-        with _attached(log, handler):
-            yield lambda: _check(handler.flush(60.0))
-        handler.close()
+    handler = dblog.DatabaseHandler(url, overflow="block", block_timeout=60.0, durability=durability)
+    with _attached(log, handler):
+        yield lambda: _check(handler.flush(60.0))
+    handler.close()
 
 
 class _BatchingListener(QueueListener):
@@ -252,7 +248,7 @@ def _check(done: bool) -> None:
 
 PEERS: dict[str, Contestant] = {
     "dblog.DatabaseHandler": dblog_handler,
-    "dblog.DatabaseHandler, spool": functools.partial(dblog_handler, durability="spool"),
+    "dblog.DatabaseHandler, memory": functools.partial(dblog_handler, durability="memory"),
     "dblog.DatabaseHandler, durable": functools.partial(dblog_handler, durability="durable"),
     "QueueHandler + batching QueueListener": queue_listener,
     "OpenTelemetry BatchLogRecordProcessor": otel_batch,

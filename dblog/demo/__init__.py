@@ -13,6 +13,7 @@ import contextlib
 import multiprocessing
 import queue
 import signal
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,15 +47,22 @@ def run(url: str, records: int, progress: Callable[[Progress], None] = lambda _:
     Raises:
         DblogError: one of the processes did not end well.
     """
-    requests = max(1, records // PER_REQUEST)
+    # What they keep on disk is nobody's afterwards: they may be interrupted, and no later process of theirs comes.
+    with tempfile.TemporaryDirectory(prefix="dblog-demo-spool-", ignore_cleanup_errors=True) as folder:
+        began = time.time()
+        final = _run({"url": url, "spool_dir": folder}, max(1, records // PER_REQUEST), progress)
+    return summarize(url, began, final)
+
+
+def _run(handler: dict[str, Any], requests: int, progress: Callable[[Progress], None]) -> dict[str, dict[str, Any]]:
+    """Start the processes, watch them and end them; their last reports."""
     context = multiprocessing.get_context("spawn")
     reports: Any = context.Queue()
     pipes = [context.Pipe(duplex=False) for _ in SERVICES[1:]]
     processes: list[BaseProcess] = []
-    began = time.time()
     for index, service in enumerate(SERVICES):
         ends = (pipes[index - 1][0] if index else None, pipes[index][1] if index < len(pipes) else None)
-        arguments = (service, url, requests, ends, reports)
+        arguments = (service, handler, requests, ends, reports)
         processes.append(context.Process(target=serve, args=arguments, name=service, daemon=True))
     try:
         with _children_ignore_interrupts():
@@ -69,7 +77,7 @@ def run(url: str, records: int, progress: Callable[[Progress], None] = lambda _:
     finally:
         _end(processes)
         reports.close()
-    return summarize(url, began, final)
+    return final
 
 
 def _watch(

@@ -29,8 +29,16 @@ _DECLINED = 97
 logger = logging.getLogger("shop")
 
 
-def serve(service: str, url: str, requests: int, ends: tuple[Any, Any], reports: Any) -> None:
-    """One service: configured by ``dictConfig`` as an application would, then at work until its source ends."""
+def serve(service: str, handler: dict[str, Any], requests: int, ends: tuple[Any, Any], reports: Any) -> None:
+    """One service: configured by ``dictConfig`` as an application would, then at work until its source ends.
+
+    Args:
+        service: its name.
+        handler: where to, and where to keep what does not get there.
+        requests: how many come from outside.
+        ends: of the pipes to whoever asks it, and to whom it asks.
+        reports: takes what it tells of itself.
+    """
     source, target = ends
     logging.config.dictConfig(
         {
@@ -38,19 +46,19 @@ def serve(service: str, url: str, requests: int, ends: tuple[Any, Any], reports:
             "disable_existing_loggers": False,
             "handlers": {
                 # A service would keep the default, which never waits; this one has nothing to do but log.
-                "db": {"class": "dblog.DatabaseHandler", "url": url, "service": service, "overflow": "block"},
+                "db": {"class": "dblog.DatabaseHandler", "service": service, "overflow": "block", **handler},
             },
             "root": {"handlers": ["db"], "level": "DEBUG"},
         }
     )
-    handler: Any = logging.getLogger().handlers[0]
-    work = _Work(service, handler, target, reports)
+    (made,) = logging.getLogger().handlers
+    work = _Work(service, made, target, reports)
     with contextlib.suppress(EOFError, BrokenPipeError):  # the others were ended
         for number, headers in _arrivals(requests, source, time.monotonic() + _BUDGET[service]):
             work.one(number, headers)
     if target is not None:
         target.close()
-    handler.close()
+    made.close()
     work.report(final=True)
     reports.close()
     reports.join_thread()

@@ -55,6 +55,11 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+def spools() -> Path:
+    """Where a user's are."""
+    return Path(os.environ["DBLOG_SPOOL_DIR"])
+
+
 def processes(folder: Path) -> list[str]:
     """Those of a demo, by the folder in their command lines."""
     lines = []
@@ -147,7 +152,7 @@ def test_most_of_it_is_well(past: str) -> None:
 
 
 async def test_three_processes_log_until_it_is_stopped() -> None:
-    """Live entries of all three services, in traces that go through them; afterwards neither process nor folder."""
+    """Live entries of all three services, in traces that go through them; afterwards no process, folder or spool."""
     demo = Demo.start(past=30)
     shares: list[float] = []
     try:
@@ -169,6 +174,7 @@ async def test_three_processes_log_until_it_is_stopped() -> None:
     assert shares == sorted(shares)
     assert not demo.folder.exists()
     assert not processes(demo.folder)
+    assert not spools().exists()
     demo.stop()
 
 
@@ -188,6 +194,7 @@ def test_they_end_when_whoever_started_them_is_killed(tmp_path: Path) -> None:
         starter.communicate()
     until(lambda: not processes(folder))
     until(lambda: not folder.exists())
+    assert not spools().exists()
 
 
 async def test_a_demo_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:

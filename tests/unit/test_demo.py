@@ -13,16 +13,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from dblog import demo
 from dblog.demo import PER_REQUEST, SERVICES, Progress, run
 from dblog.errors import DblogError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Python leaves SIGINT ignored where it was, and what a shell starts with `&` is born so.
 MAIN = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from dblog.cli import main; main()"
@@ -140,12 +137,13 @@ def test_a_live_bar_on_a_terminal(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_leaves_no_traceback_and_no_process(tmp_path: Path) -> None:
-    """Exit status 130, one line that says what became of the records, and every process of its group is gone."""
+    """Exit status 130, one line that says what became of the records; no process of its group stays, and no spool."""
     arguments = ["--records", "1000000", "--directory", str(tmp_path)]
     status, screen, group = on_a_terminal(arguments, interrupt_at=b" of 1,000,000")
     assert status == 128 + signal.SIGINT
     assert "Traceback" not in screen
     assert screen.rstrip().endswith("stopped; what was stored is in the database")
+    assert not Path(os.environ["DBLOG_SPOOL_DIR"]).exists()  # where users have theirs
     gone = False
     until = time.monotonic() + 10
     while not gone and time.monotonic() < until:

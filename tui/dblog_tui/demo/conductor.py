@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
 import socket
 import subprocess
@@ -52,6 +53,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--sockets", type=int, nargs=2, default=(-1, -1), help="to who asks, to who is asked")
     given = parser.parse_args(words)
     url = f"sqlite:///{given.folder / 'logs.db'}"
+    os.environ["DBLOG_SPOOL_DIR"] = str(given.folder / "spool")  # goes with the folder
     if given.service:
         asyncio.run(_serve(_SERVICES[given.service], url, given.past, given.sockets))
         return
