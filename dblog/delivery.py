@@ -37,7 +37,7 @@ _TRIES = 3
 _NO_LIMIT = 1 << 30
 _TIMEOUTS = 2
 """How often a group may be too slow as a whole."""
-_TOO_SLOW = ("57014", "SQLITE_INTERRUPT")
+_TOO_SLOW = ("57014", "SQLITE_INTERRUPT", "159 ")
 """How a code begins that says a statement ran out of time."""
 _PASSING = frozenset({ErrorClass.RECONNECT, ErrorClass.RESEND, ErrorClass.UNKNOWN})
 _NO_TODAY = "the database makes no partition for today: do the clocks agree?"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import re
 import urllib.parse
 from pathlib import Path
@@ -144,10 +145,14 @@ def require_driver(url: URL) -> None:
     driver = url.drivername.partition("+")[2]
     if driver in _LIBRARIES:
         library, extra, module = _LIBRARIES[driver]
+        theirs = logging.getLogger("urllib3")
+        level = theirs.level
         try:
             importlib.import_module(module)
         except ImportError:
             raise MissingExtraError(library, extra) from None
+        finally:
+            theirs.setLevel(level)  # clickhouse-connect sets it at import, and it is the application's
 
 
 def _parse(url: object) -> URL:

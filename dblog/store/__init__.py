@@ -61,14 +61,19 @@ def opener(
 
         sqlite_target = Target(url, engine, options)
         return lambda origin: SQLiteSink(sqlite_target, names, options, origin)
-    from dblog.store.postgres import PostgresSink  # noqa: PLC0415 - see above
-
     if options.retention is not None or options.max_bytes is not None:
         option = "retention" if options.retention is not None else "max_bytes"
-        msg = f"{option} is for SQLite: on Postgres, drop day partitions from a scheduled job"
-        raise ConfigurationError(msg)
-    postgres_target = Target(url, engine, options, password, password_file)
-    return lambda origin: PostgresSink(postgres_target, names, options, origin)
+        instead = "drop day partitions from a scheduled job" if dialect == "postgresql" else "give the table a TTL"
+        database = "Postgres" if dialect == "postgresql" else "ClickHouse"
+        raise ConfigurationError(f"{option} is for SQLite: on {database}, {instead}")
+    server_target = Target(url, engine, options, password, password_file)
+    if dialect == "clickhouse":
+        from dblog.store.clickhouse import ClickHouseSink  # noqa: PLC0415 - see above
+
+        return lambda origin: ClickHouseSink(server_target, names, options, origin)
+    from dblog.store.postgres import PostgresSink  # noqa: PLC0415 - see above
+
+    return lambda origin: PostgresSink(server_target, names, options, origin)
 
 
 def identity(target: Any, options: Options) -> tuple[object, ...]:
@@ -81,5 +86,5 @@ def identity(target: Any, options: Options) -> tuple[object, ...]:
     if dialect == "sqlite":
         file = str(url.database).removeprefix("file:").partition("?")[0]
         return dialect, os.path.realpath(file), options.table
-    where = url.host or url.query.get("host") or url.query.get("service")
+    where = url.host or url.query.get("host") or url.query.get("service") or url.query.get("path")
     return dialect, where, url.port or url.query.get("port"), url.database, options.schema, options.table

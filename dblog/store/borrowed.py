@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Borrowed", "borrow"]
 
-_OURS: Final = frozenset({"psycopg", "pysqlite"})
+_OURS: Final = frozenset({"psycopg", "pysqlite", "connect"})
 _OF_A_DRIVER: Final = frozenset({
     # psycopg's, psycopg2's: how they speak with an application, not where they connect
     "autocommit", "context", "row_factory", "cursor_factory", "connection_factory", "prepare_threshold",
@@ -87,6 +87,10 @@ def borrow(engine: sa.Engine, driver: str) -> Borrowed:
         )
     by_url = engine.dialect.create_connect_args(engine.url)[1]
     more = {name: value for name, value in given.items() if by_url.get(name, _ABSENT) != value}
+    if driver == "connect":
+        if not ours:
+            _refuse_others(more, (), theirs)
+        return Borrowed(more, listeners=listeners)
     if driver == "pysqlite":
         return Borrowed(_of_sqlite(more, theirs), listeners=listeners)
     translate = _of_asyncpg if theirs == "asyncpg" else _of_libpq

@@ -44,7 +44,7 @@ class Target:
     """Where to connect and how; makes engines, opens nothing.
 
     Args:
-        url: mapped to psycopg or pysqlite already.
+        url: mapped to psycopg, pysqlite or clickhouse-connect already.
         engine: the application's, whose way to connect is used as far as our driver knows it.
         options: the handler's.
         password: a text, or a callable asked at each connect.
@@ -92,10 +92,27 @@ class Target:
             return None
         return {key: value for key, value in known.items() if key not in {"password", "sslpassword"}}
 
+    @property
+    def embedded(self) -> bool:
+        """Whether nothing is sent anywhere: ClickHouse's engine in this process, or a creator of the application's."""
+        return self._borrowed.creator is not None or self.url.query.get("interface") == "chdb"
+
+    def address(self) -> tuple[str, int, bool, str] | None:
+        """Host, port, whether TLS is spoken there, and a proxy's path (ClickHouse); None where they are not known."""
+        if self.embedded:
+            return None
+        known = {**self.url.query, **self._borrowed.arguments}
+        port = self.url.port or known.get("port")
+        secure = str(known.get("secure", "")).lower() == "true" or str(port) in {"443", "8443"}
+        path = f"/{str(known['proxy_path']).strip('/')}" if known.get("proxy_path") else ""
+        return str(self.url.host or known.get("host")), int(port or (8443 if secure else 8123)), secure, path
+
     def _connect_args(self) -> dict[str, Any]:
         if self._borrowed.creator is not None:
             return {}
         given = dict(self._borrowed.arguments)
+        if self.url.drivername.startswith("clickhouse"):
+            return self._of_clickhouse(given)
         if self.url.drivername.startswith("sqlite"):
             # The watchdog interrupts from another thread; busy waiting is set per connection.
             seconds = min(self._options.connect_timeout, MOST_MS / 1000)
@@ -111,6 +128,18 @@ class Target:
             given["options"] = f"{also} {given['options']}"
         # Server-side prepared statements do not survive a transaction pooler.
         return defaults | given | {"prepare_threshold": None}
+
+    def _of_clickhouse(self, given: dict[str, Any]) -> dict[str, Any]:
+        if self.url.query.get("interface") == "chdb":
+            return given
+        defaults: dict[str, Any] = {
+            "client_name": f"dblog {self._options.service}" if self._options.service else "dblog",
+            "connect_timeout": math.ceil(min(self._options.connect_timeout, MOST_MS / 1000)),
+            "send_receive_timeout": math.ceil(min(self._options.operation_timeout, MOST_MS / 1000)),
+        }
+        defaults = {key: value for key, value in defaults.items() if key not in self.url.query}
+        # A session would tie the writer to one node behind a load balancer; what is tried again, the writer decides.
+        return defaults | given | {"autogenerate_session_id": False, "query_retries": 0}
 
     def _give_password(self, _dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
         try:

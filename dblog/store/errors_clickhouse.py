@@ -55,6 +55,7 @@ _CODES: Final[dict[int, tuple[ErrorClass, str]]] = {
 _UNEXPECTED: Final = (_U, "an unexpected error")
 _LOST: Final = (_R, "the server cannot be reached")
 _UNSENT: Final = (_P, "a value cannot be sent")
+_REFUSED: Final = (_C, "the driver refuses it: do the server's version and the user's settings fit?")
 _VALUE_ERRORS: Final = (UnicodeError, OverflowError, TypeError, ValueError, AttributeError, RecursionError)
 """What the driver raises bare for a value it cannot put into a column."""
 
@@ -77,6 +78,8 @@ def clickhouse_error(error: BaseException, *, writing: bool = False) -> StoreErr
     elif isinstance(error, OSError) or kind_name in {"OperationalError", "DatabaseError", "StreamFailureError"}:
         # Without a code nobody but the network, or a proxy, has said anything.
         (kind, sentence), code = _LOST, kind_name
+    elif kind_name in {"ProgrammingError", "NotSupportedError", "InterfaceError", "ImportError"}:
+        (kind, sentence), code = _REFUSED, kind_name
     else:
         (kind, sentence), code = _UNEXPECTED, kind_name
     return StoreError(kind, code, sentence, ambiguous=writing and kind is not _P)
