@@ -72,8 +72,6 @@ class Chores:
         """Of what dead writers left on disk."""
         self._pending: LogEntry | None = None
         """A loss row that could not be written yet; its id stays, so that a resend is no second row."""
-        self._telling = 0
-        """How many lost records it tells of."""
         self._next_loss = self._next_beat = self._next_tick = 0.0
         self._next_prune = time.monotonic()
         self._next_adoption = 0.0 if adoption is not None else float("inf")
@@ -148,14 +146,12 @@ class Chores:
     def _write_losses(self) -> None:
         ledger = self._writer.ledger
         if self._pending is None and ledger.has_losses():
-            losses = ledger.take_losses()
-            self._pending = _loss_entry(losses, self._writer.origin.instance_id)
-            self._telling = sum(loss.count for loss in losses)
+            self._pending = _loss_entry(ledger.take_losses(), self._writer.origin.instance_id)
         if self._pending is not None:
             row = (None, self._pending)
             if self._guarded(lambda: self._sink.write([row], replay=True)) is not None:
                 self._pending = None
-                ledger.tell(self._telling)
+                ledger.tell()
 
     def _beat(self, now: float, state: str | None = None) -> None:
         self._next_beat = now + _HEARTBEAT_EVERY

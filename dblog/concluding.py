@@ -124,7 +124,7 @@ class Concluding(Rounds):
         self.buffer.parked = True
         self._settle()
         if hung:
-            self.spooling.hung()
+            self.spooling.recount()
         else:
             self.spooling.close(None if self._delivery else self._settling.up_to)
         lifecycle.forget(self)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from dblog.buffer import Buffer
@@ -16,7 +15,7 @@ from dblog.durable_buffer import DurableBuffer
 from dblog.errors import DblogError
 from dblog.levels import severity_of
 from dblog.spans import resource
-from dblog.spool import TOLD, Spool
+from dblog.spool import Spool
 from dblog.spooled_buffer import SpooledBuffer
 
 if TYPE_CHECKING:
@@ -101,6 +100,4 @@ class Disk:
         if self.durable:
             made.grow()
         self.buffer.note_in(made.counters.emitted)
-        made.counters.words[TOLD] = self._ledger.told
-        self._ledger.on_told = partial(made.counters.words.__setitem__, TOLD)
         self.buffer.spool = made

@@ -43,8 +43,12 @@ DROP_REASONS = (
     "rate_limited",
     "spool_full",
     "spool_expired",
+    "damaged",
+    "killed",
+    "discarded",
 )
-"""Why policy let a record go."""
+"""Why policy let a record go, or why it is gone. The last two are told of a writer after its death, by who finds what
+it left (``dblog.adoption``), or throws it away (``dblog spool drop``)."""
 
 FAIL_REASONS = ("poison", "capture", "unroutable")
 """Why a record could not be stored."""
@@ -108,15 +112,14 @@ class Loss:
 class Ledger:
     """The cells, their lock and the moves that are not on the hot path (``Buffer.put`` has its own)."""
 
-    __slots__ = ("_reported", "cells", "lock", "on_told", "told")
+    __slots__ = ("_reported", "_told", "cells", "lock", "on_told")
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.cells = [0] * _CELLS
-        self._reported = [0] * (len(REASONS) * BANDS)
-        self.told = 0
-        """Records of which a loss row that is stored says that they are lost."""
-        self.on_told: Callable[[int], object] | None = None
+        self._reported = self._told = [0] * (len(REASONS) * BANDS)
+        """What was taken for a loss row, and what a loss row says that is stored."""
+        self.on_told: Callable[[], object] | None = None
         """Writes ``told`` where it outlives the process."""
 
     def refuse(self, reason: int, band: int) -> None:
@@ -168,6 +171,15 @@ class Ledger:
                 cells[span] = seq
             cells[span + 1] = max(cells[span + 1], seq)
 
+    def miss(self, count: int, reason: int) -> None:
+        """So many of those on disk are nowhere; which of all the numbers given is not known, nor how severe."""
+        cells, cell, span = self.cells, LOST + reason * BANDS, RANGE + 2 * reason
+        with self.lock:
+            cells[SPOOLED] -= count
+            cells[DROPPED] += count
+            cells[cell] += count
+            cells[span], cells[span + 1] = 1, cells[EMITTED]
+
     def snapshot(self) -> list[int]:
         """All cells at one moment."""
         with self.lock:
@@ -197,22 +209,30 @@ class Ledger:
         now[own] = self._reported[own]
         return now != self._reported
 
-    def tell(self, count: int) -> None:
-        """A loss row is stored that says so much."""
-        self.told += count
+    def tell(self) -> None:
+        """The loss row is stored of what was taken last."""
+        self._told = self._reported
         if self.on_told is not None:
-            self.on_told(self.told)
+            self.on_told()
 
     def owes(self) -> bool:
         """Whether something is lost that no loss row says, though one should."""
-        return self.has_losses() or sum(self._reported) > self.told
+        return self.has_losses() or self._told != self._reported
+
+    def lost(self) -> list[int]:
+        """How many are lost, by reason in the order of ``REASONS``."""
+        return _by_reason(self.cells[LOST:RANGE])
+
+    def told(self) -> list[int]:
+        """Of these, of how many loss rows say so that are stored."""
+        return _by_reason(self._told)
 
     def stats(
         self, *, state: str, last_error: str | None = None, last_success: float | None = None, lag: float | None = None
     ) -> Stats:
         """One exact snapshot as ``Stats``."""
         cells = self.snapshot()
-        by = {name: sum(cells[LOST + i * BANDS : LOST + (i + 1) * BANDS]) for i, name in enumerate(REASONS)}
+        by = dict(zip(REASONS, _by_reason(cells[LOST:RANGE]), strict=True))
         emitted, stored, dropped, failed, queued, in_flight, spooled = cells[:BYTES]
         return Stats(
             emitted,
@@ -230,3 +250,7 @@ class Ledger:
             lag=lag,
             unsaved=cells[UNSAVED],
         )
+
+
+def _by_reason(cells: list[int]) -> list[int]:
+    return [sum(cells[start : start + BANDS]) for start in range(0, len(cells), BANDS)]

@@ -68,6 +68,8 @@ class Status:
     last_seen: int
     """µs since 1970-01-01 UTC."""
     stats: Stats
+    posthumous: bool = False
+    """Its last one, by who settled what it left: of a row that is there only the counts change."""
 
 
 class Sink(Protocol):

@@ -22,6 +22,7 @@ from dblog.spooled_buffer import SpooledBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from dblog.delivery import Delivery
     from dblog.entry import LogEntry
@@ -35,7 +36,7 @@ __all__ = ["Spooling"]
 _TROUBLE: Final = 1.0
 """Seconds without the database after which what is in memory goes to disk."""
 _EXPIRE_EVERY: Final = 60.0
-_POISON, _EXPIRED = REASON["poison"], REASON["spool_expired"]
+_DAMAGED, _EXPIRED = REASON["damaged"], REASON["spool_expired"]
 
 
 class Spooling(Disk):
@@ -69,11 +70,19 @@ class Spooling(Disk):
         """What was read back is not stored, and there is no time left for it."""
         self._unsaved = 0
         """Records that found no room on disk, as far as that was said."""
+        self._doubted = False
+        """Something on disk does not even say whose it was; what is missing in the end, was there."""
         self._next_expiry = time.monotonic() + _EXPIRE_EVERY
         self._left: int | None = None
         """From this ``seq`` on, what is on disk is left there for whoever comes later."""
 
     # -- for any thread ---------------------------------------------------------------------------------------
+
+    def _create(self, folder: Path) -> None:
+        super()._create(folder)
+        self._counted = self._counted._replace(stored=self._ledger.cells[STORED])
+        self._ledger.on_told = self.recount
+        self.recount()
 
     def put_aside(self, delivery: Delivery) -> None:
         """What waits goes to disk, and a copy of what is in hand; called again and again while the writer hangs."""
@@ -132,13 +141,15 @@ class Spooling(Disk):
             try:
                 items.append(decode(body, seq))
             except ValueError:  # a whole frame that another version wrote
-                self._ledger.lose(SPOOLED, seq, _POISON, 0)
+                self._ledger.lose(SPOOLED, seq, _DAMAGED, 0)
         cells, seqs, count = self._ledger.cells, [item[0] for item in items], len(items)
         delivery.load(items, replay=True)
         with self._ledger.lock:
             self._back.update(seqs)
             cells[SPOOLED] -= count
             cells[IN_FLIGHT] += count
+            self._counted = self._counted._replace(in_hand=spool.reached)
+        self.recount()
 
     def taken(self, settled: int, items: Sequence[Item]) -> None:
         """A batch was taken in hand."""
@@ -166,6 +177,7 @@ class Spooling(Disk):
         self._back.clear()
         self._copied.clear()
         self._expire(spool)
+        self._count_damage(spool)
         if spool.wants and (self.durable or spool.pending):
             spool.grow()
         if self.durable:
@@ -182,6 +194,19 @@ class Spooling(Disk):
             self._next_expiry = time.monotonic() + _EXPIRE_EVERY
             for seq, band in spool.expire(time.time()):
                 self._ledger.lose(SPOOLED, seq, _EXPIRED, band)
+
+    def _count_damage(self, spool: Spool) -> None:
+        """What somebody else, or the disk, has made of our files: records that are there no more."""
+        for seq in spool.damaged():
+            if seq is None:
+                self._doubted = True
+            else:
+                self._ledger.lose(SPOOLED, seq, _DAMAGED, 0)
+        with self._ledger.lock:
+            if self._doubted and not spool.pending and self._left is None:
+                self._doubted = False
+                if nowhere := self._ledger.cells[SPOOLED]:
+                    self._ledger.miss(nowhere, _DAMAGED)
 
     def recover(self, in_hand: set[int]) -> None:
         """The writer was struck: what was read and has not come into its hand is read again."""
@@ -215,13 +240,25 @@ class Spooling(Disk):
         spool, cells = self.buffer.spool, self._ledger.cells
         if spool is None:
             return
-        first, last = (items[0][0], items[-1][0]) if items else (0, 0)
+        first, last, since = 0, 0, 0
+        if items:
+            first, last = items[0][0], items[-1][0]
+            since = max(0, min(*[item[1] for item in items], time.time_ns() // 1000))
         with self._ledger.lock:
             self._counted = Counts(
                 *(cells[EMITTED], cells[STORED], cells[DROPPED], cells[FAILED], cells[SPOOLED]),
-                *(settled, first, last, self._began, len(items), self._reached),
+                *(settled, first, last, self._began, len(items), self._reached, since, self._counted.in_hand),
             )
-            spool.counters.mirror(self._counted)
+            spool.counters.mirror(self._counted, self._ledger.lost(), self._ledger.told())
+
+    def recount(self) -> None:
+        """The page says anew what was emitted and lost, and what of that was told."""
+        spool, cells = self.buffer.spool, self._ledger.cells
+        if spool is not None:
+            with self._ledger.lock:
+                ended = {"emitted": cells[EMITTED], "dropped": cells[DROPPED], "failed": cells[FAILED]}
+                self._counted = self._counted._replace(**ended, spooled=cells[SPOOLED])
+                spool.counters.mirror(self._counted, self._ledger.lost(), self._ledger.told())
 
     # -- the end ----------------------------------------------------------------------------------------------
 
@@ -247,15 +284,6 @@ class Spooling(Disk):
     def secured(self, delivery: Delivery) -> int:
         """How many records in hand are on disk as well."""
         return len(delivery.in_hand() & (self._copied | self._back))
-
-    def hung(self) -> None:
-        """The writer ends while its thread hangs; it lets go of the files, or the end of the process does."""
-        spool, cells = self.buffer.spool, self._ledger.cells
-        if spool is not None:
-            with self._ledger.lock:
-                ended = {"emitted": cells[EMITTED], "dropped": cells[DROPPED], "failed": cells[FAILED]}
-                self._counted = self._counted._replace(**ended, spooled=cells[SPOOLED])
-                spool.counters.mirror(self._counted)
 
     def _leave(self, seq: int | None) -> None:
         if seq is not None and (self._left is None or seq < self._left):

@@ -23,6 +23,7 @@ from dblog.concluding import Concluding
 from dblog.delivery import Delivery
 from dblog.diagnostics import complain
 from dblog.errors import ConfigurationError
+from dblog.estate import Terms
 from dblog.guard import OWN, here
 from dblog.ledger import REASON
 from dblog.watchdog import watchdog
@@ -87,10 +88,12 @@ class Writer(Concluding):
                 open_sink,
                 folder,
                 mine=lambda: (self.origin.instance_id,),
-                max_age=self.options.spool_max_age,
-                patience=self.patience,
-                batch_size=self.options.batch_size,
-                batch_bytes=self.options.batch_bytes,
+                terms=Terms(
+                    max_age=self.options.spool_max_age,
+                    patience=self.patience,
+                    batch_size=self.options.batch_size,
+                    batch_bytes=self.options.batch_bytes,
+                ),
             )
         self._chores = Chores(self, sink, self._delivery, adoption)
         self._sink = sink

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from dblog.adoption import Adopted, Adoption
 from dblog.errors import ConfigurationError
+from dblog.estate import Terms
 from dblog.opening import folder_of, opener_of
 from dblog.options import Options
 from dblog.spool import dead, spool_root
@@ -159,8 +160,7 @@ def replay(place: Place, seconds: float) -> Iterator[Adopted]:
         opener_of(place.url, options, (None, place.password_file)),
         place.folder,
         mine=tuple,
-        max_age=options.spool_max_age,
-        patience=lambda: options.operation_timeout,
+        terms=Terms(options.spool_max_age, lambda: options.operation_timeout),
     )
     while True:
         done = adoption.run(min(_TURN, max(0.0, deadline - time.monotonic())))

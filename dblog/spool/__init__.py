@@ -5,7 +5,7 @@
 """
 
 from dblog.spool.appending import LOW
-from dblog.spool.counters import EMITTED, TOLD, Counters, Counts
+from dblog.spool.counters import EMITTED, Counters, Counts
 from dblog.spool.dead import dead
 from dblog.spool.frames import ALONE, FRAME, KEPT, band_of_body, decode, encode, need, write
 from dblog.spool.left import QUARANTINE, Dead, Left
@@ -21,7 +21,6 @@ __all__ = [
     "MAX_AGE",
     "QUARANTINE",
     "SEGMENT_BYTES",
-    "TOLD",
     "Counters",
     "Counts",
     "Dead",

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from dblog.spool.left import Dead, names_in
 from dblog.spool.making import YOUNG
-from dblog.spool.place import SpoolUnavailable, directory, lock
+from dblog.spool.place import SpoolGone, SpoolUnavailable, directory, lock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -27,15 +27,17 @@ def dead(folder: Path, mine: Collection[UUID] = ()) -> Iterator[Dead]:
 
     Args:
         folder: of the spools of all writers to one database.
-        mine: writers of this process, which need no look.
+        mine: writers to pass over, those of this process above all.
 
     Raises:
         SpoolUnavailable: the folder is not ours alone.
     """
     try:
         parent = directory(folder, make=False)
+    except SpoolGone:
+        return
     except SpoolUnavailable:
-        with suppress(FileNotFoundError, NotADirectoryError):
+        with suppress(NotADirectoryError):
             folder.lstat()
             raise
         return
@@ -48,7 +50,6 @@ def dead(folder: Path, mine: Collection[UUID] = ()) -> Iterator[Dead]:
                 if descriptors is not None:
                     found = Dead(parent, *descriptors, instance_id)
                     try:
-                        found.look()
                         yield found
                     finally:
                         found.release()

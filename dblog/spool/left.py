@@ -12,10 +12,11 @@ import fcntl
 import os
 import stat
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from dblog.spool.counters import ADOPTED, REPORTED, read_page
+from dblog.spool.counters import Settled, read_page, settled_record
 from dblog.spool.frames import ALONE, Bad, scan
 from dblog.spool.making import CHECK, COUNTERS_NAME, ORIGIN_NAME
 from dblog.spool.place import LOCK_NAME, SpoolUnavailable, directory
@@ -74,29 +75,35 @@ class Dead:
 
     Attributes:
         instance_id: whose it is.
-        origin: what is the same for all its rows; None where nothing that says so is whole.
-        page: its counters; None where they are damaged or missing.
         corrupt: how many stretches of its files were found damaged.
         damaged: the ``seq`` of records found damaged, where their header still says it.
     """
 
     def __init__(self, parent: int, own: int, held: int, instance_id: UUID) -> None:
         self.instance_id = instance_id
-        self.origin: Origin | None = None
-        self.page: Page | None = None
         self.corrupt = 0
         self.damaged: set[int] = set()
         self._parent, self._own, self._held = parent, own, held
         self._unkept: set[str] = set()
         """Damaged files that are not in quarantine."""
 
-    def look(self) -> None:
-        """Read what says whose it is, and what was counted."""
+    @cached_property
+    def page(self) -> Page | None:
+        """Its counters; None where they are damaged or missing.
+
+        Raises:
+            OSError: they cannot be read now.
+        """
         counters = self._content(COUNTERS_NAME)
-        self.page = None if counters is None else read_page(counters)
-        if counters is not None and self.page is None and counters.strip(b"\0"):
+        page = None if counters is None else read_page(counters)
+        if counters is not None and page is None and counters.strip(b"\0"):
             self._mar(COUNTERS_NAME)
-        self.origin = self._origin()
+        return page
+
+    @cached_property
+    def settled(self) -> Settled:
+        """How far it is settled; kept in the page where there is one."""
+        return Settled() if self.page is None else self.page.settled
 
     def segments(self) -> list[str]:
         """The names of its segments, in order."""
@@ -107,7 +114,9 @@ class Dead:
         return sum(os.stat(name, dir_fd=self._own, follow_symlinks=False).st_size for name in self.segments())
 
     def frames(self) -> Iterator[Left]:
-        """What is not acknowledged, in the order of the files. A torn end is no damage: nobody was promised it.
+        """What is not known to have ended, in the order of the files.
+
+        A torn end is no damage: nobody was promised it.
 
         Raises:
             OSError: a file cannot be read now.
@@ -123,9 +132,26 @@ class Dead:
             for found in scan(data, header.acknowledged, min(len(data), header.size), header.salt):
                 if isinstance(found, Bad):
                     self._damage(name, found)
-                else:
-                    alone = bool(found.flags & ALONE)
-                    yield Left(header.number, found.end, found.seq, found.appended_at, alone, found.body)
+                    continue
+                alone = bool(found.flags & ALONE)
+                left = Left(header.number, found.end, found.seq, found.appended_at, alone, found.body)
+                if not self._ended(left):
+                    yield left
+
+    def doubtful(self, left: Left) -> bool:
+        """Whether it was on its way to the database when its writer died: it may be stored."""
+        if self.page is None:
+            return True
+        counts = self.page.counts
+        return left.place <= counts.in_hand if left.alone else counts.first <= left.seq <= counts.last
+
+    def _ended(self, left: Left) -> bool:
+        """Whether the counters say so already, its writer's or those of who has begun to settle it."""
+        if self.page is None:
+            return False
+        counts = self.page.counts
+        ended = left.place <= counts.reached if left.alone else left.seq <= counts.settled
+        return ended or left.place <= self.settled.reached
 
     def acknowledge(self, last: Left) -> None:
         """Everything up to and including this one is stored, lost or buried; files before its own go."""
@@ -141,18 +167,15 @@ class Dead:
                     finally:
                         os.close(descriptor)
 
-    def adopt(self, now: int, *, reported: bool = False) -> int:
-        """The moment somebody first began to settle it, in µs: now, or what was written into the page before."""
-        first = now if self.page is None or not self.page.adopted else self.page.adopted
+    def note(self, settled: Settled) -> None:
+        """How far it is settled now; in one go, for whoever goes on."""
+        self.settled = settled
         if self.page is not None:
             descriptor = os.open(COUNTERS_NAME, _READ, dir_fd=self._own)
             try:
-                os.pwrite(descriptor, first.to_bytes(8, "little"), 8 * ADOPTED)
-                os.pwrite(descriptor, int(reported).to_bytes(8, "little"), 8 * REPORTED)
+                os.pwrite(descriptor, *settled_record(settled))
             finally:
                 os.close(descriptor)
-            self.page = self.page._replace(adopted=first, reported=reported)
-        return first
 
     def remove(self) -> None:
         """Nothing in it is wanted any more; what was damaged is in quarantine."""
@@ -208,8 +231,12 @@ class Dead:
         finally:
             os.close(descriptor)
 
-    def _origin(self) -> Origin | None:
-        """The first that is whole: the file of that name, or the header of a segment."""
+    @cached_property
+    def origin(self) -> Origin | None:
+        """What is the same for all its rows; None where nothing that says so is whole.
+
+        That is the file of that name, or the header of a segment.
+        """
         text = self._content(ORIGIN_NAME)
         if text is not None and len(text) > CHECK.size and CHECK.unpack_from(text)[0] == crc32(text[CHECK.size :]):
             with suppress(ValueError):

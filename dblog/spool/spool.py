@@ -44,8 +44,8 @@ class Spool(Appending):
         """Number of the segment that is being read, or acknowledged, and the offset up to which it was."""
         self._seen = self._unconfirmed = 0
         """Alone frames read, and those of them that are not acknowledged."""
-        self._lost: list[tuple[int, int]] = []
-        """Alone frames that were damaged under our hands."""
+        self._damages: list[int | None] = []
+        """Alone frames that were damaged under our hands, by ``seq``; None where not even that can be read."""
 
     @classmethod
     def create(
@@ -134,12 +134,12 @@ class Spool(Appending):
                 self._remove(segment)
 
     def expire(self, now: float) -> list[tuple[int, int]]:
-        """Give up what has waited for longer than ``max_age``, or was damaged: ``(seq, severity band)`` of each.
+        """Give up what has waited for longer than ``max_age``: ``(seq, severity band)`` of each.
 
-        What was damaged does not say its band: the lowest.
         Nothing while something that was read is not acknowledged: it may be stored any moment.
         """
         horizon = int((now - self._limits.max_age) * 1e6)
+        expired: list[tuple[int, int]] = []
         for segment, start, stop in [] if self._unconfirmed else self._unread():
             for found in segment.frames(start, stop):
                 if isinstance(found, Bad):
@@ -148,13 +148,17 @@ class Spool(Appending):
                     break
                 elif found.flags & ALONE:
                     self._seen += 1
-                    self._lost.append((found.seq, band_of_body(found.body)))
+                    expired.append((found.seq, band_of_body(found.body)))
                 self._read = self._confirmed = (segment.number, found.end)
             else:
                 continue
             break
-        lost, self._lost = self._lost, []
-        return lost
+        return expired
+
+    def damaged(self) -> list[int | None]:
+        """Alone frames found damaged since the last call, by ``seq``; None for a stretch that may have held some."""
+        damages, self._damages = self._damages, []
+        return damages
 
     def close(self, *, keep: bool = False) -> None:
         """The writer ends: the directory goes if nothing in it is wanted, else it waits for whoever comes later.
@@ -219,9 +223,13 @@ class Spool(Appending):
 
     def _damaged(self, found: Bad) -> None:
         """Somebody else wrote into our file, or the disk did."""
-        if not found.torn and found.seq is not None and found.flags & ALONE:
+        if found.torn:
+            return
+        if found.seq is None:
+            self._damages.append(None)
+        elif found.flags & ALONE:
             self._seen += 1
-            self._lost.append((found.seq, 0))
+            self._damages.append(found.seq)
 
     def _remove(self, segment: Segment) -> None:
         with self.lock:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import psycopg
 
 from dblog.errors import ErrorClass, StoreError
-from dblog.repair import DAY_US
 from dblog.store import side_tables
 from dblog.store.connect import milliseconds
 from dblog.store.copytext import CopyText, moment_text, texts
@@ -59,6 +58,11 @@ class PostgresSink(PgConnection):
         self._text = CopyText(origin, ())
         self._next_days = 0.0
 
+    def turn_to(self, origin: Origin) -> None:
+        """From now on the rows are another writer's."""
+        self._origin = origin
+        self._text = CopyText(origin, self._columns)
+
     # -- the protocol -----------------------------------------------------------------------------------------
 
     def write(self, rows: Sequence[Row], *, replay: bool = False) -> None:
@@ -85,15 +89,14 @@ class PostgresSink(PgConnection):
             self._fail(error)
         return [index for index, day in enumerate(days) if not made[day]]
 
-    def present(self, first: int, last: int) -> set[int]:
-        """Which of the writer's numbers between two are stored; for a role that may read them."""
+    def present(self, first: int, last: int, since: int) -> set[int]:
+        """Which of the writer's numbers between two are stored, from a time on (µs); for a role that may read them."""
         sql = (
             f"SELECT seq FROM {self._names.qualified(self._names.logs)}"  # noqa: S608 - a checked name
             " WHERE timestamp >= %s AND instance_id = %s AND seq BETWEEN %s AND %s"
         )
-        began = moment_text(self._origin.started_at - DAY_US)  # a record can be older than its writer
         with self._transaction() as cursor:
-            cursor.execute(sql, [began, self._origin.instance_id, first, last])
+            cursor.execute(sql, [moment_text(since), self._origin.instance_id, first, last])
             return {seq for (seq,) in cursor.fetchall()}
 
     def dead_letter(self, letters: Sequence[DeadLetter]) -> None:
@@ -108,7 +111,7 @@ class PostgresSink(PgConnection):
         table = self._names.qualified(self._names.instances)
         values = side_tables.values(status, moment=moment_text, document=json.dumps)
         with self._transaction() as cursor:
-            cursor.execute(side_tables.update(table, "%s"), side_tables.update_values(values))
+            cursor.execute(*side_tables.update(table, "%s", values, posthumous=status.posthumous))
             if not cursor.rowcount:
                 cursor.execute(side_tables.insert(table, "%s"), list(values.values()))
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from dblog.sink import Status
 
-__all__ = ["columns_of", "insert", "insert_letter", "lacking", "update", "update_values", "values"]
+__all__ = ["columns_of", "insert", "insert_letter", "lacking", "update", "values"]
 
 _NEEDED = ("timestamp", "id", "message")
 
@@ -30,7 +30,8 @@ _FIXED = (
     "dblog_version",
 )
 _COUNTERS = ("emitted", "stored", "dropped", "failed", "queued", "in_flight", "spooled")
-_CHANGING = ("last_seen", "state", *_COUNTERS, "dropped_by", "failed_by", "lag", "last_success", "last_error")
+_COUNTED = (*_COUNTERS, "dropped_by", "failed_by")
+_CHANGING = ("last_seen", "state", *_COUNTED, "lag", "last_success", "last_error")
 
 
 def values(
@@ -66,15 +67,12 @@ def insert(table: str, mark: str) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608 - constants
 
 
-def update(table: str, mark: str) -> str:
-    """UPDATE by key of what changes."""
-    changes = ", ".join(f"{name} = {mark}" for name in _CHANGING)
-    return f"UPDATE {table} SET {changes} WHERE instance_id = {mark}"  # noqa: S608 - constants
-
-
-def update_values(row: dict[str, object]) -> list[object]:
-    """The parameters of ``update``."""
-    return [*(row[name] for name in _CHANGING), row["instance_id"]]
+def update(table: str, mark: str, row: dict[str, object], *, posthumous: bool) -> tuple[str, list[object]]:
+    """UPDATE by key of what changes, and its parameters; of a dead writer, who is not seen any more, the counts."""
+    names = _COUNTED if posthumous else _CHANGING
+    changes = ", ".join(f"{name} = {mark}" for name in names)
+    sql = f"UPDATE {table} SET {changes} WHERE instance_id = {mark}"  # noqa: S608 - constants
+    return sql, [*(row[name] for name in names), row["instance_id"]]
 
 
 def insert_letter(table: str, mark: str) -> str:

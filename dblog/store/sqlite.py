@@ -67,6 +67,10 @@ class SQLiteSink:
         self._pick: Callable[[tuple[object, ...]], tuple[object, ...]] | None = None
         lifecycle.around_fork(self)
 
+    def turn_to(self, origin: Origin) -> None:
+        """From now on the rows are another writer's."""
+        self._origin = origin
+
     # -- the protocol -----------------------------------------------------------------------------------------
 
     def write(self, rows: Sequence[Row], *, replay: bool = False) -> None:
@@ -116,14 +120,14 @@ class SQLiteSink:
         """None: there are no partitions."""
         return ()
 
-    def present(self, first: int, last: int) -> set[int]:
-        """Which of the writer's numbers between two are stored: all of them looked at, which is for once in a while."""
+    def present(self, first: int, last: int, since: int) -> set[int]:
+        """Which of the writer's numbers between two are stored, from a time on (µs)."""
         table = self._names.qualified(self._names.logs)
-        sql = f"SELECT seq FROM {table} WHERE instance_id = ? AND seq BETWEEN ? AND ?"  # noqa: S608 - a checked name
+        sql = f"SELECT seq FROM {table} WHERE timestamp >= ? AND instance_id = ? AND seq BETWEEN ? AND ?"  # noqa: S608 - a checked name
         with self._busy:
             connection = self._link.open()
             try:
-                return {seq for (seq,) in connection.execute(sql, (self._origin.instance_id.bytes, first, last))}
+                return {seq for (seq,) in connection.execute(sql, (since, self._origin.instance_id.bytes, first, last))}
             except sqlite3.Error as error:
                 self._link.fail(error)
 
@@ -141,7 +145,8 @@ class SQLiteSink:
         row["instance_id"] = status.origin.instance_id.bytes
 
         def refresh(connection: sqlite3.Connection) -> None:
-            if not connection.execute(side_tables.update(table, "?"), side_tables.update_values(row)).rowcount:
+            changes = side_tables.update(table, "?", row, posthumous=status.posthumous)
+            if not connection.execute(*changes).rowcount:
                 connection.execute(side_tables.insert(table, "?"), list(row.values()))
 
         with self._busy:

@@ -14,7 +14,7 @@ from dblog.admin import gaps
 from dblog.admin.connection import AdminConnection
 from dblog.cli.audit import _HEADS
 from dblog.entry import LogEntry
-from dblog.ledger import Loss
+from dblog.ledger import QUEUED, REASON, Loss
 from dblog.options import Options
 from dblog.store import opener
 from tests.admin.scheduled import Scheduled
@@ -172,7 +172,7 @@ def test_dead_letters_explain_their_numbers_once(database_url: str) -> None:
     writer.run([("put", None)] * 9)
     for number in (3, 5, 7):
         writer.queue.remove(number)
-        writer.ledger.lose(4, number, 9, 2)  # from the queue, as poison
+        writer.ledger.lose(QUEUED, number, REASON["poison"], 2)
     writer.take(100)
     writer.beat("CLOSED")
     writer.save()

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from dblog.admin.gaps import Account
     from tests.faults.conftest import Place
 
+_OPEN = """
+SELECT emitted, stored, dropped, failed, queued, in_flight, spooled FROM log_instances
+WHERE service = 'victim' AND NOT (emitted = stored + dropped + failed AND queued + in_flight + spooled = 0)"""
+"""Writers whose last word leaves something open; none: who came after them has closed their books."""
+
 VICTIM = """
 import logging, os, sys
 from dblog import DatabaseHandler
@@ -70,6 +75,8 @@ def test_no_kill_leaves_an_unexplained_number(place: Place, durability: str, kil
         found = accounts(place)
         assert len(found) == kill + 1
         assert [each for each in found if each.unexplained] == [], _losses(place)
+        assert [each for each in found if each.on_its_way] == []
+        assert rows(place.owner, _OPEN) == []
 
 
 def _alone(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import mmap
 import os
@@ -70,6 +71,20 @@ def _succeed(url: str, options: dict[str, Any]) -> None:
     finally:
         handler.close()
     assert [*_directories(with_folder)] == []
+    _the_books_are_closed(url)
+
+
+_BOOKS = """
+SELECT emitted, stored + dropped + failed, queued + in_flight + spooled, stored,
+       (SELECT count(*) FROM logs WHERE logs.instance_id = each.instance_id AND seq IS NOT NULL), dropped, dropped_by
+FROM log_instances AS each"""
+
+
+def _the_books_are_closed(url: str) -> None:
+    """Each writer's last word, its own or its heir's: everything is accounted for, nothing on its way, and it is so."""
+    for emitted, ended, waiting, stored, there, dropped, reasons in rows(url, _BOOKS):
+        by = json.loads(reasons) if isinstance(reasons, str) else reasons
+        assert (emitted, waiting, stored, dropped) == (ended, 0, there, sum(by.values()))
 
 
 def _directories(folder: Path) -> list[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import itertools
 import os
 import shutil
 import tempfile
-from itertools import count
+import threading
+import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -18,15 +22,19 @@ from hypothesis import strategies as st
 from dblog.adoption import Adopted, Adoption
 from dblog.chores import LOSS_LOGGER
 from dblog.errors import ErrorClass, StoreError
+from dblog.estate import Terms
 from dblog.item import expand
-from dblog.spool import EMITTED, QUARANTINE, TOLD, Counts, decode, encode
-from dblog.testing import MemorySink
+from dblog.ledger import REASON, REASONS
+from dblog.spool import EMITTED, QUARANTINE, Counts, decode, encode
+from dblog.testing import MemorySink, assert_conserved
 from tests.oracle import examples
 from tests.spooled import append, item, made, origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from uuid import UUID
 
+    from dblog.ledger import Stats
     from dblog.sink import Origin, Sink
 
 
@@ -39,10 +47,12 @@ class Asked(MemorySink):
         """One writer's view, with the question."""
         view: Any = super().__call__(origin)
 
-        def present(first: int, last: int) -> set[int] | None:
+        def present(first: int, last: int, since: int) -> set[int] | None:
             if not self.tells:
                 return None
-            mine = [seq for seq, entry in self.rows if entry.instance_id == origin.instance_id]
+            mine = [
+                seq for seq, entry in self.rows if entry.instance_id == origin.instance_id and entry.timestamp >= since
+            ]
             return {seq for seq in mine if seq is not None and first <= seq <= last}
 
         view.present = present
@@ -56,8 +66,8 @@ class Asked(MemorySink):
 
 
 def adoption(sink: MemorySink, folder: Path, **options: Any) -> Adoption:
-    given: dict[str, Any] = {"mine": list, "max_age": 1e9, "patience": lambda: 30.0, "wait": lambda _seconds: None}
-    return Adoption(sink, folder, **(given | options))
+    given: dict[str, Any] = {"max_age": 1e9, "patience": lambda: 30.0, "wait": lambda _seconds: None}
+    return Adoption(sink, folder, mine=list, terms=Terms(**(given | options)))
 
 
 class Writer:
@@ -67,7 +77,8 @@ class Writer:
         self.origin = origin()
         self.sink: Sink = sink(self.origin)
         self.spool = made(folder, self.origin)
-        self.emitted = self.stored = self.dropped = self.told = self.began = 0
+        self.emitted = self.stored = self.began = 0
+        self.lost, self.told = [0] * len(REASONS), [0] * len(REASONS)
         self.queue: list[int] = []
         self.framed: set[int] = set()
         self.flying: list[int] = []
@@ -88,14 +99,16 @@ class Writer:
         waiting = self.queue + self.flying
         self.settled = min(waiting) - 1 if waiting else self.emitted
         counts = Counts(
-            *(self.emitted, self.stored, self.dropped, 0, 0, self.settled),
+            *(self.emitted, self.stored, sum(self.lost), 0, 0, self.settled),
             *(first, last, self.began, len(self.flying), self.spool.reached if not self.back else self.reached),
+            *(1, self.in_hand),
         )
         with self.spool.lock:
-            self.spool.counters.mirror(counts)
+            self.spool.counters.mirror(counts, self.lost, self.told)
 
     reached = 0
     settled = 0
+    in_hand = 0
 
     def _write(self, seqs: list[int], *, replay: bool) -> None:
         self.sink.write([(seq, expand(item(seq))) for seq in seqs], replay=replay)
@@ -123,19 +136,20 @@ class Writer:
     def refused(self, _: int) -> Iterator[None]:
         """A record finds no room."""
         self._emit()
-        self.dropped += 1
+        self.lost[REASON["queue_full"]] += 1
         self._mirror()
         yield
 
     def evicted(self, _: int) -> Iterator[None]:
         """A record finds no room, and the page does not know yet."""
         self._emit()
-        self.dropped += 1
+        self.lost[REASON["evicted"]] += 1
         yield
 
     def confessed(self, _: int) -> Iterator[None]:
         """A loss row of its own says what it dropped."""
-        self.told = self.spool.counters.words[TOLD] = self.dropped
+        self.told = self.lost.copy()
+        self._mirror()
         yield
 
     def spilled(self, _: int) -> Iterator[None]:
@@ -163,9 +177,14 @@ class Writer:
         yield
 
     def stores_back(self, size: int) -> Iterator[None]:
-        """A batch from disk."""
+        """A batch from disk: live records are stored first."""
+        if self.queue:
+            return
         self.reached = self.spool.reached
         self.back = [seq for seq, _ in self.spool.read(size, 10**9)]
+        self.in_hand = self.spool.reached
+        yield
+        self._mirror()
         yield
         self._write(self.back, replay=True)
         yield
@@ -201,27 +220,49 @@ def told_of(writer: Writer, sink: Asked) -> tuple[int, int]:
     return len(seqs), sum(each["count"] for each in sink.losses)
 
 
-@given(schedule=_schedules, after=st.integers(0, 60), tells=st.booleans())
+FATES: dict[str, dict[str, Any]] = {"stored": {}, "too old": {"max_age": -1.0}, "thrown away": {"discard": True}}
+
+
+@given(schedule=_schedules, after=st.integers(0, 60), tells=st.booleans(), fate=st.sampled_from([*FATES]))
 @examples(100)
-def test_the_number_lost_is_exact(schedule: list[tuple[str, int]], after: int, tells: bool) -> None:
+def test_the_number_lost_is_exact(schedule: list[tuple[str, int]], after: int, tells: bool, fate: str) -> None:
     """Whatever a writer did, killed between any two steps: stored + told + lost is what it emitted, to the record.
 
-    Where the database cannot be asked, the row says how many of a batch on its way are in doubt, and no more.
+    Whether what it left is stored, too old, or thrown away; what was stored before is never told as lost. Where the
+    database cannot be asked, the row says how many of a batch on its way are in doubt, and no more.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "root" / "t"
         sink = Asked()
         sink.tells = tells
         writer = killed(folder, sink, schedule, after)
-        adopted = adoption(sink, folder).run(60.0)
+        adopted = adoption(sink, folder, **FATES[fate]).run(60.0)
         stored, lost = told_of(writer, sink)
-        missing = writer.emitted - writer.told - stored
+        missing = writer.emitted - sum(writer.told) - stored
         doubt = sum(each.get("in_doubt", 0) for each in sink.losses)
         assert lost - doubt <= missing <= lost
         assert not (tells and doubt)
-        assert (adopted.lost, adopted.waiting, adopted.corrupt) == (lost, False, 0)
+        assert adopted.lost + adopted.expired + adopted.discarded == lost
+        assert (adopted.waiting, adopted.corrupt) == (False, 0)
+        stats = closed(writer, sink)
+        assert stats.stored <= stored <= stats.stored + doubt
         assert not folder.exists()
-        assert writer.framed <= {seq for seq, _ in sink.rows}
+        assert fate != "stored" or writer.framed <= {seq for seq, _ in sink.rows}
+
+
+def closed(writer: Writer, sink: Asked) -> Stats:
+    """The writer's last row: its counts add up, and by reason they are what all loss rows say together."""
+    status = sink.statuses[-1]
+    assert (status.posthumous, status.origin.instance_id) == (True, writer.origin.instance_id)
+    stats = status.stats
+    assert_conserved(stats)
+    assert (stats.emitted, stats.queued, stats.in_flight, stats.spooled) == (writer.emitted, 0, 0, 0)
+    said = Counter(dict(zip(REASONS, writer.told, strict=True)))
+    for each in sink.losses:
+        said[each["reason"]] += each["count"]
+    assert stats.dropped_by == {reason: said[reason] for reason in stats.dropped_by}
+    assert sum(stats.dropped_by.values()) == said.total() == stats.dropped
+    return stats
 
 
 class Killed(BaseException):
@@ -230,7 +271,7 @@ class Killed(BaseException):
 
 def dying(after: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Wraps functions so that the one called after so many is the last, before or after it did its work."""
-    calls = count()
+    calls = itertools.count()
 
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -259,6 +300,7 @@ def test_an_adopter_may_be_killed_too(schedule: list[tuple[str, int]], after: in
             with (
                 mock.patch.multiple(os, pwrite=wrap(os.pwrite), unlink=wrap(os.unlink), rmdir=wrap(os.rmdir)),
                 mock.patch.object(sink, "write", wrap(sink.write)),
+                mock.patch.object(sink, "report", wrap(sink.report)),
             ):
                 try:
                     adoption(sink, folder, batch_size=3).run(60.0)
@@ -266,7 +308,9 @@ def test_an_adopter_may_be_killed_too(schedule: list[tuple[str, int]], after: in
                     continue
         adopted = adoption(sink, folder, batch_size=3).run(60.0)
         stored, lost = told_of(writer, sink)
-        assert writer.emitted == writer.told + stored + lost
+        assert writer.emitted == sum(writer.told) + stored + lost
+        assert len({repr(status.stats) for status in sink.statuses}) == 1
+        assert closed(writer, sink).stored == stored
         assert not adopted.waiting
         assert not folder.exists()
 
@@ -410,26 +454,94 @@ def test_a_bug_in_a_sink_is_no_ones_end(folder: Path, capfd: pytest.CaptureFixtu
     assert "secret" not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("code", [errno.EMFILE, errno.EIO, errno.EACCES])
-def test_what_cannot_be_read_now_is_left_for_later(folder: Path, code: int, capfd: pytest.CaptureFixture[str]) -> None:
-    """Too many open files, a bad sector, no right: nothing is taken for empty, nothing goes, the others are stored."""
-    whose = [left_behind(folder, range(1, 4)) for _ in range(3)]
-    sink = MemorySink()
-    opened = os.open
+class Choosy(MemorySink):
+    """A sink that does not take the rows of one writer: it says why, or hangs with them until it is aborted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bad: UUID | None = None
+        self.kind: ErrorClass | None = None
+        self.tried = 0
+
+    def __call__(self, origin: Origin) -> Any:
+        """One writer's view."""
+        view: Any = super().__call__(origin)
+        write, aborted = view.write, threading.Event()
+
+        def choosy(rows: Any, *, replay: bool = False) -> None:
+            self.tried += 1
+            if origin.instance_id == self.bad:
+                if self.kind is not None:
+                    raise StoreError(self.kind, "X", "not this one")
+                assert aborted.wait(10)
+                raise StoreError(ErrorClass.RECONNECT, "X", "it took too long", ambiguous=True)
+            write(rows, replay=replay)
+
+        view.write, view.abort = choosy, aborted.set
+        return view
+
+    @contextlib.contextmanager
+    def refusing(self, bad: UUID, kind: ErrorClass | None) -> Iterator[None]:
+        """In the block."""
+        self.bad, self.kind = bad, kind
+        yield
+        self.bad = None
+
+
+@contextlib.contextmanager
+def unreadable(folder: Path, whose: UUID, name: str, code: int) -> Iterator[None]:
+    """A file in this writer's directory cannot be opened."""
+    opened, own = os.open, (folder / str(whose)).stat().st_ino
 
     def refusing(path: Any, *args: Any, **kwargs: Any) -> int:
-        if (
-            str(path).endswith(".seg")
-            and (folder / str(whose[1].instance_id)).stat().st_ino == os.fstat(kwargs["dir_fd"]).st_ino
-        ):
+        if str(path).endswith(name) and "dir_fd" in kwargs and own == os.fstat(kwargs["dir_fd"]).st_ino:
             raise OSError(code, os.strerror(code))
         return opened(path, *args, **kwargs)
 
     with mock.patch.object(os, "open", refusing):
-        adopted = adoption(sink, folder).run(60.0)
-    assert (adopted.directories, adopted.stored, adopted.waiting) == (2, 6, True)
-    assert adoption(sink, folder).run(60.0) == Adopted(directories=1, stored=3)
-    assert len(sink.rows) == 9
+        yield
+
+
+@pytest.mark.parametrize(
+    ("trouble", "which"),
+    [
+        (None, 0),
+        *itertools.product((ErrorClass.CONFIGURATION, ErrorClass.WAIT, ErrorClass.RESEND), range(3)),
+        *itertools.product(itertools.product((".seg", "origin", "counters"), (errno.EMFILE, errno.EACCES)), range(3)),
+    ],
+    ids=str,
+)
+def test_one_that_cannot_be_settled_holds_up_no_other(folder: Path, trouble: Any, which: int) -> None:
+    """Refused, hanging, not readable: the others are settled in the same run, and this one at its next try.
+
+    That is half a minute later: until then nobody waits for it again. Nothing of it is taken for empty, or lost.
+    """
+    sink = Choosy()
+    ids = sorted((left_behind(folder, range(1, 4)).instance_id for _ in range(3)), key=str)
+    bad = ids[which]
+    one = adoption(sink, folder, patience=lambda: 0.05)
+    with unreadable(folder, bad, *trouble) if isinstance(trouble, tuple) else sink.refusing(bad, trouble):
+        assert one.run(60.0) == Adopted(directories=2, stored=6, waiting=True)
+        assert {entry.instance_id for entry in sink.entries} == {*ids} - {bad}
+    tried = sink.tried
+    assert one.run(60.0) == Adopted(waiting=True)
+    assert sink.tried == tried
+    with mock.patch("time.monotonic", lambda now=time.monotonic: now() + 31.0):
+        assert one.run(60.0) == Adopted(directories=1, stored=3)
+    assert len(sink.rows) == len({(entry.instance_id, seq) for seq, entry in sink.rows}) == 9
+
+
+def test_a_database_that_is_away_is_not_asked_for_each(folder: Path) -> None:
+    """Where it cannot be reached one directory is enough to know; all are settled as soon as it is back."""
+    for _ in range(5):
+        left_behind(folder, range(1, 4))
+    sink = MemorySink()
+    sink.down()
+    one = adoption(sink, folder)
+    assert one.run(60.0) == Adopted(waiting=True)
+    assert sink.statements == 1
+    sink.up()
+    assert one.run(60.0) == Adopted(directories=5, stored=15)
 
 
 def test_what_a_newer_dblog_wrote_is_left_to_it(folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dblog.adoption import Adoption
+from dblog.estate import Terms
 from dblog.spool import QUARANTINE, dead
 from dblog.testing import MemorySink
 from tests.spooled import append, item, made, origin
@@ -131,7 +132,7 @@ def test_mutated_files_give_no_wrong_row(tmp_path: Path, count: int, capsys: pyt
         shutil.copytree(template, folder)
         victim = _mutate(folder, whose, rng)
         sink = MemorySink()
-        adoption = Adoption(sink, folder, mine=list, max_age=1e9, patience=lambda: 30.0)
+        adoption = Adoption(sink, folder, mine=list, terms=Terms(1e9, lambda: 30.0))
         adopted = adoption.run(1e9)
         say = f"seed {seed}, file {number}"
         assert not adopted.waiting, say
