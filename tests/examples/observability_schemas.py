@@ -261,10 +261,12 @@ CONTAINER = _object(
                 ]
             }
         ),
+        "volumeMounts": _list(_object({"name": TEXT, "mountPath": TEXT}, ("name", "mountPath"))),
         **dict.fromkeys(("startupProbe", "livenessProbe", "readinessProbe"), PROBE),
     },
     ("name", "image"),
 )
+VOLUME = _object({"name": TEXT, "emptyDir": _object({"sizeLimit": TEXT})}, ("name", "emptyDir"))
 KUBERNETES = _object(
     {
         "apiVersion": {"const": "apps/v1"},
@@ -278,7 +280,12 @@ KUBERNETES = _object(
                     {
                         "metadata": _object({"labels": LABELS, "annotations": LABELS}, ("labels",)),
                         "spec": _object(
-                            {"terminationGracePeriodSeconds": WHOLE, "containers": _list(CONTAINER)}, ("containers",)
+                            {
+                                "terminationGracePeriodSeconds": WHOLE,
+                                "containers": _list(CONTAINER),
+                                "volumes": _list(VOLUME),
+                            },
+                            ("containers",),
                         ),
                     },
                     ("metadata", "spec"),

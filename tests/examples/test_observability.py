@@ -247,6 +247,18 @@ def test_probes_are_paths_of_the_health_application() -> None:
     assert pod["terminationGracePeriodSeconds"] > Options.of().shutdown_timeout
 
 
+def test_what_is_on_disk_outlives_the_container() -> None:
+    """The spool lies in a volume with room for it, below the mount, which has a mode of its own."""
+    pod = load("kubernetes.yml")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (mount,) = container["volumeMounts"]
+    (volume,) = pod["volumes"]
+    (folder,) = [each["value"] for each in container["env"] if each["name"] == "DBLOG_SPOOL_DIR"]
+    assert Path(folder).parent == Path(mount["mountPath"])
+    assert mount["name"] == volume["name"]
+    assert int(volume["emptyDir"]["sizeLimit"].removesuffix("Gi")) << 30 > Options.of().spool_bytes
+
+
 def test_prometheus_reads_the_rules_that_are_mounted() -> None:
     """The pattern of rule files meets the rules, and not their tests; every series has its environment."""
     config = load("prometheus.yml")
