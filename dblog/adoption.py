@@ -68,8 +68,7 @@ class Adoption:
     """Settles the directories of dead writers.
 
     Args:
-        open_sink: makes the sink for another writer's rows; see ``dblog.estate.Estate``. Where that has a method
-            ``turn_to(origin)``, one connection serves many writers.
+        open_sink: makes the sink for another writer's rows; where it is an ``Heir``, one serves many writers.
         folder: of the spools of all writers to the same database.
         mine: the writers of this process, asked at each run.
         terms: how they are settled.

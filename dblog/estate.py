@@ -89,8 +89,7 @@ class Estate:
 
     Args:
         found: the directory, held by us.
-        sink: for its rows. Where it has a method ``present(first, last, since)``, that says which ``seq`` between the
-            two are stored, with times from ``since`` (µs) on; or None where that cannot be asked.
+        sink: for its rows; where it can say what is stored (``dblog.sink.Heir``), it is asked.
         terms: how it is settled.
     """
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
     from dblog.entry import LogEntry
     from dblog.ledger import Stats
 
-__all__ = ["DeadLetter", "Origin", "Row", "Sink", "Status"]
+__all__ = ["DeadLetter", "Heir", "Origin", "Row", "Sink", "Status"]
 
 Row: TypeAlias = "tuple[int | None, LogEntry]"
 """``(seq, entry)``; ``seq`` is None for a row dblog adds itself, such as a loss row."""
@@ -109,3 +109,13 @@ class Sink(Protocol):
 
     def abandon(self) -> None:
         """In a forked child: forget the parent's connection without touching it."""
+
+
+class Heir(Sink, Protocol):
+    """What a sink can do more for the rows of dead writers; one that cannot is opened for each, and leaves a doubt."""
+
+    def present(self, first: int, last: int, since: int) -> Collection[int]:
+        """Which of the writer's ``seq`` between two are stored, with times from ``since`` (µs) on."""
+
+    def turn_to(self, origin: Origin) -> None:
+        """From now on the rows are another writer's."""

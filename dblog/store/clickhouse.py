@@ -17,7 +17,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from dblog.errors import ErrorClass, StoreError
-from dblog.repair import DAY_US
 from dblog.sink import DeadLetter
 from dblog.store import side_tables
 from dblog.store.ch_connect import ChConnection
@@ -76,15 +75,19 @@ class ClickHouseSink(ChConnection):
         """None: a partition is made by its first row."""
         return ()
 
-    def present(self, first: int, last: int) -> set[int]:
-        """Which of the writer's numbers between two are stored; for a user that may read them."""
-        began = self._origin.started_at - DAY_US  # a record can be older than its writer
+    def turn_to(self, origin: Origin) -> None:
+        """From now on the rows are another writer's."""
+        self._origin = origin
+        self._blocks = Blocks(origin, self._columns)
+
+    def present(self, first: int, last: int, since: int) -> set[int]:
+        """Which of the writer's numbers between two are stored, from a time on (µs); for a user that may read them."""
         sql = (
             f"SELECT seq FROM {self._names.qualified(self._names.logs)}"  # noqa: S608 - a checked name
-            " WHERE timestamp >= fromUnixTimestamp64Micro({began:Int64}, 'UTC') AND instance_id = {writer:UUID}"
+            " WHERE timestamp >= fromUnixTimestamp64Micro({since:Int64}, 'UTC') AND instance_id = {writer:UUID}"
             " AND seq BETWEEN {first:Int64} AND {last:Int64}"
         )
-        given = {"began": began, "writer": str(self._origin.instance_id), "first": first, "last": last}
+        given = {"since": since, "writer": str(self._origin.instance_id), "first": first, "last": last}
         client = self._open()
         try:
             return {row[0] for row in client.query(sql, parameters=given).result_rows}

@@ -25,7 +25,9 @@ from dblog.errors import ErrorClass, StoreError
 from dblog.estate import Terms
 from dblog.item import expand
 from dblog.ledger import REASON, REASONS
+from dblog.options import Options
 from dblog.spool import EMITTED, QUARANTINE, Counts, decode, encode
+from dblog.store import opener
 from dblog.testing import MemorySink, assert_conserved
 from tests.oracle import examples
 from tests.spooled import append, item, made, origin
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from dblog.ledger import Stats
-    from dblog.sink import Origin, Sink
+    from dblog.sink import Heir, Origin, Sink
 
 
 class Asked(MemorySink):
@@ -571,3 +573,20 @@ def test_what_is_damaged_is_never_deleted(folder: Path) -> None:
     (kept,) = folder.rglob("*.seg")
     assert kept.read_bytes()[4096:] == bytes(data)[4096:]
     assert adoption(sink, folder).run(60.0) == Adopted()
+
+
+def test_dblogs_own_sinks_can_say_what_is_stored(sqlite_url: str, postgres_url: str) -> None:
+    """One connection asks for the rows of one dead writer after another: by number, and from a time on."""
+    for url in (sqlite_url, postgres_url):
+        first, second = origin(), origin()
+        sink: Any = opener(url, Options())(first)
+        heir: Heir = sink
+        for whose in (first, second):
+            heir.turn_to(whose)
+            rows = [(seq, expand(item(seq))) for seq in range(1, 10, 2 if whose is first else 1)]
+            heir.write(rows, replay=True)
+        assert set(heir.present(2, 6, 0)) == {2, 3, 4, 5, 6}
+        heir.turn_to(first)
+        assert set(heir.present(2, 6, 0)) == {3, 5}
+        assert not heir.present(2, 6, time.time_ns() // 1000 + 60_000_000)
+        heir.close()
