@@ -13,6 +13,7 @@ from sqlalchemy import event
 
 from dblog.errors import StoreError
 from dblog.store.clickhouse_line import Line
+from dblog.store.clickhouse_quiet import quietly
 from dblog.store.connect import keep_for_ever
 from dblog.store.errors import connect_error
 from dblog.store.errors_clickhouse import clickhouse_error
@@ -89,11 +90,12 @@ class ChConnection(abc.ABC):
                 self._engine = self._target.engine()
                 if not self._target.embedded:
                     event.listen(self._engine, "do_connect", self._give_line)
-            self._held = self._engine.raw_connection()
-            client = self._held.driver_connection.client
-            if hasattr(client, "http_retries"):
-                client.http_retries = 0  # the writer tries again, and tells its observers
-            self._prepare(client)
+            with quietly():
+                self._held = self._engine.raw_connection()
+                client = self._held.driver_connection.client
+                if hasattr(client, "http_retries"):
+                    client.http_retries = 0  # the writer tries again, and tells its observers
+                self._prepare(client)
         except StoreError:
             self.close()
             raise

@@ -20,6 +20,7 @@ from dblog.errors import ErrorClass, StoreError
 from dblog.sink import DeadLetter
 from dblog.store import side_tables
 from dblog.store.ch_connect import ChConnection
+from dblog.store.clickhouse_quiet import quietly
 from dblog.store.clickhouse_rows import Blocks
 from dblog.store.errors_clickhouse import clickhouse_error
 from dblog.store.rows import COLUMNS
@@ -90,7 +91,8 @@ class ClickHouseSink(ChConnection):
         given = {"since": since, "writer": str(self._origin.instance_id), "first": first, "last": last}
         client = self._open()
         try:
-            return {row[0] for row in client.query(sql, parameters=given).result_rows}
+            with quietly():
+                return {row[0] for row in client.query(sql, parameters=given).result_rows}
         except Exception as error:  # noqa: BLE001 - classified
             self._fail(error)
 
@@ -127,14 +129,15 @@ class ClickHouseSink(ChConnection):
     ) -> None:
         types = self._types[table]
         settings = self._settings | ({"insert_deduplication_token": token} if token else {})
-        client.insert(
-            self._names.qualified(table),
-            values,
-            column_names=columns,
-            column_type_names=[types[column] for column in columns],
-            column_oriented=True,
-            settings=settings,
-        )
+        with quietly():
+            client.insert(
+                self._names.qualified(table),
+                values,
+                column_names=columns,
+                column_type_names=[types[column] for column in columns],
+                column_oriented=True,
+                settings=settings,
+            )
 
     def _prepare(self, client: Any) -> None:
         self._types = {}
