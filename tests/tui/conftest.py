@@ -9,6 +9,8 @@ import pytest
 
 _MANY = 1000
 """Turns of the loop: something that never rests does not hold up a test for ever."""
+_FRAME = 0.008
+"""Seconds between two pictures: half as many as on a terminal, for what follows a picture is waited for."""
 
 
 async def _idle(*_: float) -> None:
@@ -22,9 +24,14 @@ async def _idle(*_: float) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_delay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Textual's pilot sleeps two hundredths of a second twice for each key, as often as this process was busy."""
+    """Textual's pilot sleeps two hundredths of a second twice for each key, as often as this process was busy.
+
+    What is called after the next picture is called soon.
+    """
     import textual.app
     import textual.pilot
+    import textual.screen
 
     monkeypatch.setattr(textual.app, "wait_for_idle", _idle)
     monkeypatch.setattr(textual.pilot, "wait_for_idle", _idle)
+    monkeypatch.setattr(textual.screen, "UPDATE_PERIOD", _FRAME)

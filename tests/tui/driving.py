@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from dblog.cli.profiles import Database
 from dblog.entry import LogEntry
 from dblog_tui.app import DblogTui
 from dblog_tui.settings import Settings
-from tests.tui.screen import lines_of, text_of, wait_for
+from tests.tui.screen import PATIENCE, lines_of, text_of, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from dblog_tui.screens.logs import LogsScreen
 
 __all__ = ["Driver", "at_home", "driving"]
+
+_SOON: Final = 0.02
+"""Seconds: a timer that is due by then is part of what goes on: the next picture, a resize."""
 
 
 class Driver:
@@ -111,22 +114,19 @@ class Driver:
         """The messages of the rows that are loaded."""
         return [row.message for row in self.logs.browser.window.rows if isinstance(row, LogEntry)]
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], Any]) -> None:
         """Wait until something holds."""
-        await wait_for(self.pilot, condition, seconds)
+        await wait_for(self.pilot, condition)
 
-    async def quiet(self, seconds: float = 10.0) -> None:
-        """Wait until nothing is being asked, and the screen has stopped changing."""
-        deadline, before, same = time.monotonic() + seconds, "", 0
-        while same < 2:
+    async def quiet(self) -> None:
+        """Wait until nothing is being asked, and everything that follows from it is on the screen."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
             await self.pilot.pause()
-            await asyncio.sleep(0.005)
+            if not self._busy() and not _due():
+                return
             assert time.monotonic() < deadline, f"it never rests: {self._busy()}\n{self.text}"
-            if self._busy():
-                same = 0
-                continue
-            now = self.text
-            same, before = same + 1 if now == before else 0, now
+            await asyncio.sleep(0.002)
 
     def _busy(self) -> list[str]:
         logs = self.app.logs
@@ -134,6 +134,12 @@ class Driver:
         going_on = ("health", "pulse")
         running = [each.group for each in self.app.workers if not each.is_finished and each.group not in going_on]
         return asked + running
+
+
+def _due() -> bool:
+    """Something is to happen in a moment."""
+    loop: Any = asyncio.get_running_loop()  # no loop says in public what it waits for
+    return any(not each.cancelled() and each.when() < loop.time() + _SOON for each in loop._scheduled)
 
 
 def at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,11 @@
-"""A program that logs so many rows a second, in order, for so long: ``python flood.py URL RATE SECONDS``.
+"""A program that logs so many rows a second, in order: ``python flood.py URL RATE``.
 
-It begins when it is told to by a line on its standard input, and says how many rows there were.
+It begins when it is told to by a line on its standard input, ends with the next one, and says how many rows there were.
 """
 
 from __future__ import annotations
 
+import select
 import sqlite3
 import sys
 import time
@@ -51,13 +52,15 @@ def _rest(number: int) -> tuple[Any, ...]:
     return "INFO", 9, "shop.cart", f"row {number}. of a flood", "shop", number
 
 
-def main(url: str, rate: int, seconds: float) -> None:
+def main(url: str, rate: int) -> None:
     """Log."""
     store = (_SQLite if url.startswith("sqlite") else _Postgres)(url).store
     print("ready", flush=True)
     sys.stdin.readline()
     began, number = time.monotonic(), 0
-    while (elapsed := time.monotonic() - began) < seconds:
+    ended = False
+    while not ended:
+        elapsed = time.monotonic() - began
         due = int(elapsed * rate) + 1
         at = time.time_ns() // 1000
         # Apart from each other, and not in the future.
@@ -65,9 +68,10 @@ def main(url: str, rate: int, seconds: float) -> None:
         if new:
             store(new)
             number = due
-        time.sleep(max(0.0, began + (int(elapsed * _TICKS) + 1) / _TICKS - time.monotonic()))
+        rest = began + (int(elapsed * _TICKS) + 1) / _TICKS - time.monotonic()
+        ended = bool(select.select([sys.stdin], [], [], max(0.0, rest))[0])
     print(number, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]))

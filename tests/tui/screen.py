@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
     from textual.strip import Strip
 
-__all__ = ["lines_of", "strips_of", "text_of", "wait_for"]
+__all__ = ["PATIENCE", "lines_of", "strips_of", "text_of", "wait_for"]
+
+PATIENCE: Final = 30.0
+"""Seconds until something that does not come is a failure, on a machine that does much else."""
 
 
 def lines_of(app: App[Any]) -> list[str]:
@@ -38,20 +41,22 @@ def text_of(app: App[Any]) -> str:
     return "\n".join(lines_of(app))
 
 
-async def wait_for(pilot: Pilot[Any], condition: Callable[[], bool | Awaitable[bool]], seconds: float = 5.0) -> None:
+async def wait_for(pilot: Pilot[Any], condition: Callable[[], bool | Awaitable[bool]]) -> None:
     """Let the application run until a condition holds.
+
+    What another task does a moment later belongs into the condition, or is waited for as well: only what is done in
+    the same turn may be asserted afterwards.
 
     Args:
         pilot: of the running application.
         condition: asked after every turn of the application; an exception of a node not there yet is "not yet".
-        seconds: how long at most.
 
     Raises:
         AssertionError: it never held; the message shows the screen.
     """
     from textual.css.query import NoMatches
 
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while True:
         await pilot.pause()
         try:
@@ -62,5 +67,5 @@ async def wait_for(pilot: Pilot[Any], condition: Callable[[], bool | Awaitable[b
             held = False
         if held:
             return
-        assert time.monotonic() < deadline, f"not within {seconds} s; the screen:\n{text_of(pilot.app)}"
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s; the screen:\n{text_of(pilot.app)}"
         await asyncio.sleep(0.01)

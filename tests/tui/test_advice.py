@@ -106,11 +106,13 @@ def test_what_takes_too_long_is_not_counted(sqlite_url: str, monkeypatch: pytest
 
     async def slow(source: Source, query: object, **options: bool) -> Count:
         if "api" in str(query):
-            await asyncio.sleep(60)
+            loop = asyncio.get_running_loop()
+            clock = loop.time
+            monkeypatch.setattr(loop, "time", lambda: clock() + 60)
+            await asyncio.Event().wait()
         return await count(source, query, **options)  # type: ignore[arg-type]  # handed on
 
     monkeypatch.setattr(Source, "count", slow)
-    monkeypatch.setattr("dblog_tui.source.advice._PATIENCE", 0.05)
     found = asyncio.run(advice(sqlite_url, View("service:api host:x")))
     assert [(each.what, each.count) for each in found if each.deed is Deed.DROP] == [("host:x", None)]
 

@@ -16,6 +16,7 @@ from dblog_tui.browser import Browser, Mode
 from dblog_tui.source import Source
 from dblog_tui.view import Span, View
 from tests.administered import SECOND, entry, fill, now
+from tests.tui.screen import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -34,9 +35,9 @@ class Looking:
         """The rows, by the number their entry was made of."""
         return [row.lineno for row in self.browser.window.rows if isinstance(row, LogEntry)]
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
         """Let it work until something holds."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < deadline, (self.numbers[-5:], self.browser.trouble, self.browser.mode)
             await asyncio.sleep(0.005)

@@ -382,7 +382,7 @@ class Browsing(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Closed, nothing is left."""
         try:
-            self.loop.run_until_complete(asyncio.wait_for(self.browser.close(), 10))
+            self.loop.run_until_complete(asyncio.wait_for(self.browser.close(), 30))
             assert not asyncio.all_tasks(self.loop)
             assert not self.source.open
             assert all(tail.ended for tail in self.source.tails)

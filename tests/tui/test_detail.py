@@ -340,13 +340,13 @@ def test_a_preview_never_does_more_work_than_its_length(value: Any, room: int) -
 
 
 def test_an_ordinary_entry_is_laid_out_in_a_few_milliseconds() -> None:
-    """Taken apart, made into items and broken into lines in less than 5 ms, as is a message of 256 KiB."""
+    """Taken apart, made into items and broken into lines in less than 5 ms of work, as is a message of 256 KiB."""
     entry = _entry(exc_text=_CRASH, metadata=json.dumps({"a": {"b": list(range(200))}}), template="payment %d failed")
     for each in (entry, entry._replace(message="word " * 52_000)):
         spent = []
         for _ in range(10):
-            began = time.perf_counter()
+            began = time.thread_time()
             for item in _document(each, {}):
                 lay(item, 78)
-            spent.append(time.perf_counter() - began)
+            spent.append(time.thread_time() - began)
         assert min(spent) < 0.005

@@ -307,7 +307,7 @@ async def test_an_export_asks_for_a_file_and_writes_it(full: str, tmp_path: Path
         await pilot.press("enter")
         await wait_for(pilot, lambda: "is there already" in said(app))
         await pilot.press("tab", "tab", "enter")
-        await wait_for(pilot, lambda: bool(app.given), 20)
+        await wait_for(pilot, lambda: bool(app.given))
         assert app.given[0].count == 100
         assert str(app.given[0]) == f"100 entries in {tmp_path}/x.ndjson.gz"
     assert app.given[0].path.exists()
@@ -325,7 +325,7 @@ async def test_an_export_is_stopped_gone_on_with_or_left(
 
     def slow(self: _Watched, piece: bytes, state: dict[str, Any]) -> None:
         append(self, piece, state)
-        assert not state["count"] or free.wait(20)
+        assert not state["count"] or free.wait(30)
 
     def stopped(self: Export) -> None:
         stop(self)
@@ -339,11 +339,11 @@ async def test_an_export_is_stopped_gone_on_with_or_left(
         dialog = Exporting(source, LOOK, View(), NOW, name=f"{tmp_path}/{again}.ndjson")
         async with shown(dialog) as (app, pilot):
             await pilot.press("enter")
-            await wait_for(pilot, lambda: "1,000 entries" in text_of(app), 20)
+            await wait_for(pilot, lambda: "1,000 entries" in text_of(app))
             await pilot.press("escape")
             await wait_for(pilot, lambda: "stopped: Enter goes on from here" in text_of(app))
             await pilot.press("enter" if again else "escape")
-            await wait_for(pilot, lambda: bool(app.given), 20)
+            await wait_for(pilot, lambda: bool(app.given))
             assert (app.given[0] is not None) is again
     assert names(tmp_path) == ["True.ndjson"]
 
@@ -356,7 +356,7 @@ async def test_what_fails_in_an_export_is_a_sentence(tmp_path: Path) -> None:
         await wait_for(pilot, lambda: "this quote is never closed" in text_of(app))
     async with shown(Exporting(source, LOOK, View(), NOW, name=f"{tmp_path}/a.csv")) as (app, pilot):
         await pilot.press("enter")
-        await wait_for(pilot, lambda: "none.db" in said(app).rpartition("CSV")[2], 20)
+        await wait_for(pilot, lambda: "none.db" in said(app).rpartition("CSV")[2])
         await pilot.press("escape")
         await wait_for(pilot, lambda: app.given == [None])
     assert not names(tmp_path)

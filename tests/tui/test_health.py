@@ -53,7 +53,7 @@ def health_of(app: App[Any]) -> HealthScreen:
 
 
 async def looked(pilot: Pilot[None], *texts: str) -> None:
-    await wait_for(pilot, lambda: all(text in text_of(pilot.app) for text in texts), 10)
+    await wait_for(pilot, lambda: all(text in text_of(pilot.app) for text in texts))
 
 
 async def test_it_says_how_everything_is(database_url: str, reading_url: str) -> None:
@@ -204,7 +204,7 @@ async def test_the_doctor_comes_when_called(sqlite_url: str) -> None:
         await pilot.press("tab", "tab", "tab", "enter")
         await looked(pilot, "the file is sound", "no dead letters")
         # The last finding is painted before the doctor has said that it was the last.
-        await wait_for(pilot, lambda: not health_of(app)._page.examining, 10)
+        await wait_for(pilot, lambda: not health_of(app)._page.examining)
         assert app.screen.query_one(Sheet).key.startswith("doctor:")
 
 

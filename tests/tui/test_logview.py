@@ -90,11 +90,11 @@ async def test_four_hundred_page_ups_are_four_hundred_pages() -> None:
         app.view.following = False
         for _ in range(400):
             app.view.page(-1)
-        await wait_for(pilot, lambda: not app.busy and app.view.debt == 0, 20)
+        await wait_for(pilot, lambda: not app.busy and app.view.debt == 0)
         assert app.number == 12_000 - 400 * 23
         for _ in range(100):
             app.view.page(1)
-        await wait_for(pilot, lambda: not app.busy and app.view.debt == 0, 20)
+        await wait_for(pilot, lambda: not app.busy and app.view.debt == 0)
         assert app.number == 12_000 - 300 * 23
 
 

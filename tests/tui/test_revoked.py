@@ -130,11 +130,11 @@ async def test_who_may_not_read_at_the_start_waits(reader: Reader, monkeypatch: 
     reader.revoke("logs")
     app = DblogTui(database=Database(reader.url))
     async with app.run_test(size=(120, 24)) as pilot:
-        await wait_for(pilot, lambda: app.logs is not None and text_of(app).count(_SENTENCE) == 2, 10)
+        await wait_for(pilot, lambda: app.logs is not None and text_of(app).count(_SENTENCE) == 2)
         assert "CANNOT READ" in text_of(app)
         assert app.logs is not None
         app.logs.browser.again = 0.1
         reader.grant("logs")
         await pilot.press("r")
-        await wait_for(pilot, lambda: "row 40." in text_of(app) and "LIVE" in text_of(app), 10)
+        await wait_for(pilot, lambda: "row 40." in text_of(app) and "LIVE" in text_of(app))
         assert not any(isinstance(row, Mark) for row in app.logs.browser.window.rows)

@@ -124,7 +124,7 @@ async def test_looking_around_makes_nobody_wait() -> None:
 
     def slow() -> list[Found]:
         loop.call_soon_threadsafe(seen.set)
-        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(5)
+        asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(30)
         return []
 
     app = Host(lambda: StartScreen(Look(), slow))
