@@ -123,7 +123,7 @@ async def _flood(url: str, rate: int, batches: int) -> None:
         browser, pilot = it.browser, it.pilot
         it.begin()
         used, began = time.process_time(), time.monotonic()
-        await wait_for(pilot, lambda: browser.skipped)
+        await wait_for(pilot, lambda: browser.skipped > 0)
         await it.more(batches)
         live = (time.process_time() - used) / (time.monotonic() - began)
         assert 0 < browser.skipped <= it.skipped
