@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
 
-from dblog.errors import ErrorClass, StoreError
+from dblog.errors import ConfigurationError, ErrorClass, StoreError
 from dblog.names import DEFAULT_TABLE, names_for
 from dblog.options import Options
 from dblog.spans import untraced
@@ -66,6 +66,8 @@ class AdminConnection:
         require_driver(mapped)
         self.shown = safe_url(mapped)
         self.dialect = dialect_of(mapped)
+        if self.dialect == "clickhouse" and type(self) is AdminConnection:
+            raise ConfigurationError(f"{self.shown}: this is for Postgres and SQLite, not for ClickHouse")
         self.names = names_for(schema, table, dialect=self.dialect)
         self.logs = self.names.qualified(self.names.logs)
         self.dead_letters = self.names.qualified(self.names.dead_letters)
