@@ -26,6 +26,7 @@ from dblog.errors import ConfigurationError, ErrorClass, StoreError
 from dblog.grants import grants
 from dblog.names import DEFAULT_TABLE, names_for
 from dblog.reading.failures import driver_error, failure
+from dblog.reading.sqlite_opening import engine_to_read
 from dblog.spans import untraced
 from dblog.store.errors import postgres_error
 from dblog.store.errors_clickhouse import clickhouse_error
@@ -138,16 +139,23 @@ def current(url_or_engine: Target, *, schema: str | None = None, table: str = DE
         ConfigurationError: a bad URL or name.
         StoreError: the database could not be reached.
     """
-    with _engine(url_or_engine) as engine:
+    with _engine(url_or_engine, reading=True) as engine:
         names = names_for(schema, table, dialect=_dialect(engine))
         file = engine.url.database if engine.dialect.name == "sqlite" else None
-        if file and not file.startswith("file:") and not Path(file).exists():
+        if file and not file.startswith("file:") and _is_missing(file):
             return None
         with _connected(engine) as connection:
             if _dialect(engine) == "clickhouse":
                 return drift.revision(connection, names)
             options = {"version_table": names.version, "version_table_schema": names.schema}
             return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _is_missing(file: str) -> bool:
+    try:
+        return not Path(file).exists()
+    except OSError:  # told better by who opens it
+        return False
 
 
 def check(url_or_engine: Target, *, schema: str | None = None, table: str = DEFAULT_TABLE) -> Check:
@@ -216,7 +224,7 @@ def _reporter(progress: Callable[[Step], None] | None) -> Callable[[Any], None]:
 
 
 @contextlib.contextmanager
-def _engine(target: Target) -> Iterator[Engine]:
+def _engine(target: Target, *, reading: bool = False) -> Iterator[Engine]:
     """The engine to work through: the caller's, unless it is asynchronous, else one of our own. Never traced."""
     given: Any = getattr(target, "sync_engine", target)
     if isinstance(given, sa.Engine) and not given.dialect.is_async:
@@ -228,7 +236,10 @@ def _engine(target: Target) -> Iterator[Engine]:
     bounded = url.get_backend_name() != "postgresql" or "connect_timeout" in url.query
     given = {} if bounded else {"connect_timeout": _CONNECT_TIMEOUT}
     with untraced():
-        engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=given)
+        if reading and url.get_backend_name() == "sqlite" and not url.query:
+            engine = engine_to_read(url, float(_CONNECT_TIMEOUT))
+        else:
+            engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args=given)
         try:
             yield engine
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,14 +12,18 @@ from uuid import UUID
 from dblog.errors import ConfigurationError, ErrorClass, StoreError
 from dblog.names import DEFAULT_TABLE, names_for
 from dblog.options import Options
+from dblog.reading.barred import may
+from dblog.reading.failures import failure
+from dblog.reading.sqlite_opening import engine_to_read
+from dblog.reading.sqlite_place import status_of
 from dblog.spans import untraced
 from dblog.store.connect import Target, milliseconds
 from dblog.store.copytext import moment_text
-from dblog.store.errors import connect_error, postgres_error, sqlite_error
+from dblog.store.distrust import distrust, trust
+from dblog.store.errors import postgres_error, sqlite_error
 from dblog.url import dialect_of, require_driver, safe_url, sync_url
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
     from sqlalchemy import URL
@@ -34,7 +39,6 @@ _LOCK: Final = 5.0
 TIMEOUT: Final = 600.0
 """Seconds of one such statement: counts and lists over tables of any size, not what a person waits for."""
 _NO_TABLE: Final = "the table {table} is missing: run dblog upgrade"
-_NO_FILE: Final = "the file {path} does not exist: check the path, or run dblog upgrade"
 
 
 class AdminConnection:
@@ -112,17 +116,18 @@ class AdminConnection:
 
     def open(self) -> None:
         """Connect, whatever tables there are."""
-        if not self.postgres and not self.file.exists():
-            # SQLite would make an empty one.
-            raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_CANTOPEN", _NO_FILE.format(path=self.file))
+        if not self.postgres:
+            status_of(str(self.file))  # SQLite would make an empty one
         with self._failing(connecting=True):
-            engine = self._target.engine()
+            barred = not self.postgres and not self._url.query and not may(str(self.file), os.W_OK)
+            engine = engine_to_read(self._url, _LOCK) if barred else self._target.engine()
             self._held = engine.raw_connection()
             driver: Any = self._held.driver_connection
             if self.postgres:
                 driver.rollback()
                 driver.autocommit = True
             else:
+                distrust(driver)
                 driver.execute("PRAGMA schema_version")  # the file is opened by now, and is a database
             self._cursor = driver.cursor()
 
@@ -182,6 +187,7 @@ class AdminConnection:
                 f" SET LOCAL statement_timeout = {milliseconds(statement_timeout)}; SET LOCAL timezone = 'UTC'"
             )
         else:
+            trust(self.driver)  # its owner's triggers
             self.run("BEGIN IMMEDIATE")
         self._within = True
         try:
@@ -192,6 +198,8 @@ class AdminConnection:
             raise
         finally:
             self._within = False
+            if not self.postgres:
+                distrust(self.driver)
         self.run("COMMIT")
 
     @contextmanager
@@ -245,15 +253,12 @@ class AdminConnection:
         except Exception as error:  # noqa: BLE001 - classified
             cause = getattr(error, "orig", None) or error
             if self.postgres:
-                answer = self._answer() if connecting else None
-                failure = postgres_error(cause, committing=committing, answer=answer)
+                known = postgres_error(cause, committing=committing, answer=self._answer() if connecting else None)
             else:
-                failure = sqlite_error(cause, committing=committing)
+                known = sqlite_error(cause, committing=committing)
             if connecting:
-                failure = connect_error(failure)
-                sentence = str(failure).removeprefix(f"{failure.code}: ")
-                failure = StoreError(failure.kind, failure.code, f"{sentence} ({self.shown})")
-            raise failure from None
+                known = failure(known, self.dialect, self.shown if self.postgres else str(self.file), connecting=True)
+            raise known from None
 
     def _answer(self) -> str | None:
         """What the server says to somebody at its door (``probe.ask``): libpq tells no SQLSTATE of a refusal."""

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from dblog.errors import ErrorClass, QueryTimeout, StoreError, StoreUnavailable
+from dblog.reading.barred import hindrance
 from dblog.store.errors import asyncpg_error, connect_error, sqlite_error
 
 __all__ = [
@@ -35,6 +36,7 @@ _HINTS: Final = {
     "SQLITE_READONLY_DIRECTORY": "let the reader write to its folder, or keep a writer running, who makes -shm",
     "SQLITE_PERM": "check who you are and whose file it is",
 }
+_BARRED: Final = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")
 _READING: Final = {
     "0A": "the server cannot evaluate this query",
     "22": "the server cannot evaluate this query: one of its values is out of range",
@@ -74,7 +76,8 @@ def failure(error: BaseException, dialect: str, place: str, *, connecting: bool 
     sentence = str(known).removeprefix(f"{known.code}: ")
     if getattr(error, "sqlstate", None) and not connecting:
         sentence = _READING.get(state[:2], sentence)
-    hint = _HINTS.get(state)
+    barred = hindrance(place) if state.startswith(_BARRED) else None
+    hint = barred or _HINTS.get(state)
     if hint is None and known.kind is ErrorClass.RECONNECT:
         hint = "is it running, and is this its address?"
     return StoreUnavailable(known.kind, known.code, f"{sentence} ({place}){f': {hint}' if hint else ''}")

@@ -152,8 +152,14 @@ class SQLiteFile:
         if getattr(found, "code", None) != "SQLITE_ERROR":
             return None
         for table in self._tables:
-            described = await connection.exec_driver_sql(f'PRAGMA table_info("{table.name}")')
-            missing = set(table.columns.keys()) - {row.name for row in described}
+            try:
+                _, described = await _driver(connection).visit(f'PRAGMA table_info("{table.name}")', ())
+            except sqlite3.Error:
+                sentence = (
+                    f"the schema cannot be read ({self.place}): it is damaged, or calls what a reader does not call"
+                )
+                return StoreUnavailable(ErrorClass.CONFIGURATION, "SQLITE_ERROR", sentence)
+            missing = set(table.columns.keys()) - {name for _, name, *_ in described}
             if missing:
                 whole = len(missing) == len(table.columns)
                 what = f"the table {table.name} " + ("is missing" if whole else f"lacks {', '.join(sorted(missing))}")

@@ -14,6 +14,9 @@ import urllib.parse
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import sqlalchemy as sa
+
+from dblog.reading.barred import may
 from dblog.reading.failures import emptied_file
 from dblog.reading.sqlite_place import has_log, rest_of, status_of
 from dblog.store.connect import milliseconds
@@ -24,12 +27,23 @@ if TYPE_CHECKING:
 
     from dblog.reading.sqlite_place import Rest
 
-__all__ = ["NO_ROOM", "Opened", "Opening"]
+__all__ = ["NO_ROOM", "Opened", "Opening", "engine_to_read"]
 
 NO_ROOM: Final = "SQLITE_READONLY_DIRECTORY"
 """The folder takes no new file."""
 _SETTLED: Final = 20_000_000
 """ns after a change in which another might have the same time: the kernel's clock for files ticks more often."""
+
+
+def engine_to_read(url: sa.URL, seconds: float) -> sa.Engine:
+    """An engine that keeps no pool, and whose connections can only read; for a short while each.
+
+    Args:
+        url: a file's, without parameters.
+        seconds: to wait for another process's lock.
+    """
+    opening = Opening(str(url.database), seconds)
+    return sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, creator=lambda: opening.open().connection)
 
 
 class Opened(NamedTuple):
@@ -79,8 +93,10 @@ class Opening:
         if rest is not None and self._is_logged():
             with suppress(sqlite3.OperationalError):
                 return Opened(self._connect(mode="ro", immutable="1"), rest)
+        # What belongs to another user gets no index from us, which he might not open.
+        ours = may(self._place, os.W_OK) or self._parameters
         try:
-            return Opened(self._connect(mode="ro"), None)
+            return Opened(self._connect(mode="ro", **({} if ours else {"readonly_shm": "1"})), None)
         except sqlite3.OperationalError as error:
             name = getattr(error, "sqlite_errorname", "")
             if name.startswith("SQLITE_BUSY"):
@@ -88,7 +104,7 @@ class Opening:
             if (name == NO_ROOM or not self._has_room()) and (rest := rest_of(self._place)) is not None:
                 # SQLite has no place for the files it would make beside it; without them nobody is writing.
                 return Opened(self._connect(mode="ro", immutable="1"), rest)
-            if not mend:
+            if not (mend and ours):
                 raise
             # A journal that has to be rolled back, or a write-ahead log in a place that takes no new file.
             return Opened(self._connect(mode="rw"), None)
@@ -101,7 +117,7 @@ class Opening:
 
     def _has_room(self) -> bool:
         """Whether its folder takes new files."""
-        return os.access(os.path.dirname(os.path.realpath(self._place)), os.W_OK)  # noqa: PTH120 - as everywhere here
+        return may(os.path.dirname(os.path.realpath(self._place)), os.W_OK)  # noqa: PTH120 - as everywhere here
 
     def _is_logged(self) -> bool:
         """Whether its format is that of a file with a write-ahead log: without locks SQLite opens no such one."""

@@ -7,15 +7,16 @@ asked: a start screen must not wait for one, nor log in anywhere by itself.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
-import urllib.parse
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dblog.cli.profiles import Database, Profiles, config_path
-from dblog.errors import ConfigurationError
+from dblog.errors import ConfigurationError, StoreUnavailable
 from dblog.names import DEFAULT_TABLE
 from dblog.safe_url import safe_url
 
@@ -31,7 +32,6 @@ _MOST: Final = 9
 """As many as there are keys for."""
 _MOST_FILES: Final = 200
 _SCHEMES: Final = ("postgres", "sqlite")
-_MAGIC: Final = b"SQLite format 3\0"
 _WAIT: Final = 0.2
 """Seconds a file's lock is waited for."""
 
@@ -75,15 +75,17 @@ def about(path: Path, table: str = DEFAULT_TABLE) -> Found | None:
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            return None
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:
+        return None
     resolved = path.resolve()
     if "?" in str(resolved):  # a URL could not hold it
         return None
     try:
         newest = _newest(resolved, table)
-    except sqlite3.Error:
+    except (sqlite3.Error, StoreUnavailable):
+        if not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from None
         return None
     size = sum(each.stat().st_size for each in (path, path.with_name(f"{path.name}-wal")) if each.exists())
     return Found(Database(f"sqlite:///{resolved}"), str(path), "SQLite", size, newest, looked=True)
@@ -95,8 +97,10 @@ def _newest(path: Path, table: str) -> int | None:
     Raises:
         sqlite3.Error: no log is in it.
     """
-    connection = sqlite3.connect(f"file:{urllib.parse.quote(str(path))}?mode=ro", uri=True, timeout=_WAIT)
-    with contextlib.closing(connection):
+    from dblog.reading.sqlite_opening import Opening  # noqa: PLC0415 - loads SQLAlchemy
+
+    # By SQLite alone, which keeps the locks of others in this process: whoever closes the file beside it drops them.
+    with contextlib.closing(Opening(str(path), _WAIT).open(mend=False).connection) as connection:
         name = table.replace('"', '""')
         query = f'SELECT timestamp, severity, trace_id FROM "{name}" ORDER BY timestamp DESC LIMIT 1'  # noqa: S608 - a name
         row = connection.execute(query).fetchone()
