@@ -56,6 +56,7 @@ def test_an_outage_loses_nothing(home: Path, empty_database_url: str) -> None:
         logger.info("heir")
         count = "SELECT count(DISTINCT seq) FROM logs WHERE message LIKE 'record %'"
         until(lambda: rows(empty_database_url, count) == [(500,)], 20.0)
+        until(lambda: len(list(home.glob("spool/*/*"))) == 1)  # its own
     assert list((home / "spool").iterdir()) == []
 
 
