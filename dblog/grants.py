@@ -1,9 +1,14 @@
-"""The SQL that gives each role what it needs on Postgres, and nothing else."""
+"""The SQL that gives each role what it needs on Postgres or ClickHouse, and nothing else."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dblog.errors import ConfigurationError
 from dblog.names import DEFAULT_TABLE, Names, names_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["grants"]
 
@@ -20,23 +25,27 @@ def grants(
     """SQL for existing roles, to be run by the tables' owner in their database.
 
     Args:
-        dialect: only Postgres has roles.
+        dialect: ``"postgresql"`` or ``"clickhouse"``; the latter has users and roles alike.
         writer: may insert rows (all columns but ``xid`` and ``ingested_at``) and make a day's partition.
         reader: may select.
-        admin: becomes the owner; run that part as a superuser or as a member of both roles.
-        schema: as given to ``upgrade``; None is the first schema of the search path the SQL is run with.
+        admin: becomes the owner; run that part as a superuser or as a member of both roles. On ClickHouse, where
+            tables have none, it may change and drop them.
+        schema: as given to ``upgrade``; None is the first schema of the search path the SQL is run with, or the
+            database it is run in.
         table: as given to ``upgrade``.
 
     Raises:
         ConfigurationError: SQLite, or no role at all.
     """
-    if dialect != "postgresql":
+    if dialect not in {"postgresql", "clickhouse"}:
         msg = "SQLite has no roles: the file's permissions decide (file_mode=)"
         raise ConfigurationError(msg)
     if not (writer or reader or admin):
         msg = "no role named: give writer=, reader= or admin= (--writer, --reader, --admin)"
         raise ConfigurationError(msg)
-    names = names_for(schema, table)
+    names = names_for(schema, table, dialect=dialect)
+    if dialect == "clickhouse":
+        return "\n".join(_clickhouse(names, writer, reader, admin))
     parts = []
     if writer:
         parts.append(_writer(names, writer))
@@ -93,6 +102,29 @@ END
 $dblog$;
 ALTER FUNCTION {names.qualified(names.ensure_day)}(date) OWNER TO {to};
 """  # noqa: S608 - identifiers and literals are quoted, and people read it before they run it
+
+
+def _clickhouse(names: Names, writer: str | None, reader: str | None, admin: str | None) -> Iterator[str]:
+    from dblog.schema import COLUMNS  # noqa: PLC0415 - as above
+
+    q = names.qualified
+    if writer:
+        columns = ", ".join(f'"{column.name}"' for column in COLUMNS if column.name != "ingested_at")
+        to = _identifier(writer)
+        yield f"""\
+-- Writer: inserts rows it cannot read back. Its profile has to leave async_insert and insert_deduplicate to it.
+GRANT INSERT({columns}) ON {q(names.logs)} TO {to};
+GRANT INSERT ON {q(names.dead_letters)} TO {to};
+GRANT INSERT ON {q(names.instances)} TO {to};
+"""
+    if reader:
+        tables = (*names.tables, names.version)
+        granted = "\n".join(f"GRANT SELECT ON {q(table)} TO {_identifier(reader)};" for table in tables)
+        yield f"-- Reader: with readonly = 2 in its profile, not 1, for it sets a time limit of its own.\n{granted}\n"
+    if admin:
+        place = "*" if names.schema is None else f'"{names.schema}".*'
+        rights = "SELECT, INSERT, ALTER, CREATE TABLE, DROP TABLE, TRUNCATE, OPTIMIZE"
+        yield f"-- Admin: upgrades, retention, deletions.\nGRANT {rights} ON {place} TO {_identifier(admin)};\n"
 
 
 def _on_schema(names: Names, privileges: str, role: str) -> str:

@@ -7,10 +7,10 @@ error carries a password.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,15 +22,14 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from dblog import drift
-from dblog.errors import ConfigurationError, ErrorClass, StoreError
+from dblog.errors import ConfigurationError
 from dblog.grants import grants
 from dblog.names import DEFAULT_TABLE, names_for
-from dblog.reading.failures import driver_error, failure
 from dblog.reading.sqlite_opening import engine_to_read
+from dblog.refusals import dialect_name, explained, refused
+from dblog.revisions import Check, Step
 from dblog.spans import untraced
-from dblog.store.errors import postgres_error
-from dblog.store.errors_clickhouse import clickhouse_error
-from dblog.url import require_driver, safe_url, sync_url
+from dblog.url import require_driver, sync_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,58 +39,13 @@ if TYPE_CHECKING:
 
     Target: TypeAlias = str | URL | Engine | AsyncEngine
 
-__all__ = ["Check", "Step", "check", "current", "downgrade", "grants", "upgrade"]
+__all__ = ["Check", "Step", "check", "cluster_sql", "current", "downgrade", "grants", "init_cluster", "upgrade"]
 
 # Alembic hands its context around in module globals.
 _one_at_a_time = threading.Lock()
 
 _CONNECT_TIMEOUT = "10"
 _FILE_MODE = 0o600
-_LOOK = 1.0
-"""Seconds for an answer that needs no login."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One revision that has just been applied or taken back."""
-
-    revision: str
-    title: str
-    upgrade: bool
-    seconds: float
-
-    def __str__(self) -> str:
-        word = "upgraded to" if self.upgrade else "took back"
-        return f"{word} {self.revision} ({self.title.rstrip('.')}) in {self.seconds:.2f} s"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """Where a database stands."""
-
-    current: str | None
-    """Its revision; None when dblog's tables are not there."""
-    head: str
-    """The newest revision this dblog knows."""
-    known: bool
-    """Whether this dblog knows ``current``; a newer dblog's revision is not known."""
-    differences: tuple[str, ...] = ()
-    """What is not as head has it (ClickHouse, where Alembic cannot see it)."""
-
-    @property
-    def ok(self) -> bool:
-        """Nothing to do: at head, or ahead of it (a writer copes with a newer schema)."""
-        return self.current is not None and not self.differences and (self.current == self.head or not self.known)
-
-    def __str__(self) -> str:
-        if self.current is None:
-            return f"the schema is not there (head is {self.head}): run `dblog upgrade`"
-        if not self.known:
-            return f"the schema is at {self.current}, newer than this dblog knows (head is {self.head})"
-        if self.current == self.head:
-            differs = "".join(f"\n  {difference}" for difference in self.differences)
-            return f"the schema is at head ({self.head})" + (f", but differs from it:{differs}" if differs else "")
-        return f"the schema is at {self.current}, behind head ({self.head}): run `dblog upgrade`"
 
 
 def upgrade(
@@ -132,6 +86,50 @@ def downgrade(
     _run(command.downgrade, url_or_engine, revision, schema=schema, table=table, progress=progress)
 
 
+def init_cluster(
+    url: str | URL,
+    *,
+    cluster: str,
+    schema: str | None = None,
+    table: str = DEFAULT_TABLE,
+    progress: Callable[[Step], None] | None = None,
+) -> None:
+    """Make dblog's tables on every node of a cluster of ClickHouse: replicated in each shard, and one over them all.
+
+    In the database ``schema`` names, else the URL's, made where it is not there.
+
+    Raises:
+        ConfigurationError: as ``upgrade``; another database than ClickHouse, or a name that can be no cluster's.
+        StoreError: as ``upgrade``.
+    """
+    url, schema = _clustered(url, schema)
+    _run(command.upgrade, url, "head", schema=schema, table=table, progress=progress, cluster=cluster)
+
+
+def cluster_sql(url: str | URL, *, cluster: str, schema: str | None = None, table: str = DEFAULT_TABLE) -> str:
+    """What ``init_cluster`` runs, as SQL; nothing is connected to.
+
+    Raises:
+        ConfigurationError: as ``init_cluster``.
+    """
+    _, schema = _clustered(url, schema)
+    names_for(schema, table, dialect="clickhouse")
+    config = _config("clickhouse")
+    config.output_buffer = written = io.StringIO()
+    config.attributes.update(schema=schema, table=table, cluster=cluster)
+    with _one_at_a_time:
+        command.upgrade(config, "head", sql=True)
+    return written.getvalue()
+
+
+def _clustered(url: str | URL, schema: str | None) -> tuple[URL, str | None]:
+    """A URL to connect to while its database is not there, and that database as the schema."""
+    mapped = sync_url(url)
+    if mapped.get_backend_name() != "clickhousedb":
+        raise ConfigurationError("only ClickHouse has clusters here: give clickhouse://user:password@host/database")
+    return mapped.set(database=None), schema or mapped.database
+
+
 def current(url_or_engine: Target, *, schema: str | None = None, table: str = DEFAULT_TABLE) -> str | None:
     """The database's revision, or None when dblog's tables are not there. Creates nothing.
 
@@ -140,12 +138,12 @@ def current(url_or_engine: Target, *, schema: str | None = None, table: str = DE
         StoreError: the database could not be reached.
     """
     with _engine(url_or_engine, reading=True) as engine:
-        names = names_for(schema, table, dialect=_dialect(engine))
+        names = names_for(schema, table, dialect=dialect_name(engine))
         file = engine.url.database if engine.dialect.name == "sqlite" else None
         if file and not file.startswith("file:") and _is_missing(file):
             return None
         with _connected(engine) as connection:
-            if _dialect(engine) == "clickhouse":
+            if dialect_name(engine) == "clickhouse":
                 return drift.revision(connection, names)
             options = {"version_table": names.version, "version_table_schema": names.schema}
             return MigrationContext.configure(connection, opts=options).get_current_revision()
@@ -167,7 +165,7 @@ def check(url_or_engine: Target, *, schema: str | None = None, table: str = DEFA
     """
     at = current(url_or_engine, schema=schema, table=table)
     with _engine(url_or_engine) as engine:
-        dialect = _dialect(engine)
+        dialect = dialect_name(engine)
         scripts = ScriptDirectory.from_config(_config(dialect))
         head = str(scripts.get_current_head())
         known = {script.revision for script in scripts.walk_revisions()}
@@ -176,10 +174,6 @@ def check(url_or_engine: Target, *, schema: str | None = None, table: str = DEFA
             with _connected(engine) as connection:
                 differences = drift.differences(connection, names_for(schema, table, dialect=dialect))
     return Check(current=at, head=head, known=at in known, differences=differences)
-
-
-def _dialect(engine: Engine) -> str:
-    return {"clickhousedb": "clickhouse"}.get(engine.dialect.name, engine.dialect.name)
 
 
 def _config(dialect: str) -> Config:
@@ -197,13 +191,15 @@ def _run(
     schema: str | None,
     table: str,
     progress: Callable[[Step], None] | None,
+    cluster: str | None = None,
 ) -> None:
     with _one_at_a_time, _engine(target) as engine:
-        config = _config(_dialect(engine))
-        names_for(schema, table, dialect=_dialect(engine))
+        config = _config(dialect_name(engine))
+        names_for(schema, table, dialect=dialect_name(engine))
         _create_file(engine)
         with _connected(engine) as connection:
             config.attributes.update(connection=connection, schema=schema, table=table, on_step=_reporter(progress))
+            config.attributes["cluster"] = cluster
             try:
                 action(config, revision)
             except CommandError as error:
@@ -251,54 +247,12 @@ def _connected(engine: Engine) -> Iterator[Connection]:
     try:
         connection = engine.connect()
     except sa.exc.DBAPIError as error:
-        raise _refused(error, engine) from None
+        raise refused(error, engine) from None
     try:
         with connection:
             yield connection
     except sa.exc.DBAPIError as error:
-        raise _explained(error, engine) from None
-
-
-def _refused(error: sa.exc.DBAPIError, engine: Engine) -> StoreError:
-    """There is no connection: said as a reader says it."""
-    cause = driver_error(error) or error
-    if _dialect(engine) == "clickhouse":
-        return failure(clickhouse_error(cause), "clickhouse", safe_url(engine.url.set(drivername="clickhouse")))
-    if engine.dialect.name == "sqlite":
-        return failure(cause, "sqlite", str(engine.url.database), connecting=True)
-    known = postgres_error(cause, answer=_answer(engine))
-    return failure(known, "postgresql", safe_url(engine.url.set(drivername="postgresql")), connecting=True)
-
-
-def _answer(engine: Engine) -> str | None:
-    """What the server says to somebody at its door, for libpq keeps its SQLSTATE to itself; see ``probe.ask``."""
-    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - an optional extra
-
-    from dblog.store.probe import ask  # noqa: PLC0415 - as above
-
-    _, parameters = engine.url.get_dialect()().create_connect_args(engine.url)
-    known = {name: value for name, value in parameters.items() if name not in {"password", "sslpassword"}}
-    try:
-        return ask(make_conninfo("", **known), _LOOK)
-    except Exception:  # noqa: BLE001 - a look, nothing more
-        return None
-
-
-def _explained(error: sa.exc.DBAPIError, engine: Engine) -> StoreError:
-    """The driver's first sentence, without the statement, its parameters or the password."""
-    if _dialect(engine) == "clickhouse":
-        known = clickhouse_error(error)
-        return StoreError(
-            known.kind, known.code, f"{str(known).removeprefix(f'{known.code}: ')} ({safe_url(engine.url)})"
-        )
-    origin = error.orig
-    code = getattr(origin, "sqlstate", None) or getattr(origin, "sqlite_errorname", None)
-    sentence = (str(origin).strip().splitlines() or [type(origin).__name__])[0]
-    if engine.url.password:
-        sentence = sentence.replace(str(engine.url.password), "***")
-    passing = isinstance(error, sa.exc.OperationalError) and not str(code or "").startswith(("28", "3D", "42"))
-    kind = ErrorClass.RECONNECT if passing else ErrorClass.CONFIGURATION
-    return StoreError(kind, str(code or type(origin).__name__), f"{sentence} ({safe_url(engine.url)})")
+        raise explained(error, engine) from None
 
 
 def _create_file(engine: Engine) -> None:

@@ -11,11 +11,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dblog.admin import doctor_postgres, doctor_sqlite
+from dblog.admin import doctor_clickhouse, doctor_postgres, doctor_sqlite
 from dblog.admin.connection import AdminConnection
 from dblog.admin.findings import Finding, Status, fail, guarded, ok, warn
 from dblog.names import DEFAULT_TABLE
-from dblog.url import require_driver, safe_url, sync_url
+from dblog.url import dialect_of, require_driver, safe_url, sync_url
 
 if TYPE_CHECKING:
     import os
@@ -31,6 +31,8 @@ _SILENT: Final = 30.0
 """Seconds after which a writer that was not closed counts as down."""
 _RECENT: Final = 86_400.0
 """Seconds after which nobody is told any more that it is."""
+_SPELT: Final = {"connect": "clickhouse-connect"}
+"""What a driver is called by people, where SQLAlchemy calls it otherwise."""
 _SLOW: Final = 1.0
 """Seconds a connection should take at most."""
 
@@ -57,7 +59,7 @@ def examine(place: Place) -> Iterator[Finding]:
     made: list[AdminConnection] = []
     yield from guarded("configuration", lambda: _configuration(place, made))
     for connection in made:
-        if not connection.postgres:
+        if connection.dialect == "sqlite":
             yield from _all(doctor_sqlite.FILE_CHECKS, connection)
         try:
             reached = list(guarded("connection", functools.partial(_connect, connection)))
@@ -73,11 +75,12 @@ def _inside(place: Place, connection: AdminConnection) -> Iterator[Finding]:
     tables = list(guarded("tables", lambda: _tables(connection)))
     yield from tables
     there = all(finding.status is Status.OK for finding in tables)
-    if connection.postgres:
-        yield from _all(doctor_postgres.SERVER_CHECKS, connection)
-        yield from _all(doctor_postgres.TABLE_CHECKS if there else (), connection)
-    else:
+    if connection.dialect == "sqlite":
         yield from _all(doctor_sqlite.CHECKS, connection)
+    else:
+        server = doctor_postgres if connection.postgres else doctor_clickhouse
+        yield from _all(server.SERVER_CHECKS, connection)
+        yield from _all(server.TABLE_CHECKS if there else (), connection)
     if there:
         yield from _all((_writers, _dead_letters), connection)
 
@@ -97,8 +100,14 @@ def _configuration(place: Place, made: list[AdminConnection]) -> Iterator[Findin
             "use DBLOG_URL, or a profile with password_file",
         )
     require_driver(mapped)
-    yield ok(f"the driver {mapped.get_driver_name()} is installed")
-    made.append(AdminConnection(place.url, schema=place.schema, table=place.table, password_file=place.password_file))
+    driver = mapped.get_driver_name()
+    yield ok(f"the driver {_SPELT.get(driver, driver)} is installed")
+    kind = AdminConnection
+    if dialect_of(mapped) == "clickhouse":
+        from dblog.admin.clickhouse import ClickHouseConnection  # noqa: PLC0415 - an optional extra
+
+        kind = ClickHouseConnection
+    made.append(kind(place.url, schema=place.schema, table=place.table, password_file=place.password_file))
 
 
 def _regex() -> Finding:

@@ -22,7 +22,7 @@ def grants(
     schema: SchemaOption = None,
     table: TableOption = None,
 ) -> None:
-    """Print the SQL for existing Postgres roles; nothing is executed. Pipe it into psql as the tables' owner."""
+    """Print the SQL for existing roles of Postgres or ClickHouse; nothing is executed. Run it as the tables' owner."""
     from dblog.grants import grants as sql
     from dblog.url import dialect_of
 

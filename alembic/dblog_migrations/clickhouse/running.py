@@ -49,7 +49,7 @@ def online(connection: sa.Connection) -> None:
     default = connection.exec_driver_sql("SELECT currentDatabase()").scalar()
     place = Place(names, _cluster() or current_cluster(connection, names))
     if names.schema is not None:
-        connection.exec_driver_sql(f'CREATE DATABASE IF NOT EXISTS "{names.schema}"{place.on_cluster}')
+        connection.exec_driver_sql(_database(place))
     downgraded: list[bool] = []
 
     def applied(*, step: MigrationInfo, **_: Any) -> None:
@@ -78,11 +78,17 @@ def offline() -> None:
         dialect_name="clickhousedb",
         literal_binds=True,
         transactional_ddl=False,
-        dblog_place=Place(names, _cluster()),
+        dblog_place=(place := Place(names, _cluster())),
         **scope("clickhouse", names, names.schema),
     )
     with context.begin_transaction():
+        if names.schema is not None:
+            context.execute(_database(place))
         context.run_migrations()
+
+
+def _database(place: Place) -> str:
+    return f'CREATE DATABASE IF NOT EXISTS "{place.names.schema}"{place.on_cluster}'
 
 
 def drop_table(connection: sa.Connection, place: Place, table: str) -> None:
