@@ -29,6 +29,7 @@ from dblog.reading.sqlite_opening import engine_to_read
 from dblog.refusals import dialect_name, explained, refused
 from dblog.revisions import Check, Step
 from dblog.spans import untraced
+from dblog.store.clickhouse_quiet import quietly
 from dblog.url import require_driver, sync_url
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def cluster_sql(url: str | URL, *, cluster: str, schema: str | None = None, tabl
     config = _config("clickhouse")
     config.output_buffer = written = io.StringIO()
     config.attributes.update(schema=schema, table=table, cluster=cluster)
-    with _one_at_a_time:
+    with _one_at_a_time, _said_in_short():
         command.upgrade(config, "head", sql=True)
     return written.getvalue()
 
@@ -200,10 +201,16 @@ def _run(
         with _connected(engine) as connection:
             config.attributes.update(connection=connection, schema=schema, table=table, on_step=_reporter(progress))
             config.attributes["cluster"] = cluster
-            try:
+            with _said_in_short():
                 action(config, revision)
-            except CommandError as error:
-                raise ConfigurationError(str(error)) from None
+
+
+@contextlib.contextmanager
+def _said_in_short() -> Iterator[None]:
+    try:
+        yield
+    except CommandError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def _reporter(progress: Callable[[Step], None] | None) -> Callable[[Any], None]:
@@ -224,14 +231,14 @@ def _engine(target: Target, *, reading: bool = False) -> Iterator[Engine]:
     """The engine to work through: the caller's, unless it is asynchronous, else one of our own. Never traced."""
     given: Any = getattr(target, "sync_engine", target)
     if isinstance(given, sa.Engine) and not given.dialect.is_async:
-        with untraced():
+        with untraced(), quietly():
             yield given
         return
     url = sync_url(given.url if isinstance(given, sa.Engine) else given)
     require_driver(url)
     bounded = url.get_backend_name() != "postgresql" or "connect_timeout" in url.query
     given = {} if bounded else {"connect_timeout": _CONNECT_TIMEOUT}
-    with untraced():
+    with untraced(), quietly():
         if reading and url.get_backend_name() == "sqlite" and not url.query:
             engine = engine_to_read(url, float(_CONNECT_TIMEOUT))
         else:

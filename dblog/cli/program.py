@@ -32,6 +32,7 @@ from dblog.cli.facets import facets
 from dblog.cli.grants import grants
 from dblog.cli.histogram import histogram
 from dblog.cli.import_ import import_
+from dblog.cli.init import init
 from dblog.cli.instances import instances
 from dblog.cli.options import QueryCommand
 from dblog.cli.prune import prune
@@ -140,6 +141,7 @@ app.command()(current)
 app.command()(check)
 app.command()(grants)
 _administering: dict[str, Callable[..., None]] = {
+    "init": init,
     "export": export,
     "import": import_,
     "prune": prune,
