@@ -236,8 +236,7 @@ def _engine(target: Target, *, reading: bool = False) -> Iterator[Engine]:
         return
     url = sync_url(given.url if isinstance(given, sa.Engine) else given)
     require_driver(url)
-    bounded = url.get_backend_name() != "postgresql" or "connect_timeout" in url.query
-    given = {} if bounded else {"connect_timeout": _CONNECT_TIMEOUT}
+    given = _connect_arguments(url)
     with untraced(), quietly():
         if reading and url.get_backend_name() == "sqlite" and not url.query:
             engine = engine_to_read(url, float(_CONNECT_TIMEOUT))
@@ -247,6 +246,14 @@ def _engine(target: Target, *, reading: bool = False) -> Iterator[Engine]:
             yield engine
         finally:
             engine.dispose()
+
+
+def _connect_arguments(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite" or url.query.get("interface") == "chdb":
+        return {}
+    # A session would tie every statement to one node behind a load balancer.
+    given: dict[str, Any] = {"autogenerate_session_id": False} if url.get_backend_name() == "clickhousedb" else {}
+    return given if "connect_timeout" in url.query else given | {"connect_timeout": _CONNECT_TIMEOUT}
 
 
 @contextlib.contextmanager
