@@ -122,7 +122,10 @@ def _partitions(connection: AdminConnection) -> Iterator[Finding]:
     else:
         yield ok(f"partitions are there for today and the {_AHEAD} next days")
     if left := [f"{names.partition(f'{day:%Y%m%d}')}" for day, attached in there.items() if not attached]:
-        yield warn(f"detached and left behind: {', '.join(left)}", "attach them again, or DROP TABLE")
+        yield warn(
+            f"detached and left behind: {', '.join(left)}",
+            "dblog prune and dblog maintain drop those that are too old; else attach them again, or DROP TABLE",
+        )
     if connection.value(
         "SELECT partdefid::regclass::text FROM pg_partitioned_table"
         " WHERE partrelid = to_regclass(?) AND partdefid <> 0",

@@ -118,7 +118,8 @@ class Evidence:
             if taken == hole.size:
                 return []
             hole = hole.part(hole.first + taken, hole.last)
-        if leading and self._oldest is not None and (hole.low is None or hole.low < self._oldest):
+        expires = self._oldest is not None and any(each.reason == "pruned" for each in self._deletions)
+        if leading and expires and (hole.low is None or hole.low < (self._oldest or 0)):
             counts["expired"] += hole.size
             return []
         return [hole]
@@ -172,7 +173,7 @@ class Evidence:
             return
         if tree.get("action") == "erase":
             self._deletions.append(_Deletion("erased", moment, count))
-        elif tree.get("action") == "prune" and isinstance(rules, list):
+        elif tree.get("action") in {"prune", "maintain"} and isinstance(rules, list):
             before = max((_micros(_tree(rule).get("before")) for rule in rules), default=0)
             self._deletions.append(_Deletion("pruned", before, count))
 

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dblog.errors import StoreError
 from dblog.repair import DAY_US
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dblog.admin.connection import AdminConnection
 
-__all__ = ["MOST_DAYS", "Days", "Partition", "day_of", "drop", "partitions"]
+__all__ = ["MOST_DAYS", "Days", "Partition", "day_of", "partitions"]
 
 MOST_DAYS: Final = 3_660
 """Days made at most by one run: more would be a file of wild times, and plans over so many tables are slow."""
-_LOCK_WAIT: Final = 0.05
-"""Seconds of one wait for the table's lock: whoever writes waits behind us as long."""
-_PAUSE: Final = 0.25
 _EPOCH: Final = dt.date(1970, 1, 1)
 _OWNER: Final = "only the tables' owner may make it: import as the role of `dblog grants --admin`"
 
@@ -39,11 +33,10 @@ class Partition(NamedTuple):
     """False: on its way out, or left behind by somebody who dropped it halfway."""
     rows: int
     """The planner's estimate; 0 where it has none."""
-
-    @property
-    def end(self) -> int:
-        """µs since 1970 UTC; the first that is not the day's any more."""
-        return ((self.day - _EPOCH).days + 1) * DAY_US
+    end: int
+    """µs since 1970 UTC; the first that is not the day's any more."""
+    table: str
+    """The table's name for SQL."""
 
 
 def day_of(micros: int) -> dt.date:
@@ -64,7 +57,9 @@ def partitions(connection: AdminConnection) -> list[Partition]:
     days = []
     for name, attached, rows in found:
         if match := pattern.fullmatch(name):
-            days.append(Partition(name, dt.date(*map(int, match.groups())), attached, max(rows, 0)))
+            day = dt.date(*map(int, match.groups()))
+            end = ((day - _EPOCH).days + 1) * DAY_US
+            days.append(Partition(name, day, attached, max(rows, 0), end, connection.names.qualified(name)))
     return days
 
 
@@ -139,35 +134,3 @@ class Days:
                 f"ALTER TABLE {parent} ATTACH PARTITION {child} FOR VALUES FROM ('{day} 00:00+00') TO ('{after}')"
             )
         return None
-
-
-def drop(
-    connection: AdminConnection, partition: Partition, *, patience: float, sleep: Callable[[float], None] = time.sleep
-) -> bool:
-    """Drop a day's table; False where others used the log table all the time ``patience`` lasted.
-
-    The table's lock is asked for in short turns: behind a waiting DROP every writer waits too.
-
-    Args:
-        connection: as the tables' owner.
-        partition: the day.
-        patience: seconds.
-        sleep: between two turns.
-
-    Raises:
-        StoreError: for another reason than a lock, a missing privilege for example.
-    """
-    until = time.monotonic() + patience
-    name = connection.names.qualified(partition.name)
-    while True:
-        try:
-            with connection.transaction(lock_timeout=_LOCK_WAIT):
-                connection.run(f"DROP TABLE {name}")
-        except StoreError as error:
-            if not error.code.startswith(("55P03", "40P01")):
-                raise
-        else:
-            return True
-        if time.monotonic() >= until:
-            return False
-        sleep(_PAUSE)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dblog.admin.deleting import Deleting, audit, may_delete
-from dblog.admin.partitions import drop, partitions
+from dblog.admin.dropping import Dropping
+from dblog.admin.partitions import partitions
 from dblog.errors import ConfigurationError
 from dblog.interchange import iso
 from dblog.levels import parse_level, severity_of
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from dblog.admin.connection import AdminConnection
     from dblog.admin.partitions import Partition
 
-__all__ = ["Pruned", "Rule", "age_of", "plan", "prune", "rules_of", "vacuum"]
+__all__ = ["Pruned", "Rule", "age_of", "carry_out", "facts", "plan", "prune", "rules_of", "vacuum"]
 
 _AGE: Final = re.compile(r"(\d{1,6})(s|m|h|d|w)")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _PATIENCE: Final = 20.0
-"""Seconds one day's drop may wait for its turn."""
+"""Seconds to wait in all until nobody is in the way of a drop."""
 
 
 _LOWEST, _HIGHEST = 1, 24
@@ -52,11 +53,16 @@ class Pruned:
     days: list[str] = field(default_factory=list)
     """Days dropped as partitions."""
     waiting: list[str] = field(default_factory=list)
-    """Days that could not be dropped because others used the table all the time; their rows are still there."""
+    """Days that could not be dropped because others used the table all the time; the next run drops them."""
     dead_letters: int = 0
     instances: int = 0
     free: int = 0
     """SQLite: bytes of the file that are empty now."""
+
+    @property
+    def any(self) -> bool:
+        """Whether any row went, or goes."""
+        return bool(self.rows or self.dead_letters or self.instances)
 
 
 def age_of(text: str, option: str) -> int:
@@ -144,7 +150,7 @@ def plan(connection: AdminConnection, rules: list[Rule]) -> Pruned:
     found.days = [str(partition.day) for partition in dropped]
     for partition in dropped:
         if not partition.attached:
-            found.rows += _count(connection, connection.names.qualified(partition.name))
+            found.rows += _count(connection, partition.table)
     found.rows += _count(connection, connection.logs, *_condition(connection, rules))
     if before := _before(rules):
         moment = connection.moment(before)
@@ -165,37 +171,47 @@ def prune(
     Args:
         connection: of a role that may delete; of the tables' owner, so that whole days can be dropped.
         rules: what goes; an entry goes when one of them names it.
-        patience: seconds to wait for each day's drop, in short turns.
+        patience: seconds to wait in all, in short turns, where others are in the way of a drop.
         report: called with the rows gone so far.
 
     Raises:
         StoreError: a privilege is missing, or the database is away; what went before is gone, and in the audit row
             where one could be written.
     """
-    may_delete(connection)
     done = Pruned()
     try:
-        _prune(connection, rules, done, patience, report)
+        carry_out(connection, rules, done, patience=patience, report=report)
     finally:
-        if done.rows or done.dead_letters or done.instances:
-            _audit(connection, rules, done)
+        if done.any:
+            audit(connection, f"pruned {done.rows} entries", action="prune", **facts(rules, done))
     if not connection.postgres:
         done.free = connection.value("PRAGMA freelist_count") * connection.value("PRAGMA page_size")
     return done
 
 
-def _prune(
-    connection: AdminConnection, rules: list[Rule], done: Pruned, patience: float, report: Callable[[int], None]
+def carry_out(
+    connection: AdminConnection,
+    rules: list[Rule],
+    done: Pruned,
+    *,
+    patience: float = _PATIENCE,
+    report: Callable[[int], None] = lambda _: None,
 ) -> None:
+    """As ``prune``, without the audit row; ``done`` is filled as it goes, whatever happens.
+
+    Raises:
+        StoreError: as ``prune``.
+    """
+    may_delete(connection)
     waiting = []
-    for partition in _droppable(connection, rules):
-        rows = _count(connection, connection.names.qualified(partition.name))
-        if drop(connection, partition, patience=patience):
+    with Dropping(connection, patience) as dropping:
+        for partition in _droppable(connection, rules):
+            if (rows := dropping.drop(partition)) is None:
+                waiting.append(partition)
+                continue
             done.days.append(str(partition.day))
             done.rows += rows
             report(done.rows)
-        else:
-            waiting.append(partition)
     deleting = Deleting(connection)
     done.waiting = [str(partition.day) for partition in waiting]
     # What such a day holds is not deleted row by row: the next prune drops it.
@@ -252,17 +268,15 @@ def _count(connection: AdminConnection, table: str, condition: str = "", paramet
     return int(connection.value(f"SELECT count(*) FROM {table}{where}", *parameters))  # noqa: S608 - our own
 
 
-def _audit(connection: AdminConnection, rules: list[Rule], done: Pruned) -> None:
-    audit(
-        connection,
-        f"pruned {done.rows} entries",
-        action="prune",
-        count=done.rows,
-        days=done.days,
-        dead_letters=done.dead_letters,
-        instances=done.instances,
-        rules=[{"before": iso(rule.before), "lowest": rule.lowest, "highest": rule.highest} for rule in rules],
-    )
+def facts(rules: list[Rule], done: Pruned) -> dict[str, object]:
+    """What an audit row says of it."""
+    return {
+        "count": done.rows,
+        "days": done.days,
+        "dead_letters": done.dead_letters,
+        "instances": done.instances,
+        "rules": [{"before": iso(rule.before), "lowest": rule.lowest, "highest": rule.highest} for rule in rules],
+    }
 
 
 def vacuum(connection: AdminConnection) -> int:

@@ -63,7 +63,7 @@ def prune(
             typer.echo(f"would go: {_told(found)}")
             if dry_run:
                 return
-            if found.rows or found.dead_letters or found.instances:
+            if found.any:
                 confirm("type yes to delete them", "yes", yes=yes)
         with Progress("entries") as progress:
             done = pruning.prune(connection, rules, report=progress)
