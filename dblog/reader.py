@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from dblog.reading import pages, side
 from dblog.reading.histogram import bounds, histogram
+from dblog.reading.opened import sessions_for
 from dblog.reading.selection import Selection, cursor_of, select_matching, tree_of
-from dblog.reading.session import Sessions
 
 if TYPE_CHECKING:
     import asyncio
@@ -54,13 +54,15 @@ class LogReader:
 
     Args:
         url: any spelling ``DatabaseHandler`` takes. Nothing is opened before the first call.
-        schema: the Postgres schema; None is the first of the search path.
+        schema: the Postgres schema, None is the first of the search path; on ClickHouse a database.
         table: the log table; the other names follow from it.
         statement_timeout: seconds a query may take.
         connect_timeout: seconds to wait for a connection.
         password: a text, or a callable asked at each connect.
         password_file: read at each connect.
         timezone: of times in queries that are written without one; the machine's where None.
+        tail_overlap: seconds for which a row of ClickHouse may stay unseen after it was taken, by a slow INSERT or a
+            replica that lags behind; a tail looks so far back at each poll.
 
     Raises:
         ConfigurationError: the URL or a name is wrong. Every method: ``QuerySyntaxError`` for a query that
@@ -78,8 +80,9 @@ class LogReader:
         password: str | Callable[[], str] | None = None,
         password_file: str | os.PathLike[str] | None = None,
         timezone: dt.tzinfo | None = None,
+        tail_overlap: float = 10.0,
     ) -> None:
-        self._sessions = Sessions(
+        self._sessions = sessions_for(
             url,
             schema=schema,
             table=table,
@@ -87,6 +90,7 @@ class LogReader:
             connect_timeout=connect_timeout,
             password=password,
             password_file=password_file,
+            tail_overlap=tail_overlap,
         )
         self._timezone = timezone
 

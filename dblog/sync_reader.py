@@ -59,6 +59,8 @@ class SyncLogReader:
         password: a text, or a callable asked at each connect.
         password_file: read at each connect.
         timezone: of times in queries that are written without one; the machine's where None.
+        tail_overlap: seconds for which a row of ClickHouse may stay unseen after it was taken, by a slow INSERT or a
+            replica that lags behind; a tail looks so far back at each poll.
 
     Raises:
         ConfigurationError: the URL or a name is wrong.
@@ -75,6 +77,7 @@ class SyncLogReader:
         password: str | Callable[[], str] | None = None,
         password_file: str | os.PathLike[str] | None = None,
         timezone: dt.tzinfo | None = None,
+        tail_overlap: float = 10.0,
     ) -> None:
         self._reader = LogReader(
             url,
@@ -85,6 +88,7 @@ class SyncLogReader:
             password=password,
             password_file=password_file,
             timezone=timezone,
+            tail_overlap=tail_overlap,
         )
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -29,9 +29,13 @@ registry.register("sqlite.dblog_aiosqlite", "dblog.reading.dialect_sqlite", "Aio
 def compiler(dialect: str) -> sa.Dialect:
     """What makes SQL of statements for a driver, without a connection."""
     if dialect == "sqlite":
-        from dblog.reading.dialect_sqlite import AiosqliteDialect  # noqa: PLC0415 - one of two
+        from dblog.reading.dialect_sqlite import AiosqliteDialect  # noqa: PLC0415 - one of three
 
         return AiosqliteDialect()
-    from dblog.reading.dialect_postgres import AsyncpgDialect  # noqa: PLC0415 - one of two
+    if dialect == "clickhouse":
+        from dblog.reading.dialect_clickhouse import ReadingDialect  # noqa: PLC0415 - one of three
+
+        return ReadingDialect()
+    from dblog.reading.dialect_postgres import AsyncpgDialect  # noqa: PLC0415 - one of three
 
     return AsyncpgDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy's constructors have no types

@@ -13,7 +13,9 @@ from dblog.query import fields as known
 from dblog.query.mistakes import BadValue
 from dblog.query.sql import value_texts
 from dblog.query.tree import Field, Kind
+from dblog.reading.clickhouse_system import system_names, typed
 from dblog.reading.histogram import bounds
+from dblog.reading.order import keys, row_once
 from dblog.reading.selection import Selection, checked
 from dblog.reading.values import Count, Facets, FacetValue, Statistics
 
@@ -45,6 +47,13 @@ async def count(sessions: Sessions, selection: Selection, *, exact: bool) -> Cou
     logs = sessions.tables.logs
     if not exact and sessions.dialect == "postgresql":
         return Count(await _planned(sessions, selection), exact=False)
+    if sessions.dialect == "clickhouse":
+        number = sa.select(sa.func.count()).select_from(logs)
+        if exact or selection.clause is not None:
+            number = row_once(number)
+        rows = await sessions.run(selection.of(number).limit(1), regex=selection.regex)
+        # Without a condition it is known of each part, those rows twice that a resend stored twice.
+        return Count(rows[0][0], exact=exact or selection.clause is not None)
     if not exact and selection.clause is None:
         # Numbers are given in order and never again; what was removed in between is counted, too.
         last, first = (function(logs.c.ingest_seq) for function in (sa.func.max, sa.func.min))
@@ -78,6 +87,9 @@ _SIZE: Final = sa.text("""
 _PAGES: Final = sa.text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size() LIMIT 1")
 
 
+_PARTS: Final = typed("SELECT sum(bytes_on_disk) AS bytes FROM system.parts WHERE active AND OURS LIMIT 1")
+
+
 def field_of(name: str) -> Field:
     """The field of that name: a column, an alias, or a path as queries write it.
 
@@ -105,7 +117,7 @@ async def facets(sessions: Sessions, selection: Selection, field: Field, *, limi
         checked(sample, "sample", most=2**31 - 1)
     logs = sessions.tables.logs
     matching = selection.of(sa.select(logs.c[field.name]))
-    newest = matching.order_by(logs.c.timestamp.desc(), logs.c.id.desc())
+    newest = matching.order_by(*(key.desc() for key in keys(logs, sessions.dialect)))
     looked_at = (matching if sample is None else newest.limit(sample)).subquery()
     texts = sa.select(value_texts(field, looked_at, sessions.dialect).label("value")).subquery()
     number = sa.func.count()
@@ -117,12 +129,12 @@ async def facets(sessions: Sessions, selection: Selection, field: Field, *, limi
         .order_by(texts.c.value.is_not(None), number.desc(), order)
         .limit(limit + 1)
     )
-    rows = await sessions.run(statement, regex=selection.regex)
+    rows = await sessions.run(row_once(statement), regex=selection.regex)
     values = tuple(FacetValue(str(row.value), row.number) for row in rows if row.value is not None)[:limit]
     absent = rows[0].number if rows and rows[0].value is None else 0
     seen = int(rows[0].seen) if rows else 0
     # As many as were asked for: whether there are more is a question of its own.
-    more = seen == sample and await sessions.run(newest.offset(sample).limit(1), regex=selection.regex)
+    more = seen == sample and await sessions.run(row_once(newest.offset(sample).limit(1)), regex=selection.regex)
     return Facets(values, seen, absent, bool(more))
 
 
@@ -148,9 +160,11 @@ async def statistics(sessions: Sessions) -> Statistics:
 
 
 async def size(sessions: Sessions) -> int:
-    """Bytes on disk: the table with its indexes; the whole file for SQLite."""
+    """Bytes on disk: the table with its indexes; the whole file for SQLite; of this server for ClickHouse."""
     if sessions.dialect == "sqlite":
         return int((await sessions.run(_PAGES))[0][0])
+    if sessions.dialect == "clickhouse":
+        return int((await sessions.run(_PARTS, system_names(sessions.names)))[0][0])
     return int((await sessions.run(_SIZE, _named(sessions)))[0][0])
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError
 from dblog.levels import BANDS
+from dblog.reading.order import row_once
 from dblog.reading.rows import bound_time, micros, sound
 from dblog.reading.values import Bucket, Histogram
 
@@ -95,6 +96,10 @@ async def _grouped(sessions: Sessions, selection: Selection, width: int, origin:
     if sessions.dialect == "sqlite":
         place, step = (sa.literal(value, sa.Integer()) for value in (origin, width))
         start = moment - ((moment - place) % step + step) % step
+    elif sessions.dialect == "clickhouse":
+        place, step = (sa.literal(value, sa.BigInteger()) for value in (origin, width))
+        since = sa.func.toUnixTimestamp64Micro(moment)
+        start = since - sa.func.positiveModulo(since - place, step)
     else:
         begin = sa.literal(bound_time(origin, "postgresql"), moment.type)
         start = sa.func.date_bin(sa.literal(dt.timedelta(microseconds=width), sa.Interval()), moment, begin)
@@ -102,7 +107,8 @@ async def _grouped(sessions: Sessions, selection: Selection, width: int, origin:
         *((severity <= 4 * (number + 1), sa.literal_column(str(number))) for number in range(BANDS - 1)),
         else_=sa.literal_column(str(BANDS - 1)),
     )
-    grouped = selection.of(sa.select(start.label("start"), band.label("band"), sa.func.count().label("number")))
+    counted = sa.select(start.label("start"), band.label("band"), sa.func.count().label("number"))
+    grouped = selection.of(row_once(counted))
     return await sessions.run(
         grouped.where(*sound(moment)).group_by(sa.text("1"), sa.text("2")).limit((_MOST + 1) * BANDS),
         regex=selection.regex,

@@ -24,7 +24,7 @@ __all__ = ["Index", "Layout", "Partition", "layout"]
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One day's table (PostgreSQL)."""
+    """One day's table (PostgreSQL), or one day's parts (ClickHouse)."""
 
     name: str
     day: dt.date | None
@@ -60,11 +60,11 @@ class Layout:
     revision: str | None
     """Of the schema; None where the role may not read it, or nobody has written it."""
     bytes: int
-    """On disk: the table with its indexes; the whole file for SQLite."""
+    """On disk: the table with its indexes; the whole file for SQLite; what this server has for ClickHouse."""
     free: int | None
-    """Bytes of the SQLite file that hold nothing; None on PostgreSQL."""
+    """Bytes of the SQLite file that hold nothing; None elsewhere."""
     dead: int | None
-    """Rows that were deleted and not yet vacuumed, as PostgreSQL estimates; None on SQLite."""
+    """Rows that were deleted and not yet vacuumed, as PostgreSQL estimates; None elsewhere."""
     vacuumed: int | None
     """When the last vacuum of any partition was, in µs since 1970 UTC."""
     partitions: tuple[Partition, ...] | None
@@ -105,6 +105,10 @@ _FREE: Final = sa.text("SELECT freelist_count * page_size FROM pragma_freelist_c
 async def layout(sessions: Sessions) -> Layout:
     """See ``LogReader.layout``."""
     revision, whole = await _revision(sessions), await size(sessions)
+    if sessions.dialect == "clickhouse":
+        from dblog.reading.layout_clickhouse import clickhouse_layout  # noqa: PLC0415 - one of three
+
+        return await clickhouse_layout(sessions, revision, whole)
     if sessions.dialect == "sqlite":
         free = int((await sessions.run(_FREE))[0][0])
         found = await sessions.run(_SQLITE_INDEXES, {"table": sessions.names.logs})

@@ -1,4 +1,8 @@
-"""Entries in their order: pages, traces, one entry, and its neighbours."""
+"""Entries in their order: pages, traces, one entry, and its neighbours.
+
+ClickHouse may have a row twice (``dblog.reading.order``): what is read there and found to hold one twice is read again,
+with more of what follows.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError
+from dblog.reading.order import each_once, keys, newer, older, place_of
 from dblog.reading.prepared import Prepared
 from dblog.reading.rows import bound_time, bound_uuid, entries_from, entries_of
 from dblog.reading.selection import checked
@@ -56,7 +61,7 @@ async def trace(sessions: Sessions, trace_id: Any, *, limit: int) -> Trace:
         return Trace(trace_id, (), truncated=False)
     spelled = {"typed": trace_id, "lower": trace_id.lower(), "upper": trace_id.upper()}
     statement = _one_trace(sessions.tables.logs, sessions.dialect)
-    entries = entries_of(await sessions.run(statement, {**spelled, "count": limit + 1}), sessions.dialect)
+    entries = await _entries(sessions, statement, {**spelled, "count": limit + 1})
     return Trace(trace_id, entries[:limit], len(entries) > limit)
 
 
@@ -110,52 +115,56 @@ async def _read(
     parameters: dict[str, Any] = {"count": limit}
     for name, cursor in (("before", before), ("after", after)):
         if cursor is not None:
-            parameters[f"{name}_time"] = bound_time(cursor.timestamp, dialect)
-            parameters[f"{name}_id"] = bound_uuid(cursor.id, dialect)
+            parameters |= place_of(name, cursor, dialect)
     shape = before is not None, after is not None, newest_first
     if selection.clause is None:
-        rows = await sessions.run(_any_page(logs, dialect, *shape), parameters)
-    else:
-        rows = await sessions.run(selection.of(_page(logs, *shape)), parameters, regex=selection.regex)
-    return entries_of(rows, dialect)
+        return await _entries(sessions, _any_page(logs, dialect, *shape), parameters)
+    return await _entries(sessions, selection.of(_page(logs, dialect, *shape)), parameters, regex=selection.regex)
+
+
+async def _entries(
+    sessions: Sessions, statement: sa.Select[Any] | Prepared, parameters: dict[str, Any], *, regex: bool = False
+) -> tuple[LogEntry, ...]:
+    """The first ``count`` entries of a statement that gives them in order, each once."""
+    dialect, wanted = sessions.dialect, parameters["count"]
+    while True:
+        entries = entries_of(await sessions.run(statement, parameters, regex=regex), dialect)
+        if dialect != "clickhouse":
+            return entries
+        once, read = each_once(entries), len(entries)
+        if len(once) >= wanted or read < parameters["count"]:
+            return tuple(once[:wanted])
+        parameters = parameters | {"count": 2 * read}
 
 
 @lru_cache(maxsize=64)
-def _page(logs: sa.Table, before: bool, after: bool, newest_first: bool) -> sa.Select[Any]:
+def _page(logs: sa.Table, dialect: str, before: bool, after: bool, newest_first: bool) -> sa.Select[Any]:
     """A page of entries, whose bounds and length are parameters."""
-    moment, key = logs.c.timestamp, logs.c.id
+    moment, key = keys(logs, dialect)
     statement = entries_from(logs)
-    # The comparison of pairs finds the place in the index; that of times, too, which partitions to open.
     if before:
-        place = _place("before", logs)
-        statement = statement.where(sa.tuple_(moment, key) < sa.tuple_(*place), moment <= place[0])
+        statement = statement.where(*older("before", logs, dialect))
     if after:
-        place = _place("after", logs)
-        statement = statement.where(sa.tuple_(moment, key) > sa.tuple_(*place), moment >= place[0])
+        statement = statement.where(*newer("after", logs, dialect))
     order = (moment.desc(), key.desc()) if newest_first else (moment, key)
     return statement.order_by(*order).limit(_COUNT)
 
 
-def newest(logs: sa.Table) -> sa.Select[Any]:
+def newest(logs: sa.Table, dialect: str) -> sa.Select[Any]:
     """The first page, its length the parameter ``count``."""
-    return _page(logs, before=False, after=False, newest_first=True)
+    return _page(logs, dialect, before=False, after=False, newest_first=True)
 
 
 @lru_cache(maxsize=64)
 def _any_page(logs: sa.Table, dialect: str, before: bool, after: bool, newest_first: bool) -> Prepared:
-    return Prepared(_page(logs, before, after, newest_first), dialect)
+    return Prepared(_page(logs, dialect, before, after, newest_first), dialect)
 
 
 @lru_cache(maxsize=8)
 def _one_trace(logs: sa.Table, dialect: str) -> Prepared:
     spelled = [sa.bindparam(name, type_=sa.Text()) for name in ("typed", "lower", "upper")]
     statement = entries_from(logs).where(logs.c.trace_id.in_(spelled), logs.c.trace_id.is_not(None))
-    return Prepared(statement.order_by(logs.c.timestamp, logs.c.id).limit(_COUNT), dialect)
-
-
-def _place(name: str, logs: sa.Table) -> tuple[sa.BindParameter[Any], sa.BindParameter[Any]]:
-    moment = sa.bindparam(f"{name}_time", type_=logs.c.timestamp.type)
-    return moment, sa.bindparam(f"{name}_id", type_=logs.c.id.type)
+    return Prepared(statement.order_by(*keys(logs, dialect)).limit(_COUNT), dialect)
 
 
 def _behind(cursor: Cursor) -> Cursor:
@@ -179,11 +188,14 @@ def _ends_in(digits: str, key: sa.ColumnElement[Any], dialect: str) -> sa.Column
     text = str(UUID(digits.zfill(32)))
     dashes = sum(len(digits) > after for after in (12, 16, 20, 24))
     ending = text[-len(digits) - dashes :]
+    if dialect == "clickhouse":
+        return sa.func.endsWith(sa.func.toString(key), ending) == sa.literal_column("1")
     return sa.func.right(sa.cast(key, sa.Text), len(ending)) == ending
 
 
 async def _one(sessions: Sessions, condition: sa.ColumnElement[bool]) -> LogEntry | None:
     logs = sessions.tables.logs
-    statement = entries_from(logs).where(condition).order_by(logs.c.timestamp.desc(), logs.c.id.desc()).limit(1)
+    moment, key = keys(logs, sessions.dialect)
+    statement = entries_from(logs).where(condition).order_by(moment.desc(), key.desc()).limit(1)
     found = entries_of(await sessions.run(statement), sessions.dialect)
     return found[0] if found else None

@@ -19,7 +19,7 @@ class Prepared:
 
     Args:
         statement: every value in it that changes is a ``bindparam`` with a name; none of them expands.
-        dialect: ``"postgresql"`` or ``"sqlite"``.
+        dialect: ``"postgresql"``, ``"sqlite"`` or ``"clickhouse"``.
         alone: it reads no table, and goes without a transaction around it.
     """
 
@@ -35,5 +35,9 @@ class Prepared:
 
     def values(self, parameters: Mapping[str, Any] | None) -> list[Any]:
         """The values of its parameters, in their order."""
-        given = self._fixed | dict(parameters or {})
+        given = self.named(parameters)
         return [given[name] for name in self._names]
+
+    def named(self, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The values of its parameters, by name."""
+        return self._fixed | dict(parameters or {})

@@ -1,4 +1,4 @@
-"""Rows → ``LogEntry``, and the values of both databases: times in µs, ids as ``UUID``, JSON as text."""
+"""Rows → ``LogEntry``, and the values of every database: times in µs, ids as ``UUID``, JSON as text."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ __all__ = [
     "entries_of",
     "entry_of",
     "micros",
+    "moment_of",
     "sound",
     "uuid_of",
 ]
@@ -52,7 +53,7 @@ def entries_from(table: sa.Table) -> sa.Select[Any]:
 def sound(*places: sa.ColumnElement[Any]) -> list[sa.ColumnElement[bool]]:
     """That times are numbers and ids are UUIDs: an SQLite file may have had anything put in by hand.
 
-    A row without has no place in the order of all, and is left out. PostgreSQL needs no condition.
+    A row without has no place in the order of all, and is left out. The other databases need no condition.
     """
     conditions: list[sa.ColumnElement[bool]] = []
     for column in places:
@@ -69,6 +70,8 @@ def entries_of(rows: Iterable[Sequence[Any]], dialect: str) -> tuple[LogEntry, .
     if dialect == "sqlite":
         writers: dict[bytes, UUID] = {}
         return tuple([_from_sqlite(row, writers) for row in rows])
+    if dialect == "clickhouse":
+        return tuple([LogEntry._make(row[:_WIDTH]) for row in rows])
     return tuple([_from_postgres(row) for row in rows])
 
 
@@ -101,7 +104,7 @@ def _from_postgres(row: Sequence[Any]) -> LogEntry:
 
 
 def micros(value: Any) -> Any:
-    """A time as µs since 1970 UTC, exactly; SQLite has it so already, and None stays None."""
+    """A time as µs since 1970 UTC, exactly; SQLite and ClickHouse have it so already, and None stays None."""
     if isinstance(value, dt.datetime):
         since = value - _EPOCH
         return (since.days * _DAY + since.seconds) * _US + since.microseconds
@@ -109,16 +112,25 @@ def micros(value: Any) -> Any:
 
 
 def uuid_of(value: Any) -> UUID:
-    """An id of either database."""
+    """An id of any database."""
     return value if isinstance(value, UUID) else UUID(bytes=value)
 
 
 def bound_time(value: int, dialect: str) -> Any:
     """µs since 1970 UTC, as the database takes it; what no datetime holds is the first or the last that one does."""
     value = min(max(value, _FIRST), _LAST)
+    if dialect == "clickhouse":
+        return moment_of(sa.literal(value, sa.BigInteger()))
     return value if dialect == "sqlite" else _EPOCH + dt.timedelta(microseconds=value)
+
+
+def moment_of(micros: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """A time of ClickHouse."""
+    return sa.func.fromUnixTimestamp64Micro(micros, sa.literal_column("'UTC'"))
 
 
 def bound_uuid(value: UUID, dialect: str) -> Any:
     """An id, as the database takes it."""
+    if dialect == "clickhouse":
+        return sa.func.toUUID(sa.literal(str(value), sa.Text()))
     return value.bytes if dialect == "sqlite" else value

@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from dblog.reading.prepared import Prepared
     from dblog.reading.sqlite_file import SQLiteFile
 
-__all__ = ["Session", "Sessions", "Tables"]
+__all__ = ["TAIL_OVERLAP", "Session", "Sessions", "Tables"]
 
 _CONNECTIONS: Final = 4
+TAIL_OVERLAP: Final = 10.0
 _DEADLOCK: Final = "40P01"
 """Somebody drops partitions."""
 
@@ -65,6 +66,7 @@ class Sessions:
         connect_timeout: seconds to wait for a connection, and for answers that need no work.
         password: a text, or a callable asked at each connect.
         password_file: read at each connect.
+        tail_overlap: seconds that a tail of ClickHouse reads again.
 
     Raises:
         ConfigurationError: the URL, a name or a timeout is wrong.
@@ -80,14 +82,21 @@ class Sessions:
         connect_timeout: float = 5.0,
         password: str | Callable[[], str] | None = None,
         password_file: str | os.PathLike[str] | None = None,
+        tail_overlap: float = TAIL_OVERLAP,
     ) -> None:
-        for name, seconds in (("statement_timeout", statement_timeout), ("connect_timeout", connect_timeout)):
+        given = (
+            ("statement_timeout", statement_timeout),
+            ("connect_timeout", connect_timeout),
+            ("tail_overlap", tail_overlap),
+        )
+        for name, seconds in given:
             if not 0 < seconds < float("inf"):
                 msg = f"{name}={seconds!r}: give a positive number of seconds"
                 raise ConfigurationError(msg)
         self.dialect = dialect_of(url)
         self.statement_timeout = statement_timeout
         self.connect_timeout = connect_timeout
+        self.tail_overlap = tail_overlap
         self.names = names_for(schema, table, dialect=self.dialect)
         tables = metadata_for(self.dialect, schema=schema, table=table).tables
         prefix = "" if schema is None else f"{schema}."

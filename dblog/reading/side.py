@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 import sqlalchemy as sa
 
+from dblog.reading.order import number_of, row_once
 from dblog.reading.rows import micros, uuid_of
 from dblog.reading.selection import checked
 from dblog.reading.values import DeadLetterRow, Instance
@@ -23,6 +24,7 @@ _SILENT_STATES: Final = frozenset({"CLOSED", "SYNC"})
 """Of writers that say nothing while nothing is logged: one that is gone, one without a thread."""
 _CLOCKS: Final = {
     "postgresql": sa.func.now(),
+    "clickhouse": sa.literal_column("now64(6, 'UTC')"),
     # As the default of SQLite's ``ingested_at``.
     "sqlite": sa.literal_column("CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER) * 1000"),
 }
@@ -35,7 +37,9 @@ async def instances(sessions: Sessions, *, limit: int) -> tuple[Instance, ...]:
     checked(limit)
     table = sessions.tables.instances
     clock = _CLOCKS[sessions.dialect].label("clock")
-    statement = sa.select(*_plain(table), clock).order_by(table.c.last_seen.desc(), table.c.instance_id).limit(limit)
+    chosen = row_once(sa.select(*_plain(table), clock))
+    order = table.c.last_seen.desc(), number_of(table.c.instance_id, sessions.dialect)
+    statement = chosen.order_by(*order).limit(limit)
     return tuple(_instance(dict(row._mapping)) for row in await sessions.run(statement))  # noqa: SLF001 - public, says its documentation
 
 
@@ -55,7 +59,8 @@ async def dead_letters(sessions: Sessions, *, limit: int) -> tuple[DeadLetterRow
     """See ``LogReader.dead_letters``."""
     checked(limit)
     table = sessions.tables.dead_letters
-    statement = sa.select(*_plain(table)).order_by(table.c.failed_at.desc(), table.c.id.desc()).limit(limit)
+    chosen = row_once(sa.select(*_plain(table)))
+    statement = chosen.order_by(table.c.failed_at.desc(), number_of(table.c.id, sessions.dialect).desc()).limit(limit)
     return tuple(
         DeadLetterRow(
             uuid_of(row.id), micros(row.failed_at), uuid_of(row.instance_id), row.seq, row.error_class, row.code,

@@ -1,7 +1,7 @@
 """The tail: polls at a steady pace, batches with a token, and patience with a database that is away.
 
 A ``Tailer`` is one tail; its ``poll()`` never sleeps. ``tail()`` paces it. What is new is the business of
-``tail_postgres`` and ``tail_sqlite``; here entries are put in order, marked late, and given a token.
+``tail_postgres``, ``tail_sqlite`` and ``tail_clickhouse``; here entries are put in order, marked late, given a token.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tailer", "paced", "tail"]
 
-_TOKEN: Final = re.compile(r"(postgresql|sqlite)([0-9]{1,3})\.([^.]+)\.(-?\d{1,19}-[0-9a-f]{32})?")
+_TOKEN: Final = re.compile(r"(postgresql|sqlite|clickhouse)([0-9]{1,3})\.([^.]+)\.(-?\d{1,19}-[0-9a-f]{32})?")
 _PLACE: Final[Callable[[LogEntry], tuple[int, UUID]]] = attrgetter(*Cursor._fields)
 """As ``Cursor.of``, which takes five times as long."""
 _VERSION: Final = "1"
@@ -234,10 +234,14 @@ _LEAST_PAUSE: Final = 0.01
 
 def _source(sessions: Sessions, tree: Node, place: str | None) -> TailSource:
     if sessions.dialect == "sqlite":
-        from dblog.reading.tail_sqlite import SQLiteTail  # noqa: PLC0415 - one of two
+        from dblog.reading.tail_sqlite import SQLiteTail  # noqa: PLC0415 - one of three
 
         return SQLiteTail(sessions, tree, place)
-    from dblog.reading.tail_postgres import PostgresTail  # noqa: PLC0415 - one of two
+    if sessions.dialect == "clickhouse":
+        from dblog.reading.tail_clickhouse import ClickHouseTail  # noqa: PLC0415 - one of three
+
+        return ClickHouseTail(sessions, tree, sessions.tail_overlap, place)
+    from dblog.reading.tail_postgres import PostgresTail  # noqa: PLC0415 - one of three
 
     return PostgresTail(sessions, tree, place)
 

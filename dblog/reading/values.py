@@ -243,7 +243,7 @@ class Access:
     """Who reads, and what they could do."""
 
     dialect: str
-    """``"postgresql"`` or ``"sqlite"``."""
+    """``"postgresql"``, ``"sqlite"`` or ``"clickhouse"``."""
     server: str
     """The version of the server, or of the library."""
     role: str | None
