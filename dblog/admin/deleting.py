@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import os
-import socket
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from dblog.admin.storing import Storing, made_id
 from dblog.entry import LogEntry
 from dblog.errors import ErrorClass, StoreError
+from dblog.store.retention_row import AUDIT_LOGGER, who
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +23,6 @@ __all__ = ["AUDIT_LOGGER", "Bound", "Deleting", "Key", "audit", "digest", "may_d
 Key: TypeAlias = "tuple[int, UUID]"
 """Timestamp in µs, and id."""
 
-AUDIT_LOGGER: Final = "dblog.audit"
 _MOST: Final = 5000
 """Rows of one transaction at most."""
 _LEAST, _FIRST = 20, 200
@@ -211,8 +209,8 @@ def audit(connection: AdminConnection, message: str, **facts: object) -> LogEntr
         message: what was done, without any value of what was deleted.
         facts: for ``metadata``.
     """
-    host = socket.gethostname()
-    metadata = {"user": _user(), "host": host, **facts}
+    doer = who()
+    metadata, host = {**doer, **facts}, doer["host"]
     entry = LogEntry.now(
         message, level="WARNING", logger=AUDIT_LOGGER, metadata=metadata, host=host, pid=os.getpid(), service="dblog"
     )
@@ -224,10 +222,3 @@ def audit(connection: AdminConnection, message: str, **facts: object) -> LogEntr
 def digest(text: str) -> str:
     """A text's SHA-256, in hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container's user without a name
-        return str(os.getuid())

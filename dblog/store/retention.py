@@ -7,10 +7,13 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from dblog.diagnostics import complain
+from dblog.store.retention_row import RetentionRow
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
 
+    from dblog.entry import LogEntry
     from dblog.names import Names
     from dblog.options import Options
 
@@ -36,14 +39,18 @@ class Retention:
     Args:
         names: the tables.
         options: ``retention`` and ``max_bytes``.
+        insert: stores a row of dblog's own.
     """
 
-    def __init__(self, names: Names, options: Options) -> None:
+    def __init__(self, names: Names, options: Options, insert: Callable[[sqlite3.Connection, LogEntry], None]) -> None:
         self._kept, self._allowed = options.retention, options.max_bytes
-        self._own = (*names.tables, names.version)
+        self._own = (*names.tables, *names.rollups, names.version)
         self._logs = (names.qualified(names.logs), "ingest_seq", "timestamp")
         self._letters = (names.qualified(names.dead_letters), "id", "failed_at")
         self._instances = (names.qualified(names.instances), "instance_id", "last_seen")
+        self._row = RetentionRow(names, insert)
+        self.tells = True
+        """The table has the columns for a row that tells what was deleted."""
 
     @property
     def wanted(self) -> bool:
@@ -64,14 +71,25 @@ class Retention:
         rows = most or _ROWS
         if self._kept is not None:
             before = _ago(self._kept)
-            tables = (self._logs, self._letters, self._instances)
-            if gone := sum(_delete(connection, table, before, rows) for table in tables):
+            tables = (self._letters, self._instances)
+            gone = self._delete_logs(connection, before, rows, "retention")
+            if gone := gone + sum(_delete(connection, table, before, rows) for table in tables):
                 return gone
         if self._surplus(connection) <= 0:
             return 0
         gone = _delete(connection, self._instances, _ago(_LONG_DEAD), rows)
         gone += _delete(connection, self._letters, _EVER, _LETTERS)
-        return gone or _delete(connection, self._logs, _EVER, min(rows, self._surplus_logs(connection)))
+        return gone or self._delete_logs(connection, _EVER, min(rows, self._surplus_logs(connection)), "max_bytes")
+
+    def _delete_logs(self, connection: sqlite3.Connection, before: int, count: int, why: str) -> int:
+        gone = _delete(connection, self._logs, before, count)
+        if gone and self.tells:
+            if before == _EVER:
+                table, _, moment = self._logs
+                oldest = connection.execute(f"SELECT min({moment}) FROM {table}").fetchone()[0]  # noqa: S608 - checked names
+                before = _ago(0) if oldest is None else oldest + 1
+            self._row.tell(connection, _ago(0), gone, before, why)
+        return gone
 
     def _surplus(self, connection: sqlite3.Connection) -> int:
         """Bytes in use beyond ``max_bytes``."""

@@ -28,6 +28,7 @@ from dblog.store.sqlite_turns import begin
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from dblog.entry import LogEntry
     from dblog.names import Names
     from dblog.options import Options
     from dblog.sink import DeadLetter, Origin, Row, Status
@@ -54,7 +55,7 @@ class SQLiteSink:
         self._names = names
         self._options = options
         self._origin = origin
-        self._retention = Retention(names, options)
+        self._retention = Retention(names, options, self._insert_own)
         self._link = Link(target, options, self._read_columns, lambda: lifecycle.rest_others(self))
         self._ballast = Ballast(self._link.path) if self._retention.wanted else None
         self._busy = threading.Lock()
@@ -115,6 +116,9 @@ class SQLiteSink:
             while len(fields) - start >= taken:
                 connection.execute(sql + clause, fields[start : start + taken])
                 start += taken
+
+    def _insert_own(self, connection: sqlite3.Connection, entry: LogEntry) -> None:
+        self._insert_all(connection, self._fields([(None, entry)]), "")
 
     def refused_days(self, _rows: Sequence[Row]) -> Sequence[int]:
         """None: there are no partitions."""
@@ -210,6 +214,7 @@ class SQLiteSink:
         if sentence := side_tables.lacking(there):
             raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_ERROR", sentence)
         columns = side_tables.columns_of(there)
+        self._retention.tells = {"severity", "logger", "seq", "metadata"} <= there
         foreign = [name for _, name, _, full, default, key in described if full and default is None and not key]
         if unfilled := set(foreign) - set(COLUMNS):
             sentence = f"dblog does not fill the column {min(unfilled)}, which must not be null"

@@ -233,8 +233,8 @@ def test_a_day_without_its_partition_is_explained(postgres_url: str) -> None:
     assert account_of(writer).holes == [(8, 8)]
 
 
-def test_what_sqlite_s_retention_took_is_expired(sqlite_url: str) -> None:
-    """Retention leaves no row: what a writer logged before the oldest row that is left counts as expired."""
+def test_what_sqlite_s_retention_took_is_told(sqlite_url: str) -> None:
+    """By its row; what that does not tell any more, and came before the oldest row that is left, counts as expired."""
     old, young = Scheduled(sqlite_url, now() - 900 * SECOND), Scheduled(sqlite_url)
     for writer in (old, young):
         writer.run([("put", None), ("take", 1)] * 5)
@@ -245,11 +245,16 @@ def test_what_sqlite_s_retention_took_is_expired(sqlite_url: str) -> None:
     assert sink.prune(5.0) == 5
     sink.close()
     account = account_of(old)
-    assert (account.missing, account.deleted, account.unexplained) == (5, {"expired": 5}, 0)
+    assert (account.missing, account.deleted, account.unexplained) == (5, {"pruned": 5}, 0)
+    execute(sqlite_url, "UPDATE logs SET metadata = json_set(metadata, '$.count', 2) WHERE logger = 'dblog.audit'")
+    account = account_of(old)
+    assert (account.missing, account.deleted, account.unexplained) == (5, {"expired": 3, "pruned": 2}, 0)
     old.delete(8)
     young.delete(1, 2)
     assert account_of(old).holes == [(8, 8)]
     assert account_of(young).holes == [(1, 2)], "it began after the oldest row"
+    execute(sqlite_url, "DELETE FROM logs WHERE logger = 'dblog.audit'")
+    assert account_of(old).holes == [(1, 5), (8, 8)], "nothing was ever deleted there"
 
 
 def test_since_looks_only_at_what_was_given_then(database_url: str, dblog: Dblog) -> None:
