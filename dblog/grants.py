@@ -75,7 +75,7 @@ GRANT EXECUTE ON FUNCTION {q(names.ensure_day)}(date) TO {to};
 
 
 def _reader(names: Names, role: str) -> str:
-    tables = ", ".join(names.qualified(name) for name in (*names.tables, names.version))
+    tables = ", ".join(names.qualified(name) for name in (*names.tables, *names.rollups, names.version))
     return f"""\
 -- Reader.
 {_on_schema(names, "USAGE", role)}
@@ -86,7 +86,8 @@ GRANT SELECT ON {tables} TO {_identifier(role)};
 def _admin(names: Names, role: str) -> str:
     to = _identifier(role)
     parent = _literal(names.qualified(names.logs))
-    owned = "\n".join(f"ALTER TABLE {names.qualified(name)} OWNER TO {to};" for name in (*names.tables, names.version))
+    tables = (*names.tables, *names.rollups, names.version)
+    owned = "\n".join(f"ALTER TABLE {names.qualified(name)} OWNER TO {to};" for name in tables)
     return f"""\
 -- Admin: owns the tables, their partitions, and the function that makes more of them.
 {_on_schema(names, "USAGE, CREATE", role)}
@@ -101,6 +102,7 @@ BEGIN
 END
 $dblog$;
 ALTER FUNCTION {names.qualified(names.ensure_day)}(date) OWNER TO {to};
+ALTER FUNCTION {names.qualified(names.uncount)}() OWNER TO {to};
 """  # noqa: S608 - identifiers and literals are quoted, and people read it before they run it
 
 

@@ -39,6 +39,26 @@ class Names:
         return self.logs, self.instances, self.dead_letters
 
     @property
+    def rollup(self) -> str:
+        """The table of counts by minute and hour."""
+        return "log_rollup" if self.logs == DEFAULT_TABLE else f"{self.logs}_rollup"
+
+    @property
+    def rollup_state(self) -> str:
+        """The table of one row that says which entries ``rollup`` has counted."""
+        return f"{self.rollup}_state"
+
+    @property
+    def rollups(self) -> tuple[str, str]:
+        """The tables that are made of the others' rows."""
+        return self.rollup, self.rollup_state
+
+    @property
+    def uncount(self) -> str:
+        """What takes entries that are deleted out of ``rollup``: a trigger, and on Postgres its function."""
+        return "dblog_uncount" if self.logs == DEFAULT_TABLE else f"{self.logs}_uncount"
+
+    @property
     def local(self) -> str:
         """On a cluster of ClickHouse the rows of one shard; ``logs`` then holds none itself."""
         return f"{self.logs}_local"
@@ -53,7 +73,7 @@ class Names:
         For the ``include_name`` of an application's own Alembic environment, so that its
         autogenerate leaves dblog's tables alone.
         """
-        if relation in self.tables or relation in {self.version, self.local}:
+        if relation in {*self.tables, *self.rollups, self.version, self.local}:
             return True
         return re.fullmatch(rf"{re.escape(self.logs)}_\d{{8}}", relation) is not None
 

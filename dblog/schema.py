@@ -42,6 +42,7 @@ class XID8(sa.types.UserDefinedType[str]):
 
 _PLAIN: Final[dict[str, Any]] = {
     "text": sa.Text(),
+    "token": sa.Text(),
     "small": sa.SmallInteger(),
     "int": sa.Integer(),
     "big": sa.BigInteger(),
@@ -52,6 +53,7 @@ _SQLITE: Final[dict[str, Any]] = {
     "uuid": sa.LargeBinary(),
     "json": sa.Text(),
     "text": sa.Text(),
+    "token": sa.Integer(),
     "small": sa.Integer(),
     "int": sa.Integer(),
     "big": sa.Integer(),
@@ -90,7 +92,7 @@ class Column(NamedTuple):
 
     name: str
     kind: str
-    """A key of the type tables: time, uuid, json, text, small, int, big or float."""
+    """A key of the type tables: time, uuid, json, text, token, small, int, big or float."""
     required: bool = False
     default: str | None = None
     """SQL of the default; ``"now"`` stands for the dialect's own."""
@@ -166,6 +168,31 @@ DEAD_LETTER_COLUMNS: Final = (
 )
 """The columns of ``log_dead_letters``: rows refused for their content, as ASCII JSON."""
 
+ROLLUP_COLUMNS: Final = (
+    Column("width", "small", required=True),
+    Column("start", "time", required=True),
+    Column("severity", "small", required=True),
+    Column("service", "text", required=True),
+    Column("has_service", "small", required=True),
+    Column("entries", "big", required=True),
+)
+"""The columns of ``log_rollup``: how many entries a stretch of 60 or 3600 seconds (``width``) has, by severity and
+service. Absent is 0 in ``has_service``, and "" in ``service``, which may be a service's name, too."""
+
+ROLLUP_KEY: Final = ("width", "start", "severity", "service", "has_service")
+
+ROLLUP_STATE_COLUMNS: Final = (
+    Column("id", "small", required=True),
+    Column("token", "token", required=True),
+    Column("floor", "time"),
+    Column("system", "big"),
+    Column("generation", "big", required=True, default="0"),
+    Column("refreshed_at", "time"),
+)
+"""The columns of ``log_rollup_state``, one row, whose ``id`` is 1. ``token``: which entries are counted: Postgres'
+snapshot, SQLite's last ``ingest_seq``; but none from before ``floor``. ``system`` names the Postgres cluster whose
+transactions the token numbers, and ``generation`` is another each time counting begins anew."""
+
 
 def metadata_for(dialect: str, *, schema: str | None = None, table: str = DEFAULT_TABLE) -> sa.MetaData:
     """The tables as Alembic builds them at head.
@@ -192,6 +219,8 @@ def metadata_for(dialect: str, *, schema: str | None = None, table: str = DEFAUL
         _sqlite_logs(metadata, names)
     _keyed(metadata, names, names.instances, INSTANCE_COLUMNS, dialect)
     _keyed(metadata, names, names.dead_letters, DEAD_LETTER_COLUMNS, dialect)
+    _rollup(metadata, names, dialect)
+    _keyed(metadata, names, names.rollup_state, ROLLUP_STATE_COLUMNS, dialect)
     return metadata
 
 
@@ -249,4 +278,17 @@ def _keyed(metadata: sa.MetaData, names: Names, name: str, columns: tuple[Column
         *_columns(dialect, columns),
         sa.PrimaryKeyConstraint(columns[0].name, name=f"{name}_pkey"),
         schema=names.schema,
+    )
+
+
+def _rollup(metadata: sa.MetaData, names: Names, dialect: str) -> None:
+    # An option named after a dialect loads that dialect.
+    options: dict[str, Any] = {"sqlite_with_rowid": False} if dialect == "sqlite" else {}
+    sa.Table(
+        names.rollup,
+        metadata,
+        *_columns(dialect, ROLLUP_COLUMNS),
+        sa.PrimaryKeyConstraint(*ROLLUP_KEY, name=f"{names.rollup}_pkey"),
+        schema=names.schema,
+        **options,
     )

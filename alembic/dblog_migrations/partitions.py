@@ -18,7 +18,7 @@ from dblog.errors import ConfigurationError
 if TYPE_CHECKING:
     from dblog.names import Names
 
-__all__ = ["DAYS_AHEAD", "drop_ensure_day", "install_ensure_day"]
+__all__ = ["DAYS_AHEAD", "current_schema", "drop_ensure_day", "install_ensure_day"]
 
 DAYS_AHEAD = 3
 """The days made in advance, besides today."""
@@ -67,7 +67,7 @@ $dblog$
 
 def install_ensure_day(names: Names) -> None:
     """Create the function, take it from PUBLIC, and make today's partition and the next ones."""
-    schema = names.schema or _current_schema()
+    schema = names.schema or current_schema()
     function = f'"{schema}"."{names.ensure_day}"'
     op.execute(
         sa.text(
@@ -89,7 +89,7 @@ def drop_ensure_day(names: Names) -> None:
     op.execute(sa.text(f"DROP FUNCTION {names.qualified(names.ensure_day)}(date)"))
 
 
-def _current_schema() -> str:
+def current_schema() -> str:
     """The schema unqualified names are created in; the function's search path is pinned, so it must know."""
     assert not context.is_offline_mode()  # noqa: S101 - running.offline has refused it
     schema = op.get_bind().scalar(sa.select(sa.func.current_schema()))

@@ -126,7 +126,7 @@ def scope(dialect: str, names: Names, schema: str | None) -> dict[str, Any]:
     def include_name(name: str | None, kind: str, _: Mapping[str, str | None]) -> bool:
         if kind == "schema":
             return name == schema
-        return kind != "table" or name in names.tables
+        return kind != "table" or name in {*names.tables, *names.rollups}
 
     return {
         "target_metadata": metadata_for(dialect, schema=schema, table=names.logs),

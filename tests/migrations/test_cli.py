@@ -50,8 +50,9 @@ def test_a_database_from_nothing_and_back(dblog: Callable[..., Done], empty_data
     assert "run `dblog upgrade`" in behind.err
     up = dblog("upgrade", *url)
     assert up.code == 0
-    assert [line.split(" (")[0] for line in up.out.splitlines()] == ["upgraded to 0001", "the schema is at head"]
-    assert dblog("current", *url).out == "0001\n"
+    done = ["upgraded to 0001", "upgraded to 0002", "the schema is at head"]
+    assert [line.split(" (")[0] for line in up.out.splitlines()] == done
+    assert dblog("current", *url).out == "0002\n"
     assert dblog("check", *url).code == 0
     down = dblog("downgrade", "base", *url)
     assert (down.code, down.out.splitlines()[-1]) == (0, "the schema is at base: nothing is left")

@@ -44,7 +44,7 @@ def differences(url: str, schema: str | None = None, table: str = "logs") -> lis
     names = names_for(schema, table, dialect=engine.dialect.name)
 
     def include(name: str | None, kind: str, _: Any) -> bool:
-        return name == schema if kind == "schema" else kind != "table" or name in names.tables
+        return name == schema if kind == "schema" else kind != "table" or name in {*names.tables, *names.rollups}
 
     with engine.connect() as connection:
         options = {"include_name": include, "include_schemas": schema is not None, "compare_server_default": True}
@@ -154,7 +154,10 @@ def test_progress_tells_each_revision(empty_database_url: str) -> None:
     migrate.upgrade(empty_database_url, progress=steps.append)
     migrate.upgrade(empty_database_url, progress=steps.append)
     migrate.downgrade(empty_database_url, progress=steps.append)
-    assert [(step.revision, step.upgrade) for step in steps] == [("0001", True), ("0001", False)]
+    assert [(step.revision, step.upgrade) for step in steps] == [
+        *((each, True) for each in ("0001", "0002")),
+        *((each, False) for each in ("0002", "0001")),
+    ]
     assert str(steps[0]).startswith("upgraded to 0001 (Create logs")
 
 
