@@ -34,10 +34,14 @@ _ANSWERS: Final = {
 """Synchronized output is known, reports of the size in the stream are not; the last two are other programs'."""
 _QUESTION: Final = re.compile(rb"\x1b\[(\?20(?:26|48)\$p|6n|c)")
 _ROOT: Final = Path(__file__).parents[2]
-_LOOK: Final = 0.003
+_LOOK: Final = 0.002
 """Seconds between two looks at what the program does."""
+_GLANCE: Final = 0.005
+"""The same, where it is to be quiet for longer."""
 _UNNOTICED: Final = 0.1
 """Seconds until a key that the program has not noticed is taken for one that it never will."""
+_AT_WORK: Final = frozenset("RD")
+"""States of a thread that is at work, or waits for a processor, or for a disk."""
 _UNKNOWN: Final = 0.03
 """Seconds without a byte that are a rest where nothing else tells."""
 
@@ -170,8 +174,10 @@ class Terminal:
             self.pump(_LOOK)
         self.rest(rest)
 
-    def rest(self, seconds: float, longest: float = 10.0) -> None:
+    def rest(self, seconds: float, longest: float = 30.0) -> None:
         """Wait until the program has done nothing for so long, which is less than it waits between two looks.
+
+        What it would do if the machine let it counts as well.
 
         Where nobody can say what it does, as outside of Linux, it is what it writes that counts.
 
@@ -183,7 +189,7 @@ class Terminal:
         while (now := time.monotonic()) - last < enough:
             assert now - began < longest, f"it never rests; the screen:\n{self.screen.text}"
             came, then = self.pump(_LOOK), self._done()
-            if came or then != done or "R" in self._states():
+            if came or then != done or self._states() & _AT_WORK:
                 last, done = time.monotonic(), then
 
     def _done(self) -> int | None:
@@ -194,7 +200,7 @@ class Terminal:
             return None
 
     def _states(self) -> set[str]:
-        """Of its threads: R is at work, or waits for a processor."""
+        """Of its threads."""
         with contextlib.suppress(OSError):
             return {each.read_text().rpartition(")")[2].split()[0] for each in self._tasks("stat")}
         return set()
@@ -229,13 +235,15 @@ class Terminal:
             self.pump(0.02)
         return self.reads[-1][0] - self.started
 
-    def settle(self, quiet: float = 0.3, seconds: float = 20.0) -> int:
-        """Wait until nothing comes for so long; how many bytes came."""
+    def settle(self, quiet: float = 0.3, seconds: float = 30.0) -> int:
+        """Wait until nothing comes for so long, in which the machine let it; how many bytes came."""
         count, last = 0, time.monotonic()
         deadline = last + seconds
         while (now := time.monotonic()) - last < quiet and now < deadline:
-            if data := self.pump(quiet - (now - last)):
-                count, last = count + len(data), time.monotonic()
+            data = self.pump(min(_GLANCE, quiet - (now - last)))
+            count += len(data)
+            if data or self._states() & _AT_WORK:
+                last = time.monotonic()
         return count
 
     def listen(self, seconds: float) -> int:

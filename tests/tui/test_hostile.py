@@ -22,16 +22,20 @@ if TYPE_CHECKING:
 
 ESCAPE, ENTER, TAB = b"\x1b", b"\r", b"\t"
 LEAVE = b"\x11"
+PAUSE = b""
+"""No key: somebody who writes a query stops, and is shown what may follow."""
 _MARK = re.compile(r"h\d{5}")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_DELAY = 25
+_DELAY = 10
 """ms until an escape is taken for the key."""
-_ESCAPED = 0.04
-_FRAMES = 200
+_ESCAPED = 0.018
+_FRAMES = 400
 _FRAME = 2.5 / _FRAMES
 """Seconds: what was painted is sent then."""
-_LATER = 0.12
+_LATER = 0.1
 """Seconds without a byte: what the application puts off, for somebody who presses many keys, is done then."""
+_WRITTEN = 0.17
+"""The same of what it puts off for somebody who writes a query."""
 SIZES = [120, pytest.param(COUNT, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 
 
@@ -59,9 +63,10 @@ class Walk:
     def press(self, *keys: bytes, quiet: float = 0.0) -> None:
         """Press them; each is over when the program rests, or, where it puts something off, was quiet for so long."""
         for key in keys:
-            self.terminal.act(key, _ESCAPED if key == ESCAPE else _FRAME)
-            if quiet:
-                self.terminal.settle(quiet)
+            if key != PAUSE:
+                self.terminal.act(key, _ESCAPED if key == ESCAPE else _FRAME)
+            if quiet or key == PAUSE:
+                self.terminal.settle(quiet or _WRITTEN)
             self.look(key)
 
     def paste(self, text: str) -> None:
@@ -103,7 +108,7 @@ class Walk:
             if "not sent" in self.query and self.screen.lines[-1].startswith(" f filter"):
                 self.press(b"f", quiet=_LATER)  # what is being written stays when the focus goes elsewhere
             self.press(ESCAPE)
-        self.terminal.until(lambda _: self.at_home, 10.0)  # a notice lies over it
+        self.terminal.until(lambda _: self.at_home)  # a notice lies over it
 
 
 @pytest.fixture(scope="module", params=SIZES)
@@ -136,7 +141,7 @@ def walk(request: pytest.FixtureRequest, corpus: Corpus, tmp_path: Path) -> Iter
 def test_every_text_is_shown(walk: Walk, corpus: Corpus) -> None:
     """Each message in its row; each text of each field, and of the metadata, in the entry's pane."""
     made = list(entries(corpus.texts, 0))
-    walk.through(PAGE_UP, quiet=0.3)  # older rows are on their way
+    walk.through(PAGE_UP, quiet=_LATER)  # older rows are on their way
     assert {mark for each in made if (mark := each.message[:6]) in corpus.marks} - walk.seen == set()
     walk.press(b"G", ENTER, ENTER, ENTER, quiet=_LATER)
     walk.press(b"G", b"o", quiet=_LATER)  # the last section is folded
@@ -182,9 +187,9 @@ _SCREENS: dict[str, tuple[bytes, ...]] = {
     "palette": (b"\x10", b"h", DOWN),
     "help": (b"?", PAGE_DOWN),
     "marks": (b"m", b"u", b"m"),
-    "values": (b"f", b"service:", DOWN, DOWN, TAB, ENTER),
-    "more values": (b"f", b"host:", DOWN, TAB, b" level:", DOWN, TAB, b" logger:", DOWN, TAB),
-    "paths": (b"f", b"h0", DOWN, TAB),
+    "values": (b"f", b"service:", PAUSE, DOWN, DOWN, TAB, ENTER),
+    "more values": (b"f", b"host:", PAUSE, DOWN, TAB, b" level:", PAUSE, DOWN, TAB, b" logger:", PAUSE, DOWN, TAB),
+    "paths": (b"f", b"h0", PAUSE, DOWN, TAB),
     "commands": (b":", b"f", TAB, TAB, b" h", TAB),
     "pane": (b"p", DOWN, b"k", b"p"),
 }
