@@ -11,7 +11,9 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from dblog.entry import LogEntry
 from dblog.reading.values import Cursor
+from tests import embedded_clickhouse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -23,14 +25,21 @@ _COLUMNS = "timestamp, id, level, severity, logger, message"
 
 
 class Writing:
-    """One connection of a writer that is not ours, in transactions of its own making."""
+    """One connection of a writer that is not ours, in transactions of its own making.
+
+    ClickHouse has none: what is inserted in one is sent when it commits, as if it had been taken when it began.
+    """
+
+    def __new__(cls, url: str) -> Self:
+        """The one that goes with the URL."""
+        return super().__new__(_Sending if url.startswith("clickhouse") else cls)  # type: ignore[return-value]  # a kind
 
     def __init__(self, url: str) -> None:
         self.lite = url.startswith("sqlite")
         self.connection: Any
         if self.lite:
             self.connection = sqlite3.connect(
-                url.removeprefix("sqlite:///"), isolation_level=None, timeout=5, check_same_thread=False
+                url.removeprefix("sqlite:///"), isolation_level=None, timeout=30, check_same_thread=False
             )
         else:
             self.connection = psycopg.connect(url, autocommit=True)
@@ -67,6 +76,46 @@ class Writing:
         self.close()
 
 
+class _Sending(Writing):
+    """See ``Writing``."""
+
+    def __init__(self, url: str) -> None:
+        self.lite = False
+        self.rows = embedded_clickhouse.Rows(url)
+        self._parts: list[list[LogEntry]] | None = None
+        self._taken: int | None = None
+
+    def begin(self) -> None:
+        self._parts, self._taken = [[]], None
+
+    def execute(self, statement: str) -> None:
+        parts = self._parts
+        if parts is None:
+            self.rows.client.command(statement.replace("DELETE FROM", "TRUNCATE TABLE"))
+        elif statement in {"COMMIT", "ROLLBACK"}:
+            if statement == "COMMIT":
+                self.rows.insert([entry for part in parts for entry in part], self._taken)
+            self._parts = None
+        elif statement.startswith("SAVEPOINT"):
+            parts.append([])
+        elif statement.startswith("ROLLBACK TO"):
+            parts.pop()
+        else:
+            self.rows.client.command(statement.replace("DELETE FROM", "TRUNCATE TABLE"))
+
+    def insert(self, *timestamps: int, severity: int = 9) -> list[Cursor]:
+        entries = [LogEntry(timestamp, "INFO", severity, "t", "m", id=uuid4()) for timestamp in timestamps]
+        if self._parts is None:
+            self.rows.insert(entries)
+        else:
+            self._taken = self._taken or now()
+            self._parts[-1] += entries
+        return [Cursor.of(entry) for entry in entries]
+
+    def close(self) -> None:
+        self.rows.client.close()
+
+
 def time_of(micros: int) -> str:
     """A time as PostgreSQL reads it, exactly."""
     return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(micros // 1_000_000))}.{micros % 1_000_000:06d}+00"
@@ -82,6 +131,9 @@ def stored(url: str) -> set[UUID]:
     if url.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
             return {UUID(bytes=id_) for (id_,) in connection.execute("SELECT id FROM logs")}
+    if url.startswith("clickhouse"):
+        with embedded_clickhouse.Rows(url) as rows:
+            return {id_ for (id_,) in rows.client.query("SELECT id FROM logs").result_rows}
     with psycopg.connect(url) as connection:
         return {id_ for (id_,) in connection.execute("SELECT id FROM logs")}
 
@@ -130,7 +182,7 @@ async def drained(tailer: Tailer, followed: Followed | None = None) -> Followed:
     return followed
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 10) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 30) -> Any:
     """Ask again and again until the answer is true; it."""
     async with asyncio.timeout(seconds):
         while not (answer := await condition()):  # noqa: ASYNC110 - what is waited for is in a database

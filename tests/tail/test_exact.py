@@ -55,7 +55,7 @@ class Writers:
         for process in self._processes:
             assert process.stdin is not None
             process.stdin.close()
-        assert [process.wait(20) for process in self._processes] == [0] * len(self._processes)
+        assert [process.wait(40) for process in self._processes] == [0] * len(self._processes)
         lines = [line for said in self._said for line in said.read_text().splitlines()]
         return {UUID(id_): at for at, ids in map(json.loads, lines) for id_ in ids}
 
@@ -93,7 +93,7 @@ class Follower:
             self.followed.take(batch)
             self.when |= {entry.id: at for entry in batch if entry.id is not None}
 
-    async def has(self, condition: Callable[[Followed], bool], seconds: float = 20) -> None:
+    async def has(self, condition: Callable[[Followed], bool], seconds: float = 40) -> None:
         """Wait until it is so."""
 
         async def asked() -> bool:
@@ -141,11 +141,11 @@ async def test_nothing_is_missed_and_nothing_doubled(
 ) -> None:
     """Every row of six writers comes once, also of a transaction open from beginning to end; in seconds, not minutes.
 
-    The bound on the delay is for a machine that is busy with something else; the full length has the real one.
+    The bound on the delay is for a machine that is very busy with something else; the full length has the real one.
     """
     delays = await exact(logging_url, reading_url, database_url, tmp_path, 1_000)
     print(f"p50 {statistics.median(delays) * 1000:.0f} ms, p99 {delays[len(delays) * 99 // 100] * 1000:.0f} ms")
-    assert statistics.median(delays) < 1
+    assert statistics.median(delays) < 10
 
 
 def _as_many_as(rows: int, followed: Followed) -> bool:

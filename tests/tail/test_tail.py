@@ -100,7 +100,7 @@ async def test_the_first_batch_is_the_place_to_begin_at(database_url: str, readi
         first = await anext(tail)
         assert (first.entries, first.skipped, first.notice) == ((), 0, None)
         new = wrote(database_url, now(), now())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             batch = await anext(tail)
         assert {entry.id for entry in batch} == new
         assert not batch.late
@@ -288,16 +288,20 @@ async def test_a_page_costs_one_statement_more_where_a_stride_ends(
     postgres_url: str, asked: list[str], rows: int, others: int, pages: int
 ) -> None:
     """Full or not, a page is one statement; a second is asked only for what lies behind its stride."""
-    async with tailing_(postgres_url, lossless=True, limit=2) as tailer:
-        with Writing(postgres_url) as quick:
-            quick.insert(*[now()] * rows)
-            for _ in range(others):
-                quick.execute("SELECT pg_current_xact_id()")
-        asked.clear()
-        batch = await tailer.poll()
-        assert batch is not None
-        assert len(batch.entries) == min(rows, 2)
-        assert tailer.more == (rows > 2)
+    for _ in range(20):
+        before = _next_number(postgres_url)
+        async with tailing_(postgres_url, lossless=True, limit=2) as tailer:
+            with Writing(postgres_url) as quick:
+                quick.insert(*[now()] * rows)
+                for _ in range(others):
+                    quick.execute("SELECT pg_current_xact_id()")
+            asked.clear()
+            batch = await tailer.poll()
+            assert batch is not None
+            assert len(batch.entries) == min(rows, 2)
+            assert tailer.more == (rows > 2)
+        if _next_number(postgres_url) - before < 64 + others:
+            break  # else other tests had so many transactions meanwhile, on the server they share
     assert len([statement for statement in asked if "logs" in statement]) == pages
 
 
@@ -390,21 +394,32 @@ async def through_a_crash_of_a_backend(server: Private, rolled_back: int, **opti
     # Else the server's log may be on disk before the crash, and then no number is given again.
     execute(url, "ALTER SYSTEM SET wal_writer_delay = '10s'", "SELECT pg_reload_conf()")
     async with tailing_(url, **options) as tailer:
-        with psycopg.connect(url, autocommit=True) as backend:
-            backend.execute("CHECKPOINT")
-            row = backend.execute("SELECT pg_postmaster_start_time()").fetchone()
-            for _ in range(rolled_back):
-                with backend.transaction(force_rollback=True):
-                    backend.execute("SELECT pg_current_xact_id()")
-            given = _next_number(url)
-            assert await tailer.poll() is None
-            os.kill(backend.info.backend_pid, signal.SIGKILL)
-            await until(lambda: _gone(backend))
-        await until(lambda: _answers(url))
-        with psycopg.connect(url) as connection:
-            assert connection.execute("SELECT pg_postmaster_start_time()").fetchone() == row
-        assert _next_number(url) < given, "no number was given again: the test proves nothing"
+        for _ in range(5):  # the server does not say when it has heard of that
+            given = await _crashed(url, tailer, rolled_back)
+            if _next_number(url) < given:
+                break
+            assert not (await drained(tailer)).ids
+        else:
+            raise AssertionError("no number was given again: the test proves nothing")
         yield tailer
+
+
+async def _crashed(url: str, tailer: Tailer, rolled_back: int) -> int:
+    """A backend is killed behind so many transactions; the number that was the next one before."""
+    with psycopg.connect(url, autocommit=True) as backend:
+        backend.execute("CHECKPOINT")
+        row = backend.execute("SELECT pg_postmaster_start_time()").fetchone()
+        for _ in range(rolled_back):
+            with backend.transaction(force_rollback=True):
+                backend.execute("SELECT pg_current_xact_id()")
+        given = _next_number(url)
+        assert await tailer.poll() is None
+        os.kill(backend.info.backend_pid, signal.SIGKILL)
+        await until(lambda: _gone(backend))
+    await until(lambda: _answers(url))
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT pg_postmaster_start_time()").fetchone() == row
+    return given
 
 
 async def _gone(connection: psycopg.Connection[Any]) -> bool:
@@ -651,7 +666,7 @@ async def test_whoever_cannot_wait_has_it_look_sooner(sqlite_url: str, monkeypat
             task = asyncio.ensure_future(anext(tail))
             await told.wait()
         sooner.set_result(None)
-        batch = await asyncio.wait_for(task, 5)
+        batch = await asyncio.wait_for(task, 30)
         assert "away" in batch.notice
         await tail.aclose()
 
@@ -693,14 +708,16 @@ async def test_who_may_not_read_any_more_is_told_and_goes_on_later(postgres_url:
 
 async def test_a_query_that_takes_too_long_is_raised(postgres_url: str) -> None:
     """It is the query's fault, and would be again; the place has not moved."""
-    async with reading(postgres_url, statement_timeout=0.2) as sessions:
+    async with reading(postgres_url) as sessions:
         tailer = Tailer(sessions, All())
         await tailer.begin()
-        new = wrote(postgres_url, now())
+        new, patience = wrote(postgres_url, now()), sessions.statement_timeout
         with psycopg.connect(postgres_url) as owner:
             owner.execute("LOCK TABLE logs IN ACCESS EXCLUSIVE MODE")
+            sessions.statement_timeout = 0.2
             with pytest.raises(QueryTimeout):
                 await tailer.poll()
+        sessions.statement_timeout = patience
         assert (await drained(tailer)).ids == new
 
 
@@ -717,7 +734,7 @@ async def test_who_stops_listening_leaves_nothing(database_url: str, reading_url
     task = asyncio.create_task(listen())
     await until(lambda: asyncio.sleep(0, followed.batches == 1))
     task.cancel()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):  # its wait is twice as long
         with pytest.raises(asyncio.CancelledError):
             await task
         await reader.aclose()
