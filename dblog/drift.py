@@ -71,6 +71,8 @@ def _of_table(kind: str, table: str, is_: tuple[str, ...]) -> Iterator[str]:
         yield f"{table} is ordered by ({sorting_key}), not by ({order})"
     if partition_key != partition:
         yield f"{table} is partitioned by {partition_key or 'nothing'}, not by {partition or 'nothing'}"
+    if kind == "logs" and not engine.startswith("Replicated") and "non_replicated_deduplication_window" not in full:
+        yield f"{table} has no deduplication window: a resent batch is not recognised"
     if kind == "logs" and (ttl := _TTL.search(full)) and not _BY_TIME.match(ttl["terms"]):
         yield f"{table} has a TTL that is not by timestamp: {ttl['terms']}"
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMN_TYPES",
+    "COMMENT",
     "METADATA_TOKENS",
     "ORDER_BY",
     "PARTITION_BY",
@@ -57,6 +58,9 @@ ORDER_BY: Final = ("timestamp", "toUInt128(id)")
 PARTITION_BY: Final = "toDate(timestamp)"
 METADATA_TOKENS: Final = "ifNull(metadata, '')"
 """What the index on metadata holds the words of."""
+
+COMMENT: Final = "made by dblog"
+"""Of each table: by it an upgrade tells its own, of a run that did not finish, from somebody else's."""
 
 _TIME: Final = "DateTime64(6, 'UTC')"
 _TEXT: Final = "Nullable(String)"
@@ -170,6 +174,7 @@ def add_tables(metadata: sa.MetaData, names: Names) -> None:
             *(sa.Column(column, _type(spelt), server_default=_default(column)) for column, spelt in columns.items()),
             engines[kind],
             schema=names.schema,
+            comment=COMMENT,
         )
 
 

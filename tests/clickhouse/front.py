@@ -88,6 +88,10 @@ class Front:
         """How many requests hang, once there is one."""
         return int(self._tell("/_hanging"))
 
+    def seen(self) -> str:
+        """The ``Authorization`` of the last INSERT."""
+        return self._tell("/_seen")
+
     def _tell(self, path: str) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
@@ -101,6 +105,7 @@ class _Faults:
         self.kind = ""
         self.times = 0
         self.hanging = 0
+        self.authorization = ""
 
     def next(self) -> str:
         with self.lock:
@@ -135,6 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.faults.kind, self.faults.times = given["kind"], int(given["times"])
                 self.faults.lock.notify_all()
             self._answer(200, b"")
+        elif path == "/_seen":
+            self._answer(200, self.faults.authorization.encode())
         elif path == "/_hanging":
             with self.faults.lock:
                 self.faults.lock.wait_for(lambda: self.faults.hanging)
@@ -165,6 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _query(self, given: dict[str, str], body: bytes) -> None:
         text = given["query"].encode() + b"\n" + body if "query" in given else body
         insert = _INSERT.match(text)
+        if insert:
+            self.faults.authorization = self.headers.get("Authorization", "")
         kind = self.faults.next() if insert else ""
         if kind == "hang":
             self.faults.hang()
