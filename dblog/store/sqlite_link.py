@@ -167,7 +167,6 @@ class Link:
             sentence = f"the file does not exist: run dblog upgrade, or check the path ({visible(self.path)})"
             raise StoreError(ErrorClass.CONFIGURATION, "SQLITE_CANTOPEN", sentence)
         try:
-            self._tighten()
             if self._engine is None:
                 self._engine = self._target.engine()
             held = self._engine.raw_connection()
@@ -194,12 +193,14 @@ class Link:
         if self._without_log or kind in filesystem.NETWORK:
             go_without_log(connection, self.path, kind if kind in filesystem.NETWORK else None)
             self._prepare(connection)
+            self._tighten()
         else:
             if self._alone_until:
                 await_others(connection, self.path, self._alone_until, self._alone)
                 self._alone_until = 0.0
                 connection.execute(patience)
             self._prepare(connection)  # first: somebody else's database stays as it is
+            self._tighten()
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._options.synchronous}")
         retaining = self._options.retention is not None or self._options.max_bytes is not None
@@ -214,12 +215,14 @@ class Link:
         self._files = files
 
     def _tighten(self) -> None:
-        """Take away permissions beyond ``file_mode``: the file holds what people logged."""
-        status = os.stat(self.path)  # noqa: PTH116 - as in sqlite_files
-        mode = stat.S_IMODE(status.st_mode)
-        if mode & ~self._options.file_mode and status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode):
+        """Take away permissions beyond ``file_mode``: the file holds what people logged, and so does its log."""
+        base = os.path.realpath(self.path)
+        for path in (base, f"{base}-wal", f"{base}-shm"):
             with suppress(OSError):
-                os.chmod(self.path, mode & self._options.file_mode)  # noqa: PTH101 - as above
+                status = os.stat(path)  # noqa: PTH116 - as in sqlite_files
+                mode = stat.S_IMODE(status.st_mode)
+                if mode & ~self._options.file_mode and status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode):
+                    os.chmod(path, mode & self._options.file_mode)  # noqa: PTH101 - as above
 
     # -- sentences --------------------------------------------------------------------------------------------
 

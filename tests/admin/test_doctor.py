@@ -105,6 +105,18 @@ def test_a_damaged_file(sqlite_url: str, dblog: Dblog) -> None:
     assert (done.code, "no SQLite database" in done.out) == (2, True)
 
 
+@pytest.mark.parametrize(("version", "status"), [((3, 51, 2), Status.WARN), ((3, 51, 3), Status.OK)])
+def test_a_library_with_a_known_damage(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, version: tuple[int, int, int], status: Status
+) -> None:
+    """SQLite before 3.51.3 can damage a file when its log is reset: said, with what to do."""
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", version)
+    with AdminConnection(sqlite_url) as connection:
+        (found,) = doctor_sqlite._version(connection)
+    assert found.status is status
+    assert ("keep a backup" in found.fix) == (status is Status.WARN)
+
+
 def test_a_long_integrity_check_is_cut_off(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends within its bound, and says that it did not finish."""
     monkeypatch.setattr(doctor_sqlite, "_BOUND", -1.0)

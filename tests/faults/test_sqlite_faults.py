@@ -415,6 +415,46 @@ def test_file_mode(sqlite_url: str, mode: str, expected: int) -> None:
             assert stat.S_IMODE(_path(sqlite_url + suffix).stat().st_mode) == expected, suffix
 
 
+def test_the_mode_of_a_log_that_was_there_before(sqlite_url: str) -> None:
+    """Others' connections have made it wider than we allow: narrowed as the file is; a link is followed to the file."""
+    path = _path(sqlite_url)
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    path.chmod(0o644)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("DELETE FROM log_instances")
+        with logging_to(f"sqlite:///{link}") as (logger, handler):
+            logger.info("record")
+            assert handler.flush(10), handler.stats()
+            modes = [stat.S_IMODE(Path(f"{path}{suffix}").stat().st_mode) for suffix in ("", "-wal", "-shm")]
+            assert modes == [0o600] * 3
+            exactly_once(sqlite_url, handler)
+
+
+def test_the_mode_of_somebody_elses_file(empty_sqlite_url: str) -> None:
+    """It has no table of ours: others go on reading it."""
+    path = _path(empty_sqlite_url)
+    execute(empty_sqlite_url, "CREATE TABLE theirs (x)")
+    path.chmod(0o644)
+    with logging_to(empty_sqlite_url, shutdown_timeout=0.1) as (logger, handler):
+        logger.info("record")
+        until(lambda: _state(handler) == "BLOCKED", say=handler.stats)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(("option", "level"), [({}, 1), ({"synchronous": "full"}, 2)])
+def test_what_a_power_cut_may_take(sqlite_url: str, option: dict[str, Any], level: int) -> None:
+    """NORMAL, which may roll back the last commits, unless FULL was asked for; on every connection of the writer's."""
+    with logging_to(sqlite_url, **option) as (logger, handler):
+        for _ in range(2):
+            logger.info("record")
+            assert handler.flush(10), handler.stats()
+            link = handler._writer._sink._link  # type: ignore[union-attr]  # this sink is SQLite's
+            assert link.connection.execute("PRAGMA synchronous").fetchone() == (level,)
+            link.close()
+
+
 def test_every_result_code_has_a_class() -> None:
     """By name, never by message; what a healthy table cannot say about a healthy row is not poison."""
     poison = set()

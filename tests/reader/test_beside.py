@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -107,6 +108,36 @@ async def test_many_who_come_and_go(logged: str) -> None:
         stop.set()
         written = await writing
         assert (await reader.count()).value == written
+
+
+async def test_what_a_killed_writer_left_is_read_and_stays(logged: str, tmp_path: Path) -> None:
+    """By the file's owner, who could: only a writer writes a log back into its file."""
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    with logging_to(logged) as (logger, handler):
+        logger.info("only in the log")
+        assert await asyncio.to_thread(handler.flush, 10), handler.stats()
+        for suffix in ("", "-wal", "-shm"):
+            shutil.copyfile(f"{_path(logged)}{suffix}", killed / f"logs.db{suffix}")
+    before = [(killed / f"logs.db{suffix}").read_bytes() for suffix in ("", "-wal")]
+    async with LogReader(f"sqlite:///{killed / 'logs.db'}") as reader:
+        assert (await reader.count("only")).value == 1
+    assert [(killed / f"logs.db{suffix}").read_bytes() for suffix in ("", "-wal")] == before
+    assert _names(killed) == ["logs.db", "logs.db-shm", "logs.db-wal"]
+
+
+async def test_no_transaction_stays_open(logged: str) -> None:
+    """Between two questions, and between two looks of a tail, a log can be emptied: nobody makes it grow."""
+    with contextlib.closing(sqlite3.connect(_path(logged), isolation_level=None)) as writer:
+        writer.execute("DELETE FROM log_instances")
+        async with LogReader(logged) as reader:
+            live = reader.tail(poll_interval=60)
+            await anext(live)
+            await asyncio.gather(*(reader.search() for _ in range(4)))
+            await reader.statistics()
+            writer.execute("INSERT INTO dblog_version VALUES ('x')")
+            assert writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone() == (0, 0, 0)
+            await live.aclose()  # type: ignore[attr-defined]  # an asynchronous generator
 
 
 # -- locks --------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 import stat
@@ -141,3 +142,24 @@ def test_what_cannot_be_read_is_said(origin: Path) -> None:
         for (folder, expected), done in zip(says.items(), found, strict=True):
             assert [(each.code, each.err.count("\n")) for each in done] == [(3, 1)] * len(_COMMANDS), (folder, done)
             assert all(expected in each.err for each in done), (folder, done)
+
+
+_MOUNTED = 'mount -t tmpfs none "$0" && cp -r "$1/." "$0" && mount -o remount,ro "$0" && shift && exec "$@"'
+
+
+@pytest.mark.long
+def test_a_mount_that_is_read_only(origin: Path, tmp_path: Path) -> None:
+    """Of a file at rest, and of what a killed writer left: every reading command has its answer."""
+    with _at_work(_copy(origin, "busy")):
+        _copy(tmp_path / "busy", "killed")
+    alone = ("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-Urm")
+    place = tmp_path / "mount"
+    place.mkdir()
+    for folder, expected in ((origin, 5), (tmp_path / "killed", 6)):
+        program = [sys.executable, str(_PROGRAM), f"sqlite:///{place / 'logs.db'}", *_COMMANDS]
+        command = [*alone, "sh", "-c", _MOUNTED, str(place), str(folder), *program]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert run.returncode == 0, run.stderr
+        done = [Done(*json.loads(line)) for line in run.stdout.splitlines()]
+        assert [(each.code, each.err) for each in done] == [(0, "")] * len(_COMMANDS)
+        assert done[0].out.count("\n") == expected

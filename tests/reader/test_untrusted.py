@@ -114,6 +114,23 @@ def _rows(url: str, query: str) -> list[tuple[Any, ...]]:
         return file.execute(query).fetchall()
 
 
+async def test_what_another_program_wrote_hides_nothing_else(sqlite_url: str) -> None:
+    """JSON that is none, text that is no UTF-8, NUL: each row comes, whole; only a search for words stops at a NUL."""
+    made = ("'plain needle', '{\"a\": 1}'", "'x', '{\"a\": NaN}'", "CAST(x'ff6e6565646c65' AS TEXT), NULL")
+    nul = "CAST(x'6162006e6565646c65' AS TEXT), '{\"a\": 2}'"
+    for number, values in enumerate((*made, nul), 1):
+        execute(
+            sqlite_url,
+            "INSERT INTO logs (timestamp, id, level, severity, logger, message, metadata)"
+            f" VALUES ({number}, randomblob(16), 'INFO', 9, 't', {values})",
+        )
+    async with LogReader(sqlite_url) as reader:
+        assert [each.message for each in await reader.search()] == ["ab\0needle", "\ufffdneedle", "x", "plain needle"]
+        assert [each.timestamp for each in await reader.search("a>0")] == [4, 1]
+        assert [each.timestamp for each in await reader.search("needle")] == [3, 1]
+        assert [each.timestamp for each in await reader.search("ab")] == [4]
+
+
 # -- damage -------------------------------------------------------------------------------------------------------
 
 
