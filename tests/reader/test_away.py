@@ -95,7 +95,7 @@ async def test_somebody_listens_who_never_answers() -> None:
         url = f"postgresql://bob:{CANARY}@127.0.0.1:{listening.getsockname()[1]}/logs"
         start = time.monotonic()
         await refused(url, "cannot be reached", connect_timeout=0.2)
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 10
 
 
 async def test_the_server_refuses(postgres_role: Role, postgres_url: str) -> None:
@@ -152,7 +152,7 @@ async def test_a_connection_cut_in_the_middle_of_a_statement_goes_unnoticed(post
 @pytest.mark.slow
 async def test_a_server_that_dies_freezes_and_returns(private_postgres: Private) -> None:
     """Restarted: unnoticed. Frozen: an error within the time. Dead: an error at once. Back: read again."""
-    reader = LogReader(private_postgres.database_url, statement_timeout=0.5, connect_timeout=0.5)
+    reader = LogReader(private_postgres.database_url, statement_timeout=1.0, connect_timeout=1.0)
     assert (await reader.count()).value == 0
     private_postgres.stop("immediate")
     private_postgres.start()
@@ -162,7 +162,7 @@ async def test_a_server_that_dies_freezes_and_returns(private_postgres: Private)
     start = time.monotonic()
     with pytest.raises(StoreUnavailable, match="does not answer"):
         await reader.count()
-    assert time.monotonic() - start < 6
+    assert time.monotonic() - start < 10
     private_postgres.thaw()
     assert (await reader.count()).value == 0
 
@@ -173,7 +173,7 @@ async def test_a_server_that_dies_freezes_and_returns(private_postgres: Private)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - start < 6
+    assert time.monotonic() - start < 10
     private_postgres.thaw()
     assert (await reader.count()).value == 0
 
@@ -181,7 +181,7 @@ async def test_a_server_that_dies_freezes_and_returns(private_postgres: Private)
     start = time.monotonic()
     with pytest.raises(StoreUnavailable, match=r"cannot be reached.*is it running"):
         await reader.count()
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 10
     await reader.aclose()
 
 
@@ -210,7 +210,7 @@ async def test_a_password_that_does_not_come() -> None:
     with pytest.raises(StoreUnavailable, match=r"the password did not come within 0\.05 s") as failed:
         await reader.count()
     came.set()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
     assert CANARY not in str(failed.value)
     await reader.aclose()
 

@@ -113,7 +113,7 @@ def test_ctrl_c_ends_the_query(reading_url: str, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(KeyboardInterrupt):
         reader._wait(count())
     assert ended.is_set()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
     interrupt.join()
     assert reader.count().value == 0
     reader.close()
