@@ -49,7 +49,7 @@ def clickhouse_url(parsed: URL, url: str | URL) -> URL:
     query = dict(parsed.query)
     for name in sorted(query):
         if name not in _DRIVER | _SETTINGS | _EMBEDDED:
-            raise ConfigurationError(f"{safe_url(url)}: {_shown(name)} has no meaning for ClickHouse, remove it")
+            raise ConfigurationError(f"{safe_url(url)}: {_shown(name, url)} has no meaning for ClickHouse, remove it")
         if not isinstance(query[name], str):
             raise ConfigurationError(f"{safe_url(url)} gives {name} more than once")
     if query.get("interface") == "chdb":
@@ -62,7 +62,10 @@ def clickhouse_url(parsed: URL, url: str | URL) -> URL:
         raise ConfigurationError(msg)
     if secure := _secure(parsed, str(query.pop("secure", "")).lower(), url):
         query["secure"] = secure
-    return parsed.set(drivername="clickhousedb+connect", host=parsed.host or "localhost", query=query)
+    database = parsed.database or None
+    return parsed.set(
+        drivername="clickhousedb+connect", host=parsed.host or "localhost", database=database, query=query
+    )
 
 
 def _secure(parsed: URL, given: str, url: str | URL) -> str:
@@ -75,6 +78,7 @@ def _secure(parsed: URL, given: str, url: str | URL) -> str:
     return "" if not given else str(given in _TRUE).lower()
 
 
-def _shown(name: str) -> str:
-    """A parameter's name where it can be told from the end of a password that held a bare ``&``."""
-    return f"the parameter {name}" if re.fullmatch(r"[a-z]+(?:_[a-z]+)+", name) else "a parameter"
+def _shown(name: str, url: str | URL) -> str:
+    """A parameter's name, unless it may be the end of a password that held a bare ``&``."""
+    known = "pass" not in str(url) and re.fullmatch(r"[a-z_]{1,40}", name)
+    return f"the parameter {name}" if known else "a parameter"

@@ -141,6 +141,8 @@ def _lock(connection: sa.Connection, names: Names) -> None:
     if connection.dialect.name == "sqlite":
         # sqlite3 opens no transaction before DDL by itself, and half an upgrade is worse than none.
         if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]  # it is connected
+            # Of a file that is empty yet: its pages can be given back singly from then on (`dblog maintain`).
+            connection.exec_driver_sql("PRAGMA auto_vacuum = INCREMENTAL")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         return
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))

@@ -49,6 +49,10 @@ SHAPES = st.sampled_from([
     "host=h password={}",
     "{}",
     "mysql://u:{}@h/db",
+    "clickhouse://u:{}@h/db",
+    "clickhouse://u:{}@h:8443/db?secure={}",
+    "clickhouse://h/db?password=x&{}=y",
+    "clickhouse+https://u:{}@h:9000/db",
     "sqlite://u:{}@h/db",
     "sqlite:///file.db?key={}",
 ])  # fmt: skip
@@ -89,6 +93,37 @@ def test_tls_means_the_same_to_both_drivers(scheme: str, name: str, mode: str) -
     assert dict(async_url(url).query) == {"ssl": mode}
 
 
+@given(
+    scheme=st.sampled_from(["clickhouse", "clickhouse+http", "clickhousedb", "clickhousedb+connect"]),
+    login=st.tuples(NAMES, NAMES),
+    database=DATABASES,
+    port=st.integers(1, 65535).filter(lambda port: port not in {9000, 9440}),
+    secure=st.sampled_from([None, "true", "1", "false"]),
+)
+def test_every_part_of_a_clickhouse_url_survives(
+    scheme: str, login: tuple[str, str], database: str, port: int, secure: str | None
+) -> None:
+    """One driver serves both rooms, and what was mapped maps to itself."""
+    query = {"compress": "zstd"} | ({} if secure is None else {"secure": secure})
+    made = sa.URL.create(scheme, *login, "db.example", port, database, query)
+    for given_as in (made, made.render_as_string(hide_password=False)):
+        for room in (sync_url, async_url):
+            mapped = room(given_as)
+            assert mapped.drivername == "clickhousedb+connect"
+            assert (mapped.username, mapped.password, mapped.database) == (*login, database)
+            assert (mapped.host, mapped.port) == ("db.example", port)
+            tls = {} if secure is None else {"secure": "false" if secure == "false" else "true"}
+            assert dict(mapped.query) == {"compress": "zstd"} | tls
+            assert room(mapped) == mapped
+            assert dialect_of(mapped) == "clickhouse"
+
+
+def test_https_in_a_clickhouse_scheme_is_tls() -> None:
+    """And the port is left to the driver, which knows 8443."""
+    mapped = sync_url("clickhouse+https://h/db")
+    assert (mapped.port, dict(mapped.query)) == (None, {"secure": "true"})
+
+
 @given(mode=MODES, certificate=NAMES, application=NAMES)
 def test_mapping_there_and_back_loses_nothing(mode: str, certificate: str, application: str) -> None:
     """A URL made for one room is a URL for the other."""
@@ -106,6 +141,14 @@ def test_mapping_there_and_back_loses_nothing(mode: str, certificate: str, appli
         ("postgresql://h/db?sslmod=require", "sslmod has no meaning"),
         ("oracle://h/db", "Postgres, SQLite or ClickHouse only"),
         ("postgresql+pg8000://h/db", "Postgres, SQLite or ClickHouse only"),
+        ("clickhouse://h:9000/db", "9000 is the native protocol's port, dblog speaks HTTP: 8123"),
+        ("clickhouse://h:9440/db", "8443 as a rule"),
+        ("clickhouse://h/db?wait_for_async_insert=0", "the parameter wait_for_async_insert has no meaning"),
+        ("clickhouse://h/db?secure=perhaps", "use true or false"),
+        ("clickhouse+https://h/db?secure=no", "both https and secure=false"),
+        ("clickhouse://h/db?path=/tmp", "not for a server"),
+        ("clickhouse://h/db?compress=1&compress=2", "compress more than once"),
+        ("clickhouse+native://h/db", "Postgres, SQLite or ClickHouse only"),
         ("sqlite://", "MemorySink"),
         ("sqlite:///:memory:", "MemorySink"),
         ("sqlite:///file::memory:?uri=true", "MemorySink"),
@@ -170,6 +213,19 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(MissingExtraError, match=rf"{library} is not installed: pip install .*\[postgres\]"):
             require_driver(room("postgresql://h/db"))
         require_driver(room("sqlite:///x.db"))
+    with pytest.raises(MissingExtraError, match=r"clickhouse-connect is not installed: pip install .*\[clickhouse\]"):
+        require_driver(sync_url("clickhouse://h/db"))
+
+
+def test_loading_the_driver_leaves_logging_as_it_was() -> None:
+    """clickhouse-connect sets the level of urllib3's logger, which is the application's."""
+    code = (
+        "import logging; logging.getLogger('urllib3').setLevel(logging.DEBUG)\n"
+        "from dblog.url import require_driver, sync_url\n"
+        "require_driver(sync_url('clickhouse://h/db'))\n"
+        "import sys; sys.exit(logging.getLogger('urllib3').level != logging.DEBUG)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @given(st.one_of(st.text(), st.none(), st.integers(), st.binary()))

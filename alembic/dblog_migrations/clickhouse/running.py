@@ -97,4 +97,5 @@ def drop_table(connection: sa.Connection, place: Place, table: str) -> None:
 
 
 def _cluster() -> str | None:
-    return context.config.attributes.get("cluster") or arguments().get("cluster") or None
+    given: str | None = context.config.attributes.get("cluster")
+    return arguments().get("cluster") or None if given is None else given

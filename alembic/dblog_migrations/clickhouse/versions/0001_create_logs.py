@@ -107,7 +107,7 @@ def upgrade() -> None:
         place,
         place.rows,
         _LOGS.format(logs=names.logs),
-        f"{place.engine()} PARTITION BY toDate(timestamp) ORDER BY (timestamp, toUInt128(id)){place.dedup}",
+        f"{place.engine()} PARTITION BY toDate32(timestamp) ORDER BY (timestamp, toUInt128(id)){place.dedup}",
     )
     if place.cluster is not None:
         _create_distributed(place)
