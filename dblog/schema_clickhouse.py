@@ -55,7 +55,8 @@ __all__ = [
 
 ORDER_BY: Final = ("timestamp", "toUInt128(id)")
 """The sorting key of ``logs``, to be written just so in an ORDER BY."""
-PARTITION_BY: Final = "toDate(timestamp)"
+PARTITION_BY: Final = "toDate32(timestamp)"
+"""Not ``toDate``, which holds 1970 to 2149: by it the engine left partitions out that have what is asked for."""
 METADATA_TOKENS: Final = "ifNull(metadata, '')"
 """What the index on metadata holds the words of."""
 

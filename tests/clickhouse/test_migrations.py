@@ -142,7 +142,7 @@ def test_the_metadata_describes_what_the_revisions_built(empty_url: str) -> None
                 "EXCHANGE TABLES other AND logs",
             ],
             """ordered by (id), not by (timestamp, toUInt128(id))
-  logs is partitioned by toYear(timestamp), not by toDate(timestamp)""",
+  logs is partitioned by toYear(timestamp), not by toDate32(timestamp)""",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
