@@ -216,13 +216,15 @@ class AdminConnection:
             with suppress(StoreError):
                 self.run("ROLLBACK")
 
-    def checkpoint(self) -> bool:
+    def checkpoint(self, patience: float = _CHECKPOINT) -> bool:
         """SQLite: write the write-ahead log back into the file and empty it; False where somebody reads all the time.
 
-        In short turns: while it waits for a reader, every writer waits for it.
+        In short turns: while it waits for a reader, every writer waits for it. So what can be written back beside
+        the writers is written back first.
         """
-        until = time.monotonic() + _CHECKPOINT
-        patience = self.value("PRAGMA busy_timeout")
+        until = time.monotonic() + patience
+        self.rows("PRAGMA wal_checkpoint(PASSIVE)")
+        ordinary = self.value("PRAGMA busy_timeout")
         self.rows("PRAGMA busy_timeout = 20")
         try:
             while busy := self.value("PRAGMA wal_checkpoint(TRUNCATE)"):
@@ -230,7 +232,7 @@ class AdminConnection:
                     break
                 time.sleep(0.05)
         finally:
-            self.rows(f"PRAGMA busy_timeout = {patience}")
+            self.rows(f"PRAGMA busy_timeout = {ordinary}")
         return not busy
 
     def _execute(self, sql: str, parameters: tuple[object, ...]) -> None:

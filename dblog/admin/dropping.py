@@ -18,6 +18,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from dblog.admin.beside import beside
+from dblog.admin.rollup import release
 from dblog.backoff import Backoff
 from dblog.errors import StoreError
 from dblog.store.errors import postgres_error
@@ -76,6 +78,8 @@ class Dropping:
         Raises:
             StoreError: for another reason than a lock, a missing privilege for example.
         """
+        if partition.attached:
+            release(self._connection, partition.end)
         pauses = Backoff(_FIRST, _MOST)
         while True:
             try:
@@ -144,13 +148,9 @@ class Dropping:
         if self._asked:
             return self._session
         self._asked = True
-        import psycopg  # noqa: PLC0415 - an optional extra
-
-        info = self._connection.driver.info
-        options = f"{info.get_parameters().get('options', '')} -c lock_timeout={int(_LOCK_WAIT * 1000)}"
-        with suppress(psycopg.Error):
-            self._session = psycopg.connect(info.dsn, password=info.password, options=options, autocommit=True)
-            told = self._session.execute("SHOW lock_timeout").fetchone()
-            if told is None or told[0] != f"{int(_LOCK_WAIT * 1000)}ms":
+        wait = f"{int(_LOCK_WAIT * 1000)}ms"
+        with suppress(StoreError):
+            self._session = beside(self._connection, lock_timeout=wait)
+            if self._session.execute("SHOW lock_timeout").fetchone() != (wait,):
                 self.__exit__()
         return self._session

@@ -282,9 +282,12 @@ def facts(rules: list[Rule], done: Pruned) -> dict[str, object]:
 def vacuum(connection: AdminConnection) -> int:
     """SQLite: write the file anew without its empty pages; its bytes afterwards. Writers wait meanwhile.
 
+    From then on ``dblog maintain`` can give pages back in steps.
+
     Raises:
         StoreError: another process is in the way, or there is no room for the copy.
     """
+    connection.run("PRAGMA auto_vacuum = INCREMENTAL")
     connection.run("VACUUM")
     connection.checkpoint()
     return connection.file.stat().st_size

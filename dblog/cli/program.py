@@ -34,6 +34,7 @@ from dblog.cli.histogram import histogram
 from dblog.cli.import_ import import_
 from dblog.cli.init import init
 from dblog.cli.instances import instances
+from dblog.cli.maintain import maintain
 from dblog.cli.options import QueryCommand
 from dblog.cli.prune import prune
 from dblog.cli.search import search
@@ -144,6 +145,7 @@ _administering: dict[str, Callable[..., None]] = {
     "init": init,
     "export": export,
     "import": import_,
+    "maintain": maintain,
     "prune": prune,
     "erase": erase,
     "dead-letters": dead_letters,

@@ -14,7 +14,7 @@ from dblog.cli.progress import Progress
 if TYPE_CHECKING:
     from dblog.admin.pruning import Pruned
 
-__all__ = ["EPILOG", "prune"]
+__all__ = ["EPILOG", "prune", "told"]
 
 EPILOG = examples(
     "dblog prune --older-than 90d --dry-run",
@@ -60,14 +60,14 @@ def prune(
         rules = pruning.rules_of(older_than, level, keep or [], connection.now())
         if dry_run or not yes:
             found = pruning.plan(connection, rules)
-            typer.echo(f"would go: {_told(found)}")
+            typer.echo(f"would go: {told(found)}")
             if dry_run:
                 return
             if found.any:
                 confirm("type yes to delete them", "yes", yes=yes)
         with Progress("entries") as progress:
             done = pruning.prune(connection, rules, report=progress)
-        typer.echo(f"gone: {_told(done)}")
+        typer.echo(f"gone: {told(done)}")
         if done.waiting:
             warn(f"others used the table all the time: {', '.join(done.waiting)} could not be dropped, run it again")
         if vacuum:
@@ -76,7 +76,8 @@ def prune(
             typer.echo(f"{done.free:,} bytes of the file are free for new entries; --vacuum makes it smaller")
 
 
-def _told(pruned: Pruned) -> str:
+def told(pruned: Pruned) -> str:
+    """How many, of what."""
     parts = [many(pruned.rows, "entry", "entries")]
     if pruned.days:
         first, last = pruned.days[0], pruned.days[-1]
