@@ -12,15 +12,20 @@ import os
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from dblog.entry import LogEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
-__all__ = ["WANTED", "client", "database", "folder", "url"]
+
+__all__ = ["ENGINES", "WANTED", "Rows", "client", "database", "drop", "folder", "url"]
 
 WANTED: Final = os.environ.get("DBLOG_TEST_CLICKHOUSE") == "1"
 """Whether tests that take every engine take this one."""
+ENGINES: Final = ("sqlite", "postgresql", *(["clickhouse"] if WANTED else []))
+"""For ``parametrize("database_url", ENGINES, indirect=True)``: tests that every engine has to pass."""
 
 _numbers = itertools.count(1)
 
@@ -48,24 +53,58 @@ def url(database: str) -> str:
 
 
 def database() -> str:
-    """A new database's name, with dblog's tables in it."""
+    """A new database's name, with dblog's tables in it as the revisions make them."""
     name = f"d{next(_numbers)}"
     with contextlib.closing(client()) as made:
         made.command(f"CREATE DATABASE {name}")
-        made.database = name
         for statement in _statements():
-            made.command(statement)
+            made.command(statement.replace("PLACE", name))
     return name
 
 
-def _statements() -> Iterator[str]:
-    from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect
-    from sqlalchemy.schema import CreateTable
+def drop(database: str) -> None:
+    """Remove a database."""
+    with contextlib.closing(client()) as made:
+        made.command(f"DROP DATABASE {database} SYNC")
 
-    from dblog.schema import metadata_for
-    from dblog.schema_clickhouse import SKIP_INDEXES
 
-    for table in metadata_for("clickhouse").tables.values():
-        yield str(CreateTable(table).compile(dialect=ClickHouseDialect()))
-    for name, (expression, kind) in SKIP_INDEXES.items():
-        yield f"ALTER TABLE logs ADD INDEX logs_{name}_idx {expression} TYPE {kind} GRANULARITY 1"
+@cache
+def _statements() -> list[str]:
+    """What makes the tables of a database ``PLACE``: the migrations run once, and the rest copies what they made."""
+    from dblog import migrate
+
+    name = f"d{next(_numbers)}"
+    asked = "SELECT name, create_table_query FROM system.tables WHERE database = {of:String}"
+    with contextlib.closing(client()) as made:
+        made.command(f"CREATE DATABASE {name}")
+        migrate.upgrade(url(name))
+        tables = made.query(asked, parameters={"of": name}).result_rows
+    created = [text.replace(f"CREATE TABLE {name}.", "CREATE TABLE PLACE.") for _, text in tables]
+    return [*created, f"INSERT INTO PLACE.dblog_version SELECT * FROM {name}.dblog_version"]
+
+
+class Rows:
+    """One client of a database, which inserts rows as they are."""
+
+    def __init__(self, place: str) -> None:
+        self.client = client(place.partition(":///")[2].partition("?")[0])
+
+    def insert(self, entries: Iterable[LogEntry], taken: int | None = None) -> None:
+        """Store entries in one INSERT, never taken for a resend.
+
+        Args:
+            entries: each with its id.
+            taken: when the database took them, in µs; now where None.
+        """
+        rows = [entry._replace(ingested_at=taken) for entry in entries]
+        names = [name for name in LogEntry._fields if taken is not None or name != "ingested_at"]
+        if rows:
+            columns = [[getattr(row, name) for row in rows] for name in names]
+            settings = {"insert_deduplicate": 0}
+            self.client.insert("logs", columns, column_names=names, column_oriented=True, settings=settings)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()

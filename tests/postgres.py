@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tests import pgserver
+from tests import embedded_clickhouse, pgserver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -292,20 +292,31 @@ def empty_sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """A migrated database of either kind: for tests that every database has to pass."""
-    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+    """A migrated database of either kind: for tests that every database has to pass; see ``ENGINES`` for a third."""
+    fixtures = {"sqlite": "sqlite_url", "postgresql": "postgres_url", "clickhouse": "clickhouse_url"}
+    return str(request.getfixturevalue(fixtures[request.param]))
+
+
+@pytest.fixture
+def clickhouse_url() -> Iterator[str]:
+    """A migrated database of the ClickHouse engine in this process."""
+    name = embedded_clickhouse.database()
+    yield embedded_clickhouse.url(name)
+    embedded_clickhouse.drop(name)
 
 
 @pytest.fixture
 def logging_url(request: pytest.FixtureRequest, database_url: str) -> str:
     """``database_url`` for the program that logs: on Postgres as the INSERT-only role of ``dblog grants``."""
-    return database_url if database_url.startswith("sqlite") else str(request.getfixturevalue("writer_postgres_url"))
+    postgres = database_url.startswith("postgres")
+    return str(request.getfixturevalue("writer_postgres_url")) if postgres else database_url
 
 
 @pytest.fixture
 def reading_url(request: pytest.FixtureRequest, database_url: str) -> str:
     """``database_url`` for the program that reads: on Postgres as the SELECT-only role of ``dblog grants``."""
-    return database_url if database_url.startswith("sqlite") else str(request.getfixturevalue("reader_postgres_url"))
+    postgres = database_url.startswith("postgres")
+    return str(request.getfixturevalue("reader_postgres_url")) if postgres else database_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from dblog.reading.rows import bound_time, bound_uuid, moment_of
+from dblog.reading.rows import bound_time, bound_uuid, moment_of, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["each_once", "keys", "newer", "number_of", "older", "place_of", "row_once"]
 
-_Select = TypeVar("_Select", bound=sa.Select[Any])
+_Statement = TypeVar("_Statement", bound=sa.Executable)
 
 
 def keys(table: sa.FromClause, dialect: str) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
@@ -56,7 +56,7 @@ def newer(name: str, table: sa.FromClause, dialect: str) -> list[sa.ColumnElemen
 def place_of(name: str, cursor: Cursor, dialect: str) -> dict[str, Any]:
     """The parameters that say where ``name`` is."""
     if dialect == "clickhouse":
-        return {f"{name}_time": cursor.timestamp, f"{name}_id": str(cursor.id)}
+        return {f"{name}_time": within(cursor.timestamp), f"{name}_id": str(cursor.id)}
     return {f"{name}_time": bound_time(cursor.timestamp, dialect), f"{name}_id": bound_uuid(cursor.id, dialect)}
 
 
@@ -77,6 +77,6 @@ def each_once(entries: Iterable[LogEntry]) -> list[LogEntry]:
     return found
 
 
-def row_once(statement: _Select) -> _Select:
+def row_once(statement: _Statement) -> _Statement:
     """The statement, to be sent as it is, over each row of its tables once, whatever the database."""
     return statement.execution_options(dblog_row_once=True)

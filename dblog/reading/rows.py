@@ -25,6 +25,7 @@ __all__ = [
     "moment_of",
     "sound",
     "uuid_of",
+    "within",
 ]
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -118,10 +119,15 @@ def uuid_of(value: Any) -> UUID:
 
 def bound_time(value: int, dialect: str) -> Any:
     """µs since 1970 UTC, as the database takes it; what no datetime holds is the first or the last that one does."""
-    value = min(max(value, _FIRST), _LAST)
+    value = within(value)
     if dialect == "clickhouse":
         return moment_of(sa.literal(value, sa.BigInteger()))
     return value if dialect == "sqlite" else _EPOCH + dt.timedelta(microseconds=value)
+
+
+def within(value: int) -> int:
+    """µs since 1970 UTC that a datetime holds."""
+    return min(max(value, _FIRST), _LAST)
 
 
 def moment_of(micros: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -15,9 +15,9 @@ from dblog.query.fields import ANYWHERE, COLUMNS, path
 from dblog.query.predicate import predicate
 from dblog.query.values import MOST_INT
 from tests import querytrees
+from tests.embedded_clickhouse import ENGINES
 from tests.oracle import examples
 from tests.queryhits import trees_about
-from tests.querystores import ENGINES
 
 if TYPE_CHECKING:
     from tests.querystores import Stores

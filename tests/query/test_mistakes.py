@@ -16,8 +16,8 @@ from dblog.errors import QuerySyntaxError
 from dblog.query.canonical import canonical
 from dblog.query.parser import parse_tree
 from dblog.query.tree import MOST_LENGTH
+from tests.embedded_clickhouse import ENGINES
 from tests.querymarks import assert_bound
-from tests.querystores import ENGINES
 from tests.querytrees import START
 
 if TYPE_CHECKING:

@@ -23,9 +23,10 @@ from dblog.query.predicate import predicate
 from dblog.query.sql import condition, install_functions, value_texts
 from dblog.query.tree import MOST_DEPTH, MOST_STEPS, MOST_TERMS, Wild
 from tests import querytrees
+from tests.embedded_clickhouse import ENGINES
 from tests.oracle import examples
 from tests.querymarks import assert_bound
-from tests.querystores import COMPILERS, ENGINES, TABLES, select
+from tests.querystores import COMPILERS, TABLES, select
 from tests.querytrees import START
 
 if TYPE_CHECKING:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.administered import SECOND, ask, entry, fill, now
+from tests.embedded_clickhouse import ENGINES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dblog.reading.values import Access
 
+every_engine = pytest.mark.parametrize("database_url", ENGINES, indirect=True)
 
+
+@every_engine
 def test_a_reader_proves_that_it_can_write_nothing(database_url: str) -> None:
     """The transaction is read-only whatever the role may do; what it may do is told as well."""
     found: Access = ask(database_url, lambda reader: reader.access())
@@ -27,6 +33,7 @@ def test_a_file_that_cannot_be_written_is_told(sqlite_url: str, tmp_path: Path) 
     assert found.may_write
 
 
+@every_engine
 def test_a_statement_is_what_search_sends(database_url: str) -> None:
     """Values are parameters, in their order; the text holds none of them."""
     from dblog import SyncLogReader
@@ -36,9 +43,11 @@ def test_a_statement_is_what_search_sends(database_url: str) -> None:
     assert "payment" not in made.sql
     assert any("payment" in str(value) for value in made.parameters)
     assert 7 in made.parameters
-    assert made.sql.count("?" if database_url.startswith("sqlite") else "$") >= len(made.parameters)
+    sign = {"sqlite": "?", "postgresql": "$"}.get(database_url.partition(":")[0], "{")
+    assert made.sql.count(sign) >= len(made.parameters)
 
 
+@every_engine
 def test_bounds_are_the_times_of_the_first_and_the_last(database_url: str) -> None:
     """Of those that match; None where nothing does."""
     start = now() - 60 * SECOND

@@ -13,21 +13,24 @@ import pytest
 from dblog import ConfigurationError, LogReader, SyncLogReader
 from dblog.reading.values import Cursor, Trace
 from tests.administered import DAY, SECOND, entry, fill
+from tests.embedded_clickhouse import ENGINES
 from tests.oracle import execute
 from tests.tail_tools import Writing, ids_of, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+every_engine = pytest.mark.parametrize("database_url", ENGINES, indirect=True)
 START = (now() // DAY + 1) * DAY + 60 * SECOND
 """Of tomorrow: its partition is there, also if tomorrow comes before the test does."""
 LAST = UUID(int=(1 << 128) - 1)
 FIRST = UUID(int=0)
 
 
+@every_engine
 async def test_entries_before_1970_are_read_like_any_other(database_url: str, reading_url: str) -> None:
     """Tails go on from their tokens, also within a transaction, and pages from their cursors, either way."""
-    if not database_url.startswith("sqlite"):
+    if database_url.startswith("postgres"):
         execute(database_url, "CREATE TABLE p1969 PARTITION OF logs FOR VALUES FROM ('1969-12-01') TO ('1970-01-02')")
     async with LogReader(reading_url) as reader:
         async with aclosing(reader.tail(lossless=True)) as tail:  # type: ignore[type-var]  # it is a generator
@@ -56,6 +59,7 @@ async def test_entries_before_1970_are_read_like_any_other(database_url: str, re
         assert [Cursor.of(each) for each in newer] == places[::-1]
 
 
+@every_engine
 def test_the_first_and_the_last_id_of_a_moment_are_not_passed_over(database_url: str, reading_url: str) -> None:
     """Where a page is empty, its other cursor begins with the very entry it was asked from."""
     first, last = Cursor(START, FIRST), Cursor(START + 1, LAST)
@@ -67,6 +71,7 @@ def test_the_first_and_the_last_id_of_a_moment_are_not_passed_over(database_url:
         assert [Cursor.of(each) for each in reader.search(before=above.older)] == [last, first]
 
 
+@every_engine
 def test_the_last_page_upwards_has_older_ones(database_url: str, reading_url: str) -> None:
     """Though nothing newer is left: it was asked from somewhere."""
     with Writing(database_url) as writing:
@@ -78,6 +83,7 @@ def test_the_last_page_upwards_has_older_ones(database_url: str, reading_url: st
         assert [Cursor.of(each) for each in reader.search(before=page.older)] == [middle, old]
 
 
+@every_engine
 def test_a_trace_no_database_can_hold_is_empty(database_url: str, reading_url: str) -> None:
     """A NUL or a lone surrogate is in no row: there is no such trace, and nothing fails."""
     fill(database_url, [entry(1, START, trace_id="a"), entry(2, START, trace_id="ab")])
@@ -110,6 +116,7 @@ def test_an_argument_that_cannot_be_is_named_with_its_value(
 
 
 @pytest.mark.parametrize("bucket", [1e-6, 3_155_760_000, dt.timedelta(days=36_525)])
+@every_engine
 def test_the_narrowest_and_the_widest_buckets(database_url: str, reading_url: str, bucket: float) -> None:
     """From a µs to a century."""
     fill(database_url, [entry(1, START)])

@@ -1,4 +1,4 @@
-"""Every figure equals what counting the same entries in Python gives, on both databases."""
+"""Every figure equals what counting the same entries in Python gives, on every database."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from dblog.reading.values import Cursor, FacetValue
 from dblog.sink import DeadLetter, Origin
 from dblog.store import opener
 from tests.administered import SECOND, entry, fill, now
+from tests.embedded_clickhouse import ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dblog.entry import LogEntry
 
+every_engine = pytest.mark.parametrize("database_url", ENGINES, indirect=True)
 START = now() - 7200 * SECOND
 LEVELS = ("DEBUG", "INFO", "INFO", "WARNING", "ERROR", "NOTICE")
 QUERIES = (
@@ -69,6 +71,7 @@ def reader(reading_url: str, entries: list[LogEntry]) -> Iterator[SyncLogReader]
         yield made_reader
 
 
+@every_engine
 def test_entries_and_figures_of_a_query(reader: SyncLogReader, entries: list[LogEntry]) -> None:
     """Of each: what is found, counted and grouped is what the query's predicate holds for."""
     for query in QUERIES:
@@ -110,6 +113,7 @@ def check_facets(reader: SyncLogReader, query: str, field: str, expected: list[L
         assert facets.sampled == (len(looked_at) < len(expected))
 
 
+@every_engine
 def test_exact_values_need_no_quoting(reader: SyncLogReader, entries: list[LogEntry]) -> None:
     """``where`` adds to a query, and is enough by itself."""
     expected = [each.id for each in entries if '"p-3"' in (each.metadata or "")]
@@ -121,6 +125,7 @@ def test_exact_values_need_no_quoting(reader: SyncLogReader, entries: list[LogEn
     assert reader.count(where={"portfolio_id": "p-3"}).value == len(expected)
 
 
+@every_engine
 def test_a_histogram_chooses_about_sixty_round_buckets(reader: SyncLogReader, entries: list[LogEntry]) -> None:
     """Without a width: a round one, aligned to UTC, covering all; with bounds: these, and what lies within them."""
     whole = reader.histogram()
@@ -142,6 +147,7 @@ WIDTHS = {0: 1, 60: 1, 61: 2, 3600: 60, 86_400: 1800, 30 * 86_400: 12 * 3600, 40
 """Seconds of a range → of a bucket."""
 
 
+@every_engine
 def test_the_width_fits_the_range(reader: SyncLogReader) -> None:
     """The smallest round width that gives sixty buckets or less."""
     for span, width in WIDTHS.items():
@@ -150,6 +156,7 @@ def test_the_width_fits_the_range(reader: SyncLogReader) -> None:
         assert 1 <= len(histogram.buckets) <= 62
 
 
+@every_engine
 def test_too_many_buckets_are_refused(reader: SyncLogReader) -> None:
     """More than 10,000, or none that wide, are an error that says so."""
     with pytest.raises(ConfigurationError, match=r"buckets of 0\.1 s: make them wider"):
@@ -159,6 +166,7 @@ def test_too_many_buckets_are_refused(reader: SyncLogReader) -> None:
             reader.histogram(bucket=wrong)
 
 
+@every_engine
 def test_fields_that_have_no_values_are_refused(reader: SyncLogReader) -> None:
     """The whole of ``metadata`` is no field to group by, and what is no name is a syntax error."""
     for wrong in ("metadata", "*"):
@@ -168,6 +176,7 @@ def test_fields_that_have_no_values_are_refused(reader: SyncLogReader) -> None:
         reader.facets("", "a)) or (b")
 
 
+@every_engine
 def test_statistics_of_the_whole_table(reader: SyncLogReader, entries: list[LogEntry]) -> None:
     """Rows, levels, services, loggers and range are exact while the table is small; the size is more than nothing."""
     found = reader.statistics()
@@ -181,6 +190,7 @@ def test_statistics_of_the_whole_table(reader: SyncLogReader, entries: list[LogE
     assert found.bytes_per_row > 100
 
 
+@every_engine
 def test_an_empty_table_has_figures_too(reading_url: str) -> None:
     """Nothing is counted, nothing raises."""
     with SyncLogReader(reading_url) as reader:
@@ -242,6 +252,7 @@ def test_writers_that_have_said_something(database_url: str, logging_url: str, r
         assert len(reader.instances(limit=1)) == 1
 
 
+@every_engine
 def test_rows_that_were_refused(logging_url: str, reading_url: str) -> None:
     """The newest first, with the row as it was to be stored."""
     from dblog.options import Options

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dblog import ConfigurationError, SyncLogReader
 from dblog.reading.values import Cursor
 from tests.administered import DAY, SECOND, entry, fill
+from tests.embedded_clickhouse import ENGINES
 from tests.tail_tools import Writing, now
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from dblog.entry import LogEntry
     from dblog.reading.values import Page
 
+pytestmark = pytest.mark.parametrize("database_url", ENGINES, indirect=True)
 START = (now() // DAY + 1) * DAY + 60 * SECOND
 """Of tomorrow: its partition is there, also if tomorrow comes before the test does."""
 # Few µs, so that many entries share one.
