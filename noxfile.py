@@ -6,9 +6,9 @@
 
 """Sessions: what a change has to pass.
 
-``nox`` runs the default ones; ``coverage``, ``long``, ``pooler``, ``ecosystem`` and ``benchmarks`` are
-asked for by name. Everything comes from PyPI by pip, the PostgreSQL server too; ``pooler`` needs Debian's
-pgbouncer, ``ecosystem`` its prometheus.
+``nox`` runs the default ones; ``coverage``, ``long``, ``clickhouse``, ``pooler``, ``ecosystem`` and
+``benchmarks`` are asked for by name. Everything comes from PyPI by pip, the PostgreSQL server and ClickHouse's
+engine too; ``pooler`` needs Debian's pgbouncer, ``ecosystem`` its prometheus.
 """
 
 from __future__ import annotations
@@ -158,6 +158,15 @@ def long(session: nox.Session) -> None:
     session.install("-e", ".[all,test]")
     env = {"HYPOTHESIS_PROFILE": "long"}
     session.run("pytest", "-m", "long or hypothesis", "--timeout=1800", *session.posargs, env=env)
+
+
+@nox.session
+def clickhouse(session: nox.Session) -> None:
+    """What takes every database takes ClickHouse's engine, too; its wheel is 180 MB, so it is in no extra."""
+    session.install("-e", ".[all,test]", "chdb>=4.4")
+    tests = session.posargs or ["tests/clickhouse", "tests/query", "tests/reader", "tests/tail", "tests/contract"]
+    there = [each for each in tests if each.startswith("-") or Path(each.partition("::")[0]).exists()]
+    session.run("pytest", *there, env={"DBLOG_TEST_CLICKHOUSE": "1"})
 
 
 @nox.session

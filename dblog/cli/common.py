@@ -55,7 +55,7 @@ UrlOption = Annotated[
         "--url",
         metavar="URL",
         show_default=False,
-        help="postgresql://... or sqlite:///path/to/file.db [env var: DBLOG_URL]",
+        help="postgresql://..., clickhouse://... or sqlite:///path/to/file.db [env var: DBLOG_URL]",
     ),
 ]
 ProfileOption = Annotated[
@@ -69,7 +69,8 @@ ProfileOption = Annotated[
     ),
 ]
 SchemaOption = Annotated[
-    str | None, typer.Option("--schema", metavar="NAME", help="The Postgres schema.", show_default=False)
+    str | None,
+    typer.Option("--schema", metavar="NAME", help="The Postgres schema, or ClickHouse's database.", show_default=False),
 ]
 TableOption = Annotated[
     str | None,

@@ -53,7 +53,7 @@ def test_blocks_hold_every_row_once_and_no_more_days_than_they_may(
     wanted = sorted(tuple(row[index] for index in kept) for row in values(rows, ORIGIN))
     assert sorted(row for _, block in blocks for row in zip(*block, strict=True)) == wanted
     for _, block in blocks:
-        assert len({moment // DAY for moment in block[0]}) <= MOST_DAYS  # type: ignore[operator]
+        assert len({moment // DAY for moment in block[0]}) <= MOST_DAYS  # type: ignore[operator]  # µs
     assert len({token for token, _ in blocks}) == len(blocks)
     assert list(Blocks(ORIGIN, columns).of(rows)) == blocks
     assert {token for token, _ in Blocks(ORIGIN, columns).of(rows[1:])}.isdisjoint({blocks[0][0]}) or len(blocks) > 1
