@@ -52,6 +52,11 @@ class Adopted:
     waiting: bool = False
     """There may be more to do: time was up, or the database did not take it."""
 
+    @property
+    def moved(self) -> bool:
+        """Whether anything came of it: it is worth going on."""
+        return any((self.directories, self.stored, self.failed, self.expired, self.discarded, self.lost))
+
     def add(self, tally: Tally) -> None:
         """Count what came of one step."""
         self.stored += tally.stored

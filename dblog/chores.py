@@ -105,7 +105,7 @@ class Chores:
             self._tick(now)
 
     def idle(self) -> float:
-        """Nothing waits: chores for a quiet moment; seconds until the next one is due."""
+        """Nothing waits: chores for a quiet moment; seconds until the next one is due, 0 where one goes on at once."""
         with untraced():
             return self._quiet()
 
@@ -122,7 +122,10 @@ class Chores:
             self._prune(now)
         if now >= self._next_adoption:
             self._adopt(now, 0.0)
-        return max(0.05, min(self._next_beat, self._next_prune, self._next_adoption) - time.monotonic())
+        now = time.monotonic()
+        if now >= self._next_adoption:
+            return 0.0
+        return max(0.05, min(self._next_beat, self._next_prune, self._next_adoption) - now)
 
     def last(self, deadline: float | None) -> None:
         """The writer ends: losses, letters and the final heartbeat, if there is time; then the connection goes.
@@ -171,8 +174,7 @@ class Chores:
         if self._adoption is None:
             return
         adopted = self._adoption.run(_ADOPT_BUDGET)
-        goes_on = adopted.waiting and (adopted.stored or adopted.directories)
-        self._next_adoption = now + (rest if goes_on else _ADOPT_EVERY)
+        self._next_adoption = now + (rest if adopted.waiting and adopted.moved else _ADOPT_EVERY)
 
     def abandon(self) -> None:
         """In a forked child: what was being adopted is the parent's."""

@@ -209,8 +209,8 @@ class Rounds:
                     return False
                 buffer.wait(linger)
             elif now - idle_since >= _PARK_AFTER and not lifecycle.can_be_orphaned():
-                self._park()
-                idle_since = time.monotonic()
+                if self._park():
+                    idle_since = time.monotonic()
             else:
                 self._noticed = 0.0
                 buffer.wait(_TICK)
@@ -219,14 +219,17 @@ class Rounds:
         if lifecycle.orphaned() and not self._stop:
             self.end(time.monotonic() + self.options.shutdown_timeout)
 
-    def _park(self) -> None:
-        """Sleep until a record comes or a chore is due."""
+    def _park(self) -> bool:
+        """Sleep until a record comes or a chore is due; False, and no sleep, where one goes on at once."""
         chores = self._chores
         timeout = 10.0 if chores is None else chores.idle()
+        if not timeout:
+            return False
         self.buffer.parked = True
         if not len(self.buffer) and not self._stop and not self._flush_wanted:
             self.buffer.wait(timeout)
         self.buffer.parked = False
+        return True
 
     # -- outcomes ---------------------------------------------------------------------------------------------
 

@@ -165,8 +165,7 @@ def replay(place: Place, seconds: float) -> Iterator[Adopted]:
     while True:
         done = adoption.run(min(_TURN, max(0.0, deadline - time.monotonic())))
         yield done
-        idle = not (done.directories or done.stored or done.failed or done.expired)
-        if time.monotonic() >= deadline or idle:
+        if time.monotonic() >= deadline or not done.moved:
             return
 
 

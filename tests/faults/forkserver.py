@@ -15,7 +15,14 @@ import socket
 import sys
 from typing import Any
 
+import sqlalchemy as sa
+
+import dblog.store.postgres
+import dblog.store.sqlite
 from tests.faults import sut
+
+STORES = (dblog.store.postgres, dblog.store.sqlite)
+"""What a handler loads when it is made: a tenth of a second, of a life that may last no longer."""
 
 
 def serve(door: socket.socket) -> dict[str, Any] | None:
@@ -40,6 +47,8 @@ def serve(door: socket.socket) -> dict[str, Any] | None:
 def main() -> None:
     """Serve; in a child be a system under test."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for url in ("sqlite://", "postgresql+psycopg://"):
+        sa.create_engine(url)  # loads the dialect, and connects to nothing
     with socket.socket(fileno=int(sys.argv[1])) as door:
         order = serve(door)
     if order is None:
