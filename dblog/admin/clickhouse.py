@@ -7,25 +7,36 @@ and its own time limit.
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 from uuid import UUID
 
+from urllib3 import Timeout
+
 from dblog.admin.connection import AdminConnection
 from dblog.errors import ConfigurationError, ErrorClass, StoreError
+from dblog.repair import DAY_US
+from dblog.schema_clickhouse import COLUMN_TYPES
 from dblog.spans import untraced
+from dblog.store.clickhouse import CERTAIN
 from dblog.store.clickhouse_quiet import quietly
+from dblog.store.clickhouse_rows import MOST_DAYS
 from dblog.store.copytext import moment_text
 from dblog.store.errors import connect_error
 from dblog.store.errors_clickhouse import clickhouse_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import URL
 
+    from dblog.entry import LogEntry
+
 __all__ = ["ClickHouseConnection"]
 
+_GRACE = 5.0
+"""Seconds in which the server says that a statement took too long."""
 _MISSING = "the table {table} is missing: run dblog upgrade"
 
 
@@ -71,6 +82,15 @@ class ClickHouseConnection(AdminConnection):
         with self._failing(connecting=True):
             self._held = self._target.engine().raw_connection()
             self._cursor = self.driver.cursor()
+            self._limit(self.client)
+
+    def _limit(self, client: Any) -> None:
+        """A statement may take ``timeout``, of the server and until the first byte of its answer."""
+        known = client.server_settings.get("max_execution_time")
+        if known is not None and not known.readonly:
+            client.set_client_setting("max_execution_time", str(math.ceil(self._timeout)))
+        if hasattr(client, "timeout"):
+            client.timeout = Timeout(connect=client.timeout.connect_timeout, read=self._timeout + _GRACE)
 
     def has_table(self, name: str | None = None) -> bool:
         """Whether a table of ours is there; the log table where None."""
@@ -122,6 +142,41 @@ class ClickHouseConnection(AdminConnection):
                     self.close()
             raise failure from None
 
+    # -- rows -------------------------------------------------------------------------------------------------
+
+    def store(self, columns: Sequence[str], entries: Sequence[LogEntry]) -> int:
+        """Insert the entries that are not there yet; how many those were.
+
+        A block is not known by its token here: what was deleted in between may be stored again.
+        """
+        there = self._present(entries)
+        new = [entry for entry in entries if entry.id not in there]
+        with self._failing():
+            for block in _blocks(new):
+                self.client.insert(
+                    self.logs,
+                    [[_sent(getattr(entry, name)) for entry in block] for name in columns],
+                    column_names=columns,
+                    column_type_names=[COLUMN_TYPES["logs"][name] for name in columns],
+                    column_oriented=True,
+                    settings={**CERTAIN, "insert_deduplicate": "0"},
+                )
+        return len(new)
+
+    def delete(self, table: str, ids: Sequence[UUID]) -> int:
+        """Delete the rows of these ids; how many there were."""
+        listed = ", ".join(f"'{each}'" for each in ids)
+        gone = int(self.value(f"SELECT uniqExact(id) FROM {self.names.qualified(table)} WHERE id IN ({listed})"))  # noqa: S608 - ids
+        self.run(f"DELETE FROM {self.names.qualified(table)} WHERE id IN ({listed})")  # noqa: S608 - as above
+        return gone
+
+    def _present(self, entries: Sequence[LogEntry]) -> set[UUID]:
+        times = ", ".join(sorted({f"'{self.moment(entry.timestamp)}'" for entry in entries}))
+        ids = ", ".join(f"'{entry.id}'" for entry in entries)
+        # By the times, which are what the table is ordered by.
+        found = self.rows(f"SELECT id FROM {self.logs} WHERE timestamp IN ({times}) AND id IN ({ids})")  # noqa: S608 - as above
+        return {row[0] for row in found}
+
     # -- values -----------------------------------------------------------------------------------------------
 
     def moment(self, micros: int) -> object:
@@ -143,6 +198,20 @@ class ClickHouseConnection(AdminConnection):
     def now(self) -> int:
         """The database's clock, in µs since 1970 UTC."""
         return int(self.value(f"SELECT {self.micros('now64(6)')}"))
+
+
+def _blocks(entries: Sequence[LogEntry]) -> Iterator[list[LogEntry]]:
+    """The entries, in pieces that have no more days than one INSERT may."""
+    days: dict[int, list[LogEntry]] = {}
+    for entry in entries:
+        days.setdefault(entry.timestamp // DAY_US, []).append(entry)
+    several = list(days.values())
+    for start in range(0, len(several), MOST_DAYS):
+        yield [entry for day in several[start : start + MOST_DAYS] for entry in day]
+
+
+def _sent(value: Any) -> Any:
+    return value.bytes if isinstance(value, UUID) else value
 
 
 def _unfit(what: str) -> ConfigurationError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from uuid import UUID
 
 from dblog.admin.storing import Storing, made_id
@@ -19,6 +19,7 @@ from dblog.store.rows import id_words, origin_bits
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from dblog.admin.clickhouse import ClickHouseConnection
     from dblog.admin.connection import AdminConnection
 
 __all__ = ["Letter", "Restored", "Restoring", "Retried", "drop", "letters", "named", "retry"]
@@ -181,6 +182,8 @@ def retry(
 def drop(connection: AdminConnection, ids: Sequence[UUID]) -> int:
     """Delete letters; how many there were."""
     gone = 0
+    if connection.dialect == "clickhouse":
+        return cast("ClickHouseConnection", connection).delete(connection.names.dead_letters, ids) if ids else 0
     for identity in ids:
         with connection.transaction():
             gone += connection.run(

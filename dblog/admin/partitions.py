@@ -63,6 +63,10 @@ def partitions(connection: AdminConnection) -> list[Partition]:
     return days
 
 
+CLICKHOUSE_TIMES: Final = (-2_208_988_800_000_000, 10_413_791_999_999_999)
+"""The first and the last µs of a DateTime64(6)."""
+
+
 class Days:
     """The days rows can be stored in; makes those that are missing where it may.
 
@@ -83,6 +87,8 @@ class Days:
         Raises:
             StoreError: the database cannot be used.
         """
+        if self._connection.dialect == "clickhouse":
+            return None if CLICKHOUSE_TIMES[0] <= micros <= CLICKHOUSE_TIMES[1] else "ClickHouse holds 1900 to 2299"
         if not self._connection.postgres:
             return None
         day = day_of(micros)

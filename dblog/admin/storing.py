@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from uuid import UUID
 
 from dblog.admin.partitions import Days
@@ -18,6 +18,7 @@ from dblog.interchange import COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dblog.admin.clickhouse import ClickHouseConnection
     from dblog.admin.connection import AdminConnection
     from dblog.entry import LogEntry
 
@@ -106,8 +107,10 @@ class Storing:
             outcome.present += len(rows) - stored
 
     def _write(self, entries: list[LogEntry]) -> int:
-        """One transaction; how many rows are new."""
+        """One transaction, or on ClickHouse one INSERT; how many rows are new."""
         connection = self._connection
+        if connection.dialect == "clickhouse":
+            return cast("ClickHouseConnection", connection).store(_STORED, entries)
         values = [self._values(entry) for entry in entries]
         with connection.transaction():
             if connection.postgres:

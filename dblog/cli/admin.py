@@ -25,11 +25,23 @@ Command = TypeVar("Command", bound=Callable[..., None])
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
 
 
-def connection_to(database: Database, timeout: float | None = None) -> AdminConnection:
-    """An administrator's connection, not yet opened; ``timeout`` is in seconds, of one statement."""
-    from dblog.admin.connection import TIMEOUT, AdminConnection
+def connection_to(database: Database, timeout: float | None = None, *, clickhouse: bool = False) -> AdminConnection:
+    """An administrator's connection, not yet opened.
 
-    return AdminConnection(
+    Args:
+        database: which.
+        timeout: seconds, of one statement.
+        clickhouse: whether the command knows ClickHouse; without, one to it is refused.
+    """
+    from dblog.admin.connection import TIMEOUT, AdminConnection
+    from dblog.url import dialect_of
+
+    kind = AdminConnection
+    if clickhouse and dialect_of(database.url) == "clickhouse":
+        from dblog.admin.clickhouse import ClickHouseConnection
+
+        kind = ClickHouseConnection
+    return kind(
         database.url,
         schema=database.schema,
         table=database.table,

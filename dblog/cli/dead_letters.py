@@ -62,7 +62,7 @@ def dead_letters(
     action = Action(action)  # typer hands a default over as it is written
     if action is not Action.LIST and bool(ids) == everything:
         fail(f"{action.value} which? give ids, or --all", EXIT_USAGE)
-    with connection_to(choose(), timeout) as connection:
+    with connection_to(choose(), timeout, clickhouse=True) as connection:
         if action is Action.LIST:
             _list(connection, ids or [], full=full, json=json, limit=limit)
         elif action is Action.RETRY:

@@ -53,7 +53,7 @@ def import_(
     with contextlib.ExitStack() as stack:
         lines = lines_of(stack.enter_context(_opened(file)))
         bad = None if rejects is None else stack.enter_context(_created(rejects))
-        connection = None if database is None else stack.enter_context(connection_to(database))
+        connection = None if database is None else stack.enter_context(connection_to(database, clickhouse=True))
         progress = stack.enter_context(Progress("lines"))
         work = Import(connection, rejects=bad, report=lambda summary: progress(summary.read))
         try:

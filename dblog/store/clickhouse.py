@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from dblog.sink import Origin, Row, Status
     from dblog.store.connect import Target
 
-__all__ = ["ClickHouseSink"]
+__all__ = ["CERTAIN", "ClickHouseSink"]
 
-_CERTAIN: Final = {
+CERTAIN: Final = {
     # A server may batch inserts of its own accord and answer before it stores them.
     "async_insert": "0",
     "wait_for_async_insert": "1",
@@ -153,14 +153,14 @@ class ClickHouseSink(ChConnection):
         """The settings of every INSERT, without those the server does not know, or has as we would set them."""
         seconds = min(self._options.statement_timeout, self._options.operation_timeout)
         asked = self._target.url.query.get("async_insert")
-        wanted = {**_CERTAIN, "max_execution_time": str(max(1, math.ceil(seconds)))}
+        wanted = {**CERTAIN, "max_execution_time": str(max(1, math.ceil(seconds)))}
         wanted |= {"async_insert": str(asked)} if asked is not None else {}
         settings: dict[str, str] = {}
         for name, value in wanted.items():
             known = client.server_settings.get(name)
             if known is not None and not known.readonly:
                 settings[name] = value
-            elif known is not None and name in _CERTAIN and str(known.value) != value:
+            elif known is not None and name in CERTAIN and str(known.value) != value:
                 sentence = f"the user's profile has {name} = {known.value} and lets nobody change it: {value} is needed"
                 raise StoreError(ErrorClass.CONFIGURATION, "452 SETTING_CONSTRAINT_VIOLATION", sentence)
         return settings
