@@ -12,7 +12,8 @@ from dblog.errors import ConfigurationError, QuerySyntaxError
 from dblog.query import fields as known
 from dblog.query.mistakes import BadValue
 from dblog.query.sql import value_texts
-from dblog.query.tree import Field, Kind
+from dblog.query.tree import All, Field, Kind
+from dblog.reading import rollup
 from dblog.reading.clickhouse_system import system_names, typed
 from dblog.reading.histogram import bounds
 from dblog.reading.order import keys, row_once
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["count", "facets", "field_of", "size", "statistics"]
 
 _SAMPLE: Final = 100_000
-_EVERY: Final = Selection(None, regex=False)
+_EVERY: Final = Selection(None, regex=False, tree=All())
 
 
 class _Explain(sa.Executable, sa.ClauseElement):
@@ -60,6 +61,8 @@ async def count(sessions: Sessions, selection: Selection, *, exact: bool) -> Cou
         ends = [sa.select(end).scalar_subquery() for end in (last, first)]
         rows = await sessions.run(sa.select(*ends).limit(1))
         return Count(0 if rows[0][0] is None else rows[0][0] - rows[0][1] + 1, exact=False)
+    if (rolled := await rollup.counted(sessions, selection)) is not None:
+        return Count(rolled, exact=True)
     statement = selection.of(sa.select(sa.func.count()).select_from(logs)).limit(1)
     return Count((await sessions.run(statement, regex=selection.regex))[0][0], exact=True)
 

@@ -9,13 +9,18 @@ import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError
 from dblog.levels import BANDS
+from dblog.reading import rollup
 from dblog.reading.order import row_once
 from dblog.reading.rows import bound_time, micros, sound
 from dblog.reading.values import Bucket, Histogram
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from dblog.reading.selection import Selection
     from dblog.reading.session import Sessions
+
+    _Element: TypeAlias = sa.ColumnElement[Any]
 
 __all__ = ["bounds", "histogram"]
 
@@ -52,6 +57,7 @@ async def histogram(
 ) -> Histogram:
     """See ``LogReader.histogram``."""
     width = _width_of(bucket)
+    query = rollup.asked(selection.tree)
     selection = selection.between(sessions, since, until)
     first, last = (since, until)
     if first is None or last is None:
@@ -67,7 +73,8 @@ async def histogram(
         msg = f"{count:,} buckets of {width / _S:g} s: make them wider, or the range shorter ({_MOST:,} at most)"
         raise ConfigurationError(msg)
     counted: dict[int, list[int]] = {}
-    for moment, band, number in await _grouped(sessions, selection, width, origin):
+    query = None if query is None else query.between(first, last)
+    for moment, band, number in await _grouped(sessions, selection, query, width, origin):
         counted.setdefault(micros(moment), [0] * BANDS)[band] += number
     none = (0,) * BANDS
     starts = range(start, start + count * width, width)
@@ -89,29 +96,43 @@ async def bounds(sessions: Sessions, selection: Selection) -> tuple[int | None, 
     return micros(rows[0][0]), micros(rows[0][1])
 
 
-async def _grouped(sessions: Sessions, selection: Selection, width: int, origin: int) -> list[Any]:
+async def _grouped(
+    sessions: Sessions, selection: Selection, query: rollup.Asked | None, width: int, origin: int
+) -> list[Any]:
+    """Bucket, band and number of entries: of what is counted already where that can be, else of the entries."""
+    most = (_MOST + 1) * BANDS
+
+    def group(moment: _Element, severity: _Element) -> tuple[_Element, _Element]:
+        return _bucket(moment, sessions.dialect, width, origin), _band(severity)
+
+    if query is not None:
+        rolled = await rollup.grouped(sessions, selection, query, group, width=width, limit=most)
+        if rolled is not None:
+            return rolled
     logs = sessions.tables.logs
-    moment, severity = logs.c.timestamp, logs.c.severity
-    start: sa.ColumnElement[Any]
-    if sessions.dialect == "sqlite":
+    start, band = group(logs.c.timestamp, logs.c.severity)
+    counted = sa.select(start.label("start"), band.label("band"), sa.func.count().label("number"))
+    grouped = selection.of(row_once(counted)).where(*sound(logs.c.timestamp))
+    return await sessions.run(grouped.group_by(sa.text("1"), sa.text("2")).limit(most), regex=selection.regex)
+
+
+def _bucket(moment: _Element, dialect: str, width: int, origin: int) -> _Element:
+    """Where the bucket of a time begins."""
+    if dialect == "sqlite":
         place, step = (sa.literal(value, sa.Integer()) for value in (origin, width))
-        start = moment - ((moment - place) % step + step) % step
-    elif sessions.dialect == "clickhouse":
+        return moment - ((moment - place) % step + step) % step
+    if dialect == "clickhouse":
         place, step = (sa.literal(value, sa.BigInteger()) for value in (origin, width))
         since = sa.func.toUnixTimestamp64Micro(moment)
-        start = since - sa.func.positiveModulo(since - place, step)
-    else:
-        begin = sa.literal(bound_time(origin, "postgresql"), moment.type)
-        start = sa.func.date_bin(sa.literal(dt.timedelta(microseconds=width), sa.Interval()), moment, begin)
-    band = sa.case(
+        return since - sa.func.positiveModulo(since - place, step)
+    begin = sa.literal(bound_time(origin, "postgresql"), moment.type)
+    return sa.func.date_bin(sa.literal(dt.timedelta(microseconds=width), sa.Interval()), moment, begin)
+
+
+def _band(severity: _Element) -> _Element:
+    return sa.case(
         *((severity <= 4 * (number + 1), sa.literal_column(str(number))) for number in range(BANDS - 1)),
         else_=sa.literal_column(str(BANDS - 1)),
-    )
-    counted = sa.select(start.label("start"), band.label("band"), sa.func.count().label("number"))
-    grouped = selection.of(row_once(counted))
-    return await sessions.run(
-        grouped.where(*sound(moment)).group_by(sa.text("1"), sa.text("2")).limit((_MOST + 1) * BANDS),
-        regex=selection.regex,
     )
 
 

@@ -34,6 +34,8 @@ class Selection:
     """None means every entry."""
     regex: bool
     """It holds a regular expression."""
+    tree: Node | None = None
+    """What the clause means, where it is all of it."""
 
     def of(self, statement: sa.Select[Any]) -> sa.Select[Any]:
         """The statement with this condition added."""
@@ -71,10 +73,10 @@ def tree_of(query: str | Query, where: Mapping[str, Any] | None = None, timezone
 def select_matching(sessions: Sessions, tree: Node) -> Selection:
     """The tree as a condition of this reader's database."""
     if isinstance(tree, All):
-        return Selection(None, regex=False)
+        return Selection(None, regex=False, tree=tree)
     from dblog.query.sql import condition  # noqa: PLC0415 - who reads everything does without
 
-    return Selection(condition(tree, sessions.tables.logs, sessions.dialect), has_regex(tree))
+    return Selection(condition(tree, sessions.tables.logs, sessions.dialect), has_regex(tree), tree)
 
 
 def checked(limit: Any, name: str = "limit", *, least: int = 1, most: int = MOST) -> None:
