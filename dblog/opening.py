@@ -16,7 +16,7 @@ from dblog.container import detect
 from dblog.diagnostics import complain
 from dblog.errors import ConfigurationError
 from dblog.sink import Origin
-from dblog.spool import SpoolUnavailable, spool_root, target_name
+from dblog.spool import SpoolUnavailable, refuse_network, spool_root, target_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,8 +93,7 @@ def folder_of(target: Any, options: Options) -> Path | None:
         return None
     try:
         root = spool_root(options.spool_dir)
-        if not asked:
-            _refuse_another_host(root, options)
+        refuse_network(root)
     except SpoolUnavailable as error:
         if asked:
             raise ConfigurationError(str(error)) from None
@@ -106,21 +105,6 @@ def folder_of(target: Any, options: Options) -> Path | None:
     from dblog.store import identity  # noqa: PLC0415 - SQLAlchemy comes with the first handler that has a database
 
     return root / target_name(*identity(target, options))
-
-
-def _refuse_another_host(root: Path, options: Options) -> None:
-    """A home may lie on another host. What is mapped there waits for the network, and with it whoever logs.
-
-    Raises:
-        SpoolUnavailable: it does, and nobody named it.
-    """
-    if options.spool_dir or os.environ.get("DBLOG_SPOOL_DIR"):
-        return
-    from dblog.store.filesystem import MOUNTS, NETWORK, filesystem_of  # noqa: PLC0415 - as above
-
-    if (kind := filesystem_of(root, MOUNTS)) in NETWORK:
-        sentence = f"the directory {str(root)!r} is on a network file system ({kind}): name a local one in spool_dir"
-        raise SpoolUnavailable(sentence)
 
 
 def new_origin(options: Options) -> Origin:

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from dblog.admin.findings import fail, ok, warn
-from dblog.store.filesystem import MOUNTS, NETWORK, filesystem_of
+from dblog.mounts import network_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,8 +57,8 @@ def _folder(connection: AdminConnection) -> Iterator[Finding]:
         yield ok("the folder can be written to, as the write-ahead log needs")
     else:
         yield fail(f"the folder {folder} cannot be written to", "SQLite keeps its write-ahead log there: mend its mode")
-    kind = filesystem_of(folder, MOUNTS)
-    if kind in NETWORK:
+    kind = network_of(folder)
+    if kind is not None:
         yield warn(f"the file is on a network filesystem ({kind})", "locks are not reliable there: use a local disk")
     free = shutil.disk_usage(folder).free
     what = f"{free / (1 << 30):,.1f} GiB of the disk are free"

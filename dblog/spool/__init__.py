@@ -9,7 +9,7 @@ from dblog.spool.counters import EMITTED, Counters, Counts
 from dblog.spool.dead import dead
 from dblog.spool.frames import ALONE, FRAME, KEPT, band_of_body, decode, encode, need, write
 from dblog.spool.left import QUARANTINE, Dead, Left
-from dblog.spool.place import MAX_AGE, SpoolUnavailable, check_age, spool_root, target_name
+from dblog.spool.place import MAX_AGE, SpoolUnavailable, check_age, refuse_network, spool_root, target_name
 from dblog.spool.spool import SEGMENT_BYTES, Spool
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "decode",
     "encode",
     "need",
+    "refuse_network",
     "spool_root",
     "target_name",
     "write",

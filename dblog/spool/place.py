@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dblog.errors import ConfigurationError, DblogError
+from dblog.mounts import network_of
 
 __all__ = [
     "MAX_AGE",
@@ -20,6 +21,7 @@ __all__ = [
     "check_age",
     "directory",
     "lock",
+    "refuse_network",
     "spool_root",
     "target_name",
 ]
@@ -64,6 +66,20 @@ def _of_the_user() -> Path:
     import platformdirs  # noqa: PLC0415 - only where nothing was given
 
     return platformdirs.user_state_path("dblog") / "spool"
+
+
+def refuse_network(path: Path) -> None:
+    """Not on another host's disk.
+
+    A file mapped there is written back when the network allows, and whoever logs would wait for it, or be killed by
+    SIGBUS. A lock may hold on one host only: another would take a living writer's files for a dead one's.
+
+    Raises:
+        SpoolUnavailable: it lies there.
+    """
+    if (kind := network_of(path)) is not None:
+        what = f"the spool directory {str(path)!r} is on a network file system ({kind})"
+        raise SpoolUnavailable(f"{what}: name one on a local disk in spool_dir or DBLOG_SPOOL_DIR")
 
 
 def target_name(*parts: object) -> str:

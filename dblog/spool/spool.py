@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dblog.spool.appending import LOW, Appending, Limits
 from dblog.spool.frames import ALONE, Bad, band_of_body
 from dblog.spool.making import COUNTERS_NAME, ORIGIN_NAME, made
-from dblog.spool.place import LOCK_NAME, SpoolGone, SpoolUnavailable, directory
+from dblog.spool.place import LOCK_NAME, SpoolGone, SpoolUnavailable, directory, refuse_network
 from dblog.spool.segment import PAGE, Segment, done_with, dump_origin
 
 if TYPE_CHECKING:
@@ -242,6 +242,7 @@ class Spool(Appending):
 
 def _made(folder: Path, origin: Origin) -> Made:
     """A new directory in the folder, which is made where it is missing."""
+    refuse_network(folder)
     top = directory(folder.parent)
     try:
         parent = directory(folder.name, parent=top)

@@ -1,4 +1,4 @@
-"""What lies under a file: the kind of file system, and why the file cannot be written, as a sentence.
+"""Why an SQLite file cannot be written, as a sentence.
 
 Nothing is opened here: a process that opens and closes a database file drops SQLite's locks on it.
 """
@@ -12,32 +12,11 @@ from typing import Final
 
 from dblog.visible import visible
 
-__all__ = ["MOUNTS", "NETWORK", "filesystem_of", "hindrance", "no_room"]
+__all__ = ["hindrance", "no_room"]
 
-MOUNTS: Final = Path("/proc/mounts")
-NETWORK: Final = frozenset({
-    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "ncpfs",
-    "nfs", "nfs4", "smb3", "smbfs", "vboxsf",
-})  # fmt: skip
-"""Kinds on which two hosts do not share memory, as the users of a write-ahead log must."""
 _ROOM: Final = 1 << 20
 """Bytes of free disk below which it counts as full."""
 _EFFECTIVE: Final = os.access in os.supports_effective_ids
-
-
-def filesystem_of(path: Path, mounts: Path) -> str | None:
-    """The type of the filesystem that holds a path, from the kernel's list of mounts; None where there is none."""
-    try:
-        lines = [line.split() for line in mounts.read_text(errors="replace").splitlines()]
-    except OSError:
-        return None
-    real = path.resolve()
-    places = [(Path(fields[1].replace("\\040", " ")), fields[2]) for fields in lines if len(fields) > 2]  # noqa: PLR2004 - device, place, type
-    # Of two mounts at one place the later hides the earlier.
-    holding = [
-        (len(place.parts), index, kind) for index, (place, kind) in enumerate(places) if real.is_relative_to(place)
-    ]
-    return max(holding)[2] if holding else None
 
 
 def hindrance(file: str) -> str | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from dblog.errors import ErrorClass, StoreError
+from dblog.mounts import network_of
 from dblog.store import filesystem
 from dblog.store.connect import keep_for_ever, milliseconds
 from dblog.store.distrust import beware
@@ -189,9 +190,9 @@ class Link:
         beware(connection)
         patience = f"PRAGMA busy_timeout = {milliseconds(self._options.connect_timeout)}"
         connection.execute(patience)
-        kind = filesystem.filesystem_of(Path(self.path), filesystem.MOUNTS)
-        if self._without_log or kind in filesystem.NETWORK:
-            go_without_log(connection, self.path, kind if kind in filesystem.NETWORK else None)
+        kind = network_of(Path(self.path))
+        if self._without_log or kind is not None:
+            go_without_log(connection, self.path, kind)
             self._prepare(connection)
             self._tighten()
         else:

@@ -16,7 +16,7 @@ from dblog.admin import doctor_postgres, doctor_sqlite
 from dblog.admin.connection import AdminConnection
 from dblog.admin.findings import Status, guarded
 from dblog.admin.partitions import partitions
-from dblog.store.filesystem import filesystem_of
+from dblog.mounts import filesystem_of
 from tests.administered import now
 from tests.oracle import execute, logging_to
 
@@ -132,7 +132,7 @@ def test_disks(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, status in ((10**6, Status.FAIL), (10**9, Status.WARN), (10**12, Status.OK)):
         monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: type("Usage", (), {"free": free}))
         assert [each.status for each in doctor_sqlite._folder(connection)][-1] is status
-    monkeypatch.setattr(doctor_sqlite, "filesystem_of", lambda *_: "nfs4")
+    monkeypatch.setattr(doctor_sqlite, "network_of", lambda _: "nfs4")
     assert any("nfs4" in each.what for each in doctor_sqlite._folder(connection))
 
 

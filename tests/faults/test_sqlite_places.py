@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from dblog import diagnostics
-from dblog.store import filesystem
 from tests.oracle import exactly_once, execute, logging_to, rows, seqs, until
 
 
@@ -23,7 +22,7 @@ def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test's folder is on NFS, says the kernel."""
     mounts = tmp_path / "mounts"
     mounts.write_text(f"server:/logs {tmp_path} nfs4 rw 0 0\n")
-    monkeypatch.setattr(filesystem, "MOUNTS", mounts)
+    monkeypatch.setattr("dblog.mounts.MOUNTS", mounts)
     diagnostics._last.clear()
 
 

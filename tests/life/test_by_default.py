@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 import tempfile
@@ -138,13 +139,13 @@ def _unusable(patched: pytest.MonkeyPatch, folder: Path) -> None:
 
 def _far_away(patched: pytest.MonkeyPatch, folder: Path) -> None:
     (folder / "mounts").write_text(f"/dev/sda / ext4 rw 0 0\nserver:/home {folder} nfs4 rw 0 0\n")
-    patched.setattr("dblog.store.filesystem.MOUNTS", folder / "mounts")
+    patched.setattr("dblog.mounts.MOUNTS", folder / "mounts")
 
 
 NOWHERE = {
     _homeless: "there is no home directory to keep a spool in: name a place in spool_dir",
     _unusable: "/file/dblog/spool' cannot be used: Not a directory; spool_dir names another",
-    _far_away: "/state/dblog/spool' is on a network file system (nfs4): name a local one in spool_dir",
+    _far_away: "is on a network file system (nfs4): name one on a local disk in spool_dir or DBLOG_SPOOL_DIR",
 }
 
 
@@ -185,17 +186,13 @@ def test_without_a_place_it_is_memory(
 def test_who_asks_for_a_spool_is_refused_or_told_again(
     durability: str, home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """No home is a wrong configuration; an unusable directory is said again and again; a far one is used, as asked."""
+    """No home, or a far one, is a wrong configuration; an unusable directory is said again and again."""
     assert folder_of(URL, Options.of(durability=durability)) == folder_of(URL, Options.of())
-    with monkeypatch.context() as patched:
-        _homeless(patched, tmp_path)
-        with pytest.raises(ConfigurationError, match="there is no home directory to keep a spool in"):
-            dblog.DatabaseHandler(URL, durability=durability)
-    with monkeypatch.context() as patched:
-        _far_away(patched, tmp_path)
-        chosen = folder_of(URL, Options.of(durability=durability))
-        assert chosen is not None
-        assert chosen.parent == home / "spool"
+    for prepare in (_homeless, _far_away):
+        with monkeypatch.context() as patched:
+            prepare(patched, tmp_path)
+            with pytest.raises(ConfigurationError, match=re.escape(NOWHERE[prepare])):
+                dblog.DatabaseHandler(URL, durability=durability)
     with monkeypatch.context() as patched:
         _unusable(patched, tmp_path)
         patched.setattr("dblog.disk._AGAIN", 0.0)
@@ -216,7 +213,7 @@ def test_who_asks_for_a_spool_is_refused_or_told_again(
     target=st.sampled_from([URL, MemorySink(), MemorySink]),
 )
 def test_who_gets_a_folder(durability: str | None, named: str | None, prepare: Any, target: Any) -> None:
-    """Every combination: a database, and a sink for which it is asked, has one, unless there is none by default."""
+    """Every combination: a database, and a sink for which it is asked, has one, where there is a place for it."""
     with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patched:
         folder = Path(name)
         patched.delenv("DBLOG_SPOOL_DIR")
@@ -229,11 +226,11 @@ def test_who_gets_a_folder(durability: str | None, named: str | None, prepare: A
         options = settled(Options.of(durability=durability, spool_dir=spool_dir), target)
         assert options.durability == (durability if durability or target is URL else "memory")
         asked = durability in {"spool", "durable"}
-        if asked and not named and prepare is _homeless:
-            with pytest.raises(ConfigurationError, match="no home"):
+        if asked and (prepare is _far_away or (prepare is _homeless and not named)):
+            with pytest.raises(ConfigurationError, match=re.escape(NOWHERE[prepare])):
                 folder_of(target, options)
             return
-        wanted = asked or (target is URL and (named is not None or prepare in {None, _unusable}))
+        wanted = asked or (target is URL and prepare is not _far_away and (named is not None or prepare != _homeless))
         found = folder_of(target, options)
         assert (found is not None) == wanted
         if found is not None and named is not None:

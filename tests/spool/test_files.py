@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dblog.errors import ConfigurationError
+from dblog.mounts import NETWORK
 from dblog.levels import BANDS
 from dblog.spool import MAX_AGE, Counts, Spool, SpoolUnavailable, check_age, dead, encode, need, spool_root, target_name
 from dblog.spool.counters import BANK, Counters, read_page
@@ -104,6 +106,21 @@ def test_another_users_place_is_refused(folder: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
     with pytest.raises(SpoolUnavailable, match=f"belongs to user {mine}, not to this process's {mine + 1}: name ano"):
         made(folder)
+
+
+@pytest.mark.parametrize("kind", [*sorted(NETWORK), "ext4", "tmpfs", "overlay", "fuseblk"])
+def test_another_hosts_disk_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Mapped files there are as safe as the network, and locks may hold on one host only; a local one will do."""
+    mounts = folder.parent.parent / "mounts"
+    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/x {folder.parent.parent} {kind} rw 0 0\n")
+    monkeypatch.setattr("dblog.mounts.MOUNTS", mounts)
+    if kind not in NETWORK:
+        made(folder).close()
+        return
+    says = rf"'{folder}' is on a network file system \({re.escape(kind)}\): name one on a local disk in spool_dir"
+    with pytest.raises(SpoolUnavailable, match=says):
+        made(folder)
+    assert not folder.parent.exists()
 
 
 def test_what_is_read_later_was_written_by_no_link(folder: Path, tmp_path: Path) -> None:
