@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dblog.errors import ConfigurationError
-from dblog.mounts import NETWORK
 from dblog.levels import BANDS
+from dblog.mounts import NETWORK
 from dblog.spool import MAX_AGE, Counts, Spool, SpoolUnavailable, check_age, dead, encode, need, spool_root, target_name
 from dblog.spool.counters import BANK, Counters, read_page
 from dblog.spool.frames import ALONE
