@@ -128,7 +128,7 @@ def _clustered(url: str | URL, schema: str | None) -> tuple[URL, str | None]:
     mapped = sync_url(url)
     if mapped.get_backend_name() != "clickhousedb":
         raise ConfigurationError("only ClickHouse has clusters here: give clickhouse://user:password@host/database")
-    return mapped.set(database=None), schema or mapped.database or None
+    return mapped._replace(database=None), schema or mapped.database or None
 
 
 def current(url_or_engine: Target, *, schema: str | None = None, table: str = DEFAULT_TABLE) -> str | None:

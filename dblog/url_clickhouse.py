@@ -62,10 +62,8 @@ def clickhouse_url(parsed: URL, url: str | URL) -> URL:
         raise ConfigurationError(msg)
     if secure := _secure(parsed, str(query.pop("secure", "")).lower(), url):
         query["secure"] = secure
-    database = parsed.database or None
-    return parsed.set(
-        drivername="clickhousedb+connect", host=parsed.host or "localhost", database=database, query=query
-    )
+    mapped = parsed.set(drivername="clickhousedb+connect", host=parsed.host or "localhost", query=query)
+    return mapped if mapped.database else mapped._replace(database=None)  # `set` takes None for nothing to set
 
 
 def _secure(parsed: URL, given: str, url: str | URL) -> str:

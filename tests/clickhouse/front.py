@@ -4,8 +4,11 @@ The engine (chdb) is real, the HTTP is ours: as much of ClickHouse's interface a
 clickhouse-connect uses. What a fault does is said in a request of its own, so that a test
 can have an INSERT executed and its answer lost, or a connection hang.
 
-Run as a program, with a folder for the engine's data and, if it is to be the same one again, a port; it prints its
-port, and ends when its stdin does.
+As a node of a cluster it has one shard, which nobody answers for, and does for itself what it is told ON CLUSTER,
+without replicas, for want of a Keeper; DDL that is not ON CLUSTER it refuses there.
+
+Run as a program, with a folder for the engine's data, a port (0 for any) and the cluster's name, which may be empty;
+it prints its port, and ends when its stdin does.
 """
 
 from __future__ import annotations
@@ -32,18 +35,28 @@ _RESERVED = frozenset({
 })  # fmt: skip
 _CODE = re.compile(r"Code: (\d+)")
 _INSERT = re.compile(rb"\s*(INSERT INTO .+?) FORMAT (\w+)\n", re.DOTALL)
+_DDL = re.compile(r"\s*(CREATE|ALTER(?! TABLE \S+ DELETE )|DROP|RENAME)\b")
+"""But for what replicas hand on among themselves."""
+_REPLICATED = re.compile(r"ReplicatedReplacingMergeTree\('[^']*', '[^']*'(?:, )?")
+_CLUSTER = (
+    "<clickhouse><remote_servers><{0}><shard><replica><host>127.0.0.1</host><port>1</port></replica></shard></{0}>"
+    "</remote_servers></clickhouse>"
+)
 _FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 
 
 class Front:
     """The server's process, for a test."""
 
-    def __init__(self, folder: str | os.PathLike[str], port: int = 0) -> None:
+    def __init__(self, folder: str | os.PathLike[str], port: int = 0, *, cluster: str = "") -> None:
         self._folder = str(folder)
+        self._cluster = cluster
         self._process = self._start(port)
 
     def _start(self, port: int) -> subprocess.Popen[str]:
-        process = subprocess.Popen([sys.executable, __file__, self._folder, str(port)], stdin=-1, stdout=-1, text=True)
+        process = subprocess.Popen(
+            [sys.executable, __file__, self._folder, str(port), self._cluster], stdin=-1, stdout=-1, text=True
+        )
         assert process.stdout is not None
         self.port = int(process.stdout.readline())
         return process
@@ -125,7 +138,8 @@ class _Faults:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     faults = _Faults()
-    folder = ""
+    place = ""
+    cluster = ""
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -196,7 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, result, {"X-ClickHouse-Format": output} if output else {})
 
     def _run(self, given: dict[str, str], text: bytes, insert: re.Match[bytes] | None) -> tuple[bytes, str]:
-        connection = _engine().connect(self.folder)
+        connection = _engine().connect(self.place)
         try:
             for name, value in given.items():
                 if name not in _RESERVED and not name.startswith("param_"):
@@ -210,13 +224,20 @@ class _Handler(BaseHTTPRequestHandler):
                     sql = f"{insert[1].decode()} FROM INFILE '{file.name}' FORMAT {insert[2].decode()}"
                     connection.query(sql)
                 return b"", ""
-            sql = text.decode()
+            sql = self._on_cluster(text.decode())
             named = _FORMAT.search(sql)
             parameters = {name[6:]: value for name, value in given.items() if name.startswith("param_")}
             result = connection.query(sql, "TabSeparated", params=parameters).bytes() or b""
             return result, named[1] if named else ("TabSeparated" if result else "")
         finally:
             connection.close()
+
+    def _on_cluster(self, sql: str) -> str:
+        if not self.cluster:
+            return sql
+        if _DDL.match(sql) and f"ON CLUSTER '{self.cluster}'" not in sql:
+            raise RuntimeError("Code: 36. DB::Exception: not ON CLUSTER. (BAD_ARGUMENTS)")
+        return _REPLICATED.sub("ReplacingMergeTree(", sql.replace(f" ON CLUSTER '{self.cluster}'", ""))
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         with contextlib.suppress(OSError):
@@ -232,14 +253,19 @@ def _engine() -> Any:
     return importlib.import_module("chdb")  # it has no types, and is not there where the types are checked
 
 
-def main(folder: str, port: str) -> None:
+def main(folder: str, port: str, cluster: str) -> None:
     """Serve until stdin ends."""
     Path(folder).mkdir(exist_ok=True)
-    _Handler.folder = folder
+    place = folder
+    if cluster:
+        config = Path(f"{folder}.xml")
+        config.write_text(_CLUSTER.format(cluster))
+        place = f"{folder}?config-file={config}"
+    _Handler.place, _Handler.cluster = place, cluster
     ThreadingHTTPServer.allow_reuse_address = True
     ThreadingHTTPServer.daemon_threads = True
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), _Handler)
-    keep = _engine().connect(folder)  # the engine stays while requests come and go
+    keep = _engine().connect(place)  # the engine stays while requests come and go
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)
     sys.stdin.read()

@@ -124,6 +124,13 @@ def test_https_in_a_clickhouse_scheme_is_tls() -> None:
     assert (mapped.port, dict(mapped.query)) == (None, {"secure": "true"})
 
 
+@pytest.mark.parametrize("url", ["clickhouse://h", "clickhouse://h/", "clickhousedb://"])
+def test_a_clickhouse_url_may_leave_the_database_to_the_user(url: str) -> None:
+    """And the host, to this machine."""
+    mapped = sync_url(url)
+    assert (mapped.host, mapped.database) == ("h" if "h" in url.partition("//")[2] else "localhost", None)
+
+
 @given(mode=MODES, certificate=NAMES, application=NAMES)
 def test_mapping_there_and_back_loses_nothing(mode: str, certificate: str, application: str) -> None:
     """A URL made for one room is a URL for the other."""
