@@ -30,18 +30,17 @@ def alone(connection: AdminConnection) -> Iterator[bool]:
         # SQLite's work is done in short transactions, ClickHouse's may be done twice.
         yield True
         return
+    number = connection.value("SELECT hashtextextended('dblog maintain ' || to_regclass(?)::oid, 0)", connection.logs)
     session = beside(connection)
     try:
         try:
+            # Without parameters: what is bound to some stays open until the next statement, and its snapshot with it.
             session.execute("BEGIN")
             session.execute(
                 "SELECT set_config(name, '0', true) FROM pg_catalog.pg_settings"
                 " WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
             )
-            ours = session.execute(
-                "SELECT pg_try_advisory_xact_lock(hashtextextended('dblog maintain ' || to_regclass(%s)::oid, 0))",
-                [connection.logs],
-            ).fetchone()[0]
+            ours = session.execute(f"SELECT pg_try_advisory_xact_lock({int(number)})").fetchone()[0]
         except Exception as error:  # noqa: BLE001 - classified
             raise postgres_error(error) from None
         yield bool(ours)
