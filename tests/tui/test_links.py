@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import shlex
 from contextlib import suppress
 from typing import Any
@@ -174,6 +175,38 @@ async def test_a_link_leads_to_another_table_and_back(sqlite_url: str) -> None:
         assert driver.app.command_line() == driver.app.clipboard
         await driver.command(plain)
         await driver.until(lambda: driver.logs.source.database.table == "logs" and driver.row)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_what_was_looked_at_before_is_closed_when_nobody_asks_it_any_more(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    """Its screen is gone by then: a question behind the close would open a connection that nobody closes.
+
+    Also where somebody leaves at once.
+    """
+    upgrade(sqlite_url, table="audit")
+    fill(sqlite_url, [entry(1, now())])
+    there: list[bool] = []
+    async with driving(sqlite_url) as driver:
+        screen = driver.logs
+        close, end = screen.source.close, screen.browser.close
+
+        async def closing() -> None:
+            await asyncio.sleep(0.01)
+            there.append(screen.is_attached)
+            await close()
+
+        async def ending() -> None:
+            await asyncio.sleep(0.05)  # as long as a query takes to end in the database
+            await end()
+
+        monkeypatch.setattr(screen.source, "close", closing)
+        monkeypatch.setattr(screen.browser, "close", ending)
+        driver.app.open_link(Link(table="audit"))
+        if not at_once:
+            await driver.until(lambda: bool(there))
+    assert there == [False]
 
 
 def test_a_view_and_its_link_are_the_same_view() -> None:

@@ -8,6 +8,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from textual.css.query import NoMatches
+
 from dblog.cli.profiles import Database
 from dblog.errors import ConfigurationError
 from dblog.visible import visible
@@ -22,6 +24,7 @@ from dblog_tui.view import View
 if TYPE_CHECKING:
     import datetime as dt
 
+    from textual.await_complete import AwaitComplete
     from textual.binding import BindingType
     from textual.command import Provider
 
@@ -92,6 +95,8 @@ class DblogTui(Notices, Room):
         self.database, self.link, self.demo = database, link, demo
         self.admin_url, self.colour, self.database_name = admin_url, colour, name
         self.source: Source | None = None
+        self._left: list[asyncio.Task[None]] = []
+        """Close what was looked at before."""
         self._demo: Demo | None = None
         self.animation_level = "none"
 
@@ -195,13 +200,14 @@ class DblogTui(Notices, Room):
         # A file's name, and the demo's, are for the header; elsewhere nobody could open them by it.
         profile = None if self.demo or name is None or database.url.endswith(f"/{name}") else name
         before, self.source = self.source, Source(database, zone=self.look.zone, name=name, profile=profile)
-        self._show_logs(self.source, self.link.view if self.link is not None else View(), self.link)
+        going = self._show_logs(self.source, self.link.view if self.link is not None else View(), self.link)
         if before is not None:
-            self.run_worker(before.close(), exit_on_error=False)
+            self._left.append(asyncio.create_task(_close(before, going)))
 
     def _show_logs(
         self, source: Source, view: View, link: Link | None = None, *, history: History | None = None
-    ) -> None:
+    ) -> list[AwaitComplete]:
+        """Show them in the place of what is shown; the ends of the screens that go."""
         from dblog_tui.screens.logs import LogsScreen  # noqa: PLC0415 - the start screen does without
 
         screen = LogsScreen(
@@ -211,17 +217,24 @@ class DblogTui(Notices, Room):
         screen.history = history or screen.history
         if self.logs is None:
             self.push_screen(screen)
-        else:
-            while self.screen is not self.logs:
-                self.pop_screen()
-            self.switch_screen(screen)
+            return []
+        going = []
+        while self.screen is not self.logs:
+            going.append(self.pop_screen())
+        return [*going, self.switch_screen(screen)]
 
     async def on_unmount(self) -> None:
         """Leave nothing open, and no demo running."""
+        await asyncio.gather(*self._left, return_exceptions=True)
         if self.source is not None:
             await self.source.close()
         if self._demo is not None:
             await asyncio.to_thread(self._demo.stop)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """As Textual's; that a screen has no widgets which was about to come when somebody left is no error."""
+        if self._running or not isinstance(error, NoMatches):
+            super()._handle_exception(error)
 
     def unexpected(self, error: Exception) -> None:
         """Something failed that should not; say so, write a report, and go on with what is on the screen."""
@@ -267,6 +280,13 @@ class DblogTui(Notices, Room):
         cancel = getattr(self.screen, "cancel_running", None)
         if cancel is None or not cancel():
             self.notify("ctrl+q quits", markup=False)
+
+
+async def _close(source: Source, going: list[AwaitComplete]) -> None:
+    """Close it once nothing asks it any more: a later question would open a connection that nobody closes."""
+    for each in going:
+        await each
+    await source.close()
 
 
 def _collect_again() -> None:
