@@ -8,7 +8,7 @@ and the directory goes. One that cannot be seen to its end now holds up no other
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dblog.diagnostics import complain
@@ -51,6 +51,8 @@ class Adopted:
     """Stretches of files that were damaged; the files are in quarantine."""
     waiting: bool = False
     """There may be more to do: time was up, or the database did not take it."""
+    why: str | None = field(default=None, compare=False)
+    """The last reason for which a directory had to wait."""
 
     @property
     def moved(self) -> bool:
@@ -108,7 +110,7 @@ class Adoption:
             self._run(adopted)
         except (DblogError, OSError) as error:
             self._complain(self._folder, error)
-            adopted.waiting = True
+            adopted.waiting, adopted.why = True, str(error)
         finally:
             self._found = None
             self._let_go()
@@ -121,10 +123,11 @@ class Adoption:
             self._found = found
             try:
                 settled = self._settle(found, adopted)
-            except Away:
-                adopted.waiting = True
+            except Away as error:
+                adopted.waiting, adopted.why = True, str(error)
                 return
             except (Later, DblogError, OSError) as error:
+                adopted.why = str(error)
                 if not isinstance(error, Later):
                     self._complain(self._folder / str(found.instance_id), error)
                 self._put_off[found.instance_id] = time.monotonic() + _AGAIN

@@ -35,7 +35,7 @@ _PASSING = frozenset({ErrorClass.RECONNECT, ErrorClass.RESEND, ErrorClass.WAIT})
 
 
 class Later(Exception):  # noqa: N818 - not an error
-    """This directory cannot be seen to its end now; the others may."""
+    """This directory cannot be seen to its end now; the others may. Its text says why, and holds no record's."""
 
 
 class Away(Later):
@@ -105,7 +105,9 @@ class Estate:
             pause=self._pause,
         )
         self._pauses = 0
-        self._aborted = self._away = False
+        self._aborted = False
+        self._refused: StoreError | None = None
+        """Why a batch was not taken."""
 
     def settle(self) -> Iterator[Tally]:
         """Step by step, with what came of each; at its end the directory is gone.
@@ -160,7 +162,7 @@ class Estate:
         status = Status(origin_of(found), found.settled.adopted, stats, posthumous=True)
         error = self._attempt(lambda: self._sink.report(status))
         if error is not None and error.kind in _PASSING:
-            raise self._later(error)
+            raise self._later(error, aborted=self._aborted)
 
     # -- replay -----------------------------------------------------------------------------------------------
 
@@ -171,10 +173,10 @@ class Estate:
         cells[IN_FLIGHT] += len(items)
         delivery.load(items, replay=True)
         if not delivery.run():
-            raise Away if self._away else Later
+            raise self._later(self._refused, aborted=delivery.aborted)
         self._must(delivery.post_letters)
         if delivery.letters:
-            raise Later
+            raise Later("the database does not take dead letters now")
 
     def _batches(self, lefts: Iterator[Left]) -> Iterator[list[Left]]:
         """Bounded in records and bytes, but one record at least."""
@@ -192,7 +194,7 @@ class Estate:
     def _pause(self, error: StoreError) -> bool:
         """Whether the batch is tried again: for a passing trouble a few times, else the directory waits."""
         self._pauses += 1
-        self._away = error.kind is ErrorClass.RECONNECT and not self._delivery.aborted
+        self._refused = error
         if error.kind not in {ErrorClass.RESEND, ErrorClass.UNKNOWN} or self._pauses > _PAUSES:
             return False
         self._terms.wait(0.05 * self._pauses)
@@ -236,7 +238,7 @@ class Estate:
         answer: list[Collection[int] | None] = []
         error = self._attempt(lambda: answer.append(ask(first, last, since)))
         if error is not None and error.kind is ErrorClass.RECONNECT:
-            raise self._later(error)
+            raise self._later(error, aborted=self._aborted)
         return answer[0] if answer else None
 
     def _write(self, details: list[dict[str, Any]], what: str) -> None:
@@ -246,7 +248,7 @@ class Estate:
     def _must(self, operation: Callable[[], object]) -> None:
         error = self._attempt(operation)
         if error is not None:
-            raise self._later(error)
+            raise self._later(error, aborted=self._aborted)
 
     def _attempt(self, operation: Callable[[], object]) -> StoreError | None:
         """What went wrong, out of time included."""
@@ -265,8 +267,12 @@ class Estate:
         self._aborted = True
         self._sink.abort()
 
-    def _later(self, error: StoreError) -> Later:
-        return Away() if error.kind is ErrorClass.RECONNECT and not self._aborted else Later()
+    @staticmethod
+    def _later(error: StoreError | None, *, aborted: bool) -> Later:
+        """Too slow is this directory's fault, or may be."""
+        if error is None:
+            return Later("the database does not take it")
+        return (Away if error.kind is ErrorClass.RECONNECT and not aborted else Later)(str(error))
 
 
 def _timely(item: Item, appended_at: int) -> Item:

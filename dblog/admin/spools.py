@@ -9,11 +9,11 @@ import os
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from dblog.adoption import Adopted, Adoption
-from dblog.errors import ConfigurationError
+from dblog.errors import ConfigurationError, DblogError
 from dblog.estate import Terms
 from dblog.opening import folder_of, opener_of
 from dblog.options import Options
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dblog.sink import Origin
+    from dblog.spool import Dead
 
-__all__ = ["Kept", "Place", "drop", "named", "replay", "spools", "targets"]
+__all__ = ["Kept", "Place", "drop", "drop_unrecorded", "named", "replay", "spools", "targets"]
 
+_DROPPED_AT_ONCE: Final = 100_000
+"""Records of which one loss row tells."""
 _TURN: Final = 1.0
 """Seconds of one turn of a replay; between two, progress is reported."""
 _COUNTERS: Final = "counters"
@@ -53,6 +56,8 @@ class Kept:
     """When the oldest of the records was put there, in µs."""
     corrupt: int
     """Stretches found damaged; the files are in quarantine as well."""
+    trouble: str | None = None
+    """Why it cannot be read now, or not by this dblog."""
 
 
 class Place:
@@ -120,16 +125,24 @@ def spools(place: Place) -> Iterator[Kept]:
     for folder in place.folders():
         seen = set()
         for found in dead(folder):
-            frames, oldest = 0, None
-            for left in found.frames():
-                frames += 1
-                oldest = left.appended_at if oldest is None else min(oldest, left.appended_at)
             seen.add(found.instance_id)
-            yield Kept(
-                folder.name, found.instance_id, alive=False, origin=found.origin, records=frames, size=found.size(),
-                oldest=oldest, corrupt=found.corrupt,
-            )  # fmt: skip
+            yield _left(folder, found)
         yield from _living(folder, seen)
+
+
+def _left(folder: Path, found: Dead) -> Kept:
+    """What a dead writer left; where it cannot be read, why."""
+    frames, oldest, trouble, origin, size = 0, None, None, None, 0
+    try:
+        origin, size = found.origin, found.size()
+        for left in found.frames():
+            frames += 1
+            oldest = left.appended_at if oldest is None else min(oldest, left.appended_at)
+    except DblogError as error:
+        trouble = str(error)
+    except OSError as error:
+        trouble = f"a file of it cannot be read: {error.strerror}"
+    return Kept(folder.name, found.instance_id, False, origin, frames, size, oldest, found.corrupt, trouble)
 
 
 def _living(folder: Path, seen: Collection[UUID]) -> Iterator[Kept]:
@@ -152,21 +165,26 @@ def _beginning(path: Path) -> bytes:
 
 def replay(place: Place, seconds: float) -> Iterator[Adopted]:
     """Store what dead writers left in the database; what each turn has done, until nothing is left or time is up."""
-    if place.url is None or place.folder is None:
-        raise ConfigurationError("no database named: give --url or --profile, or set DBLOG_URL")
-    options = place.options
     deadline = time.monotonic() + seconds
-    adoption = Adoption(
-        opener_of(place.url, options, (None, place.password_file)),
-        place.folder,
-        mine=tuple,
-        terms=Terms(options.spool_max_age, lambda: options.operation_timeout),
-    )
+    adoption = _adoption(place)
     while True:
         done = adoption.run(min(_TURN, max(0.0, deadline - time.monotonic())))
         yield done
         if time.monotonic() >= deadline or not done.moved:
             return
+
+
+def _adoption(place: Place, only: Collection[UUID] | None = None, **terms: Any) -> Adoption:
+    if place.url is None or place.folder is None:
+        raise ConfigurationError("no database named: give --url or --profile, or set DBLOG_URL")
+    options = place.options
+    return Adoption(
+        opener_of(place.url, options, (None, place.password_file)),
+        place.folder,
+        mine=tuple,
+        terms=Terms(options.spool_max_age, lambda: options.operation_timeout, **terms),
+        only=only,
+    )
 
 
 def named(place: Place, wanted: Collection[str]) -> list[Kept]:
@@ -197,8 +215,19 @@ def _is(instance_id: UUID, text: str) -> bool:
     return digits == whole or (len(digits) == _SHORT and (whole.startswith(digits) or whole.endswith(digits)))
 
 
-def drop(place: Place, wanted: Collection[UUID]) -> int:
-    """Give up what dead writers left, unread; how many directories went. What is in quarantine stays."""
+def drop(place: Place, wanted: Collection[UUID]) -> Adopted:
+    """Give up what dead writers left, and say so in the database: loss rows, and their rows in ``log_instances``.
+
+    What cannot be written down there is not dropped. What is in quarantine stays.
+
+    Raises:
+        ConfigurationError: no database is named.
+    """
+    return _adoption(place, wanted, discard=True, batch_size=_DROPPED_AT_ONCE).run(float("inf"))
+
+
+def drop_unrecorded(place: Place, wanted: Collection[UUID]) -> int:
+    """The same, without a word to any database; how many directories went."""
     gone = 0
     for folder in place.folders():
         for found in dead(folder):

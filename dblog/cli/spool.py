@@ -60,6 +60,9 @@ def spool(
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON, one line for each.")] = False,
+    unrecorded: Annotated[
+        bool, typer.Option("--unrecorded", help="drop: no database is told; dblog audit cannot explain the numbers.")
+    ] = False,
     yes: YesOption = False,
     url: UrlOption = None,
     profile: ProfileOption = None,
@@ -85,10 +88,10 @@ def spool(
         target=target,
     )
     action = Action(action)  # typer hands a default over as it is written
-    if action is not Action.DROP and (ids or everything):
-        fail(f"{action.value} takes no ids and no --all", EXIT_USAGE)
+    if action is not Action.DROP and (ids or everything or unrecorded):
+        fail(f"{action.value} takes no ids, no --all and no --unrecorded", EXIT_USAGE)
     if action is Action.DROP:
-        _drop(place, ids or [], everything=everything, yes=yes, json=json)
+        _drop(place, _chosen(place, ids or [], everything=everything), unrecorded=unrecorded, yes=yes, json=json)
     elif action is Action.REPLAY:
         _replay(place, timeout, json=json)
     else:
@@ -99,15 +102,18 @@ def _show(place: Place, *, verify: bool, json: bool) -> None:
     """One line for each; what is damaged ends ``verify`` with 1."""
     from dblog.admin.spools import spools
 
-    shown = damaged = 0
+    shown = damaged = closed = 0
     for kept in spools(place):
         print_json(_fields(kept)) if json else _line(kept)
         shown += 1
         damaged += kept.corrupt
+        closed += kept.trouble is not None
     if not shown and not json:
         typer.echo(f"nothing is kept in {_visible(str(place.root))}")
     if verify and damaged:
         fail(f"{many(damaged, 'stretch', 'stretches')} of the files damaged; those are in quarantine", EXIT_NOTHING)
+    if verify and closed:
+        fail(f"{many(closed, 'directory', 'directories')} could not be read", EXIT_NOTHING)
 
 
 def _fields(kept: Kept) -> dict[str, Any]:
@@ -122,6 +128,7 @@ def _fields(kept: Kept) -> dict[str, Any]:
         "bytes": kept.size,
         "oldest": None if kept.oldest is None else iso(kept.oldest),
         "damaged": kept.corrupt,
+        "trouble": kept.trouble,
         "service": None if origin is None else origin.service,
         "host": None if origin is None else origin.host,
         "pid": None if origin is None else origin.pid,
@@ -135,6 +142,7 @@ def _line(kept: Kept) -> None:
     state = "in use" if kept.alive else "left behind"
     since = f"  since {fields['oldest']}" if kept.oldest is not None else ""
     damaged = f"  {many(kept.corrupt, 'damage')}" if kept.corrupt else ""
+    damaged += f"  {_visible(kept.trouble)}" if kept.trouble else ""
     typer.echo(
         f"{kept.target}  {kept.instance_id}  {state}  {many(kept.records, 'record')}  {kept.size:,} bytes"
         f"{since}{damaged}{f'  {who}' if who else ''}"
@@ -148,14 +156,15 @@ def _replay(place: Place, timeout: float, *, json: bool) -> None:
     from dblog.adoption import Adopted
     from dblog.cli.progress import Progress
 
-    total = dict.fromkeys((field.name for field in dataclasses.fields(Adopted)), 0)
+    counts = [field.name for field in dataclasses.fields(Adopted) if type(field.default) is int]
+    total, waiting, why = dict.fromkeys(counts, 0), False, None
+    del total["discarded"]
     with Progress("records") as progress:
         for turn in replay(place, timeout):
             for name in total:
                 total[name] += getattr(turn, name)
-            total["waiting"] = int(turn.waiting)
+            waiting, why = turn.waiting, turn.why or why
             progress(total["stored"])
-    waiting = bool(total.pop("waiting"))
     if json:
         print_json(total | {"waiting": waiting})
     else:
@@ -165,26 +174,41 @@ def _replay(place: Place, timeout: float, *, json: bool) -> None:
             f" {many(total['directories'], 'writer')} settled"
         )
     if waiting:
-        fail("not all of it is stored: the database does not take it now, or time was up", EXIT_STORE)
+        fail(f"not all of it is stored: {why or 'time was up'}", EXIT_STORE)
 
 
-def _drop(place: Place, ids: list[str], *, everything: bool, yes: bool, json: bool) -> None:
-    from dblog.admin.spools import drop, named, spools
+def _chosen(place: Place, ids: list[str], *, everything: bool) -> list[Kept]:
+    from dblog.admin.spools import named, spools
 
     if bool(ids) == everything:
         fail("drop which? give ids, or --all", EXIT_USAGE)
-    found = named(place, ids) if ids else [kept for kept in spools(place) if not kept.alive]
-    records = sum(kept.records for kept in found)
+    return named(place, ids) if ids else [kept for kept in spools(place) if not kept.alive]
+
+
+def _drop(place: Place, found: list[Kept], *, unrecorded: bool, yes: bool, json: bool) -> None:
+    from dblog.admin.spools import drop, drop_unrecorded
+
+    if place.url is None and not unrecorded:
+        sentence = "what is dropped is written down in its database, and none is named: give --url or --profile"
+        fail(f"{sentence}; or --unrecorded, and nobody will know why the numbers are missing", EXIT_USAGE)
+    records, wanted = sum(kept.records for kept in found), {kept.instance_id for kept in found}
     if found:
         what = f"what {many(len(found), 'writer')} left, {many(records, 'record')}"
         confirm(f"type {records} to drop {what}, for ever", str(records), yes=yes)
-    gone = drop(place, {kept.instance_id for kept in found})
-    if json:
-        print_json({"dropped": gone, "records": records})
+    if unrecorded:
+        gone, why = drop_unrecorded(place, wanted), None
     else:
-        typer.echo(f"{many(records, 'record')} of {many(gone, 'writer')} dropped")
-    if records:
+        done = drop(place, wanted)
+        gone, records, why = done.directories, done.discarded, done.why if done.waiting else None
+    if json:
+        print_json({"dropped": gone, "records": records, "recorded": not unrecorded})
+    else:
+        said = "" if unrecorded or not records else "; dblog audit says so"
+        typer.echo(f"{many(records, 'record')} of {many(gone, 'writer')} dropped{said}")
+    if unrecorded and records:
         warn("dblog audit will show their numbers as missing")
+    if why is not None:
+        fail(f"what could not be written down is kept ({why}); --unrecorded drops it all the same", EXIT_STORE)
 
 
 def _visible(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
@@ -152,26 +153,72 @@ def test_verify(root: Path, sqlite_url: str, dblog: Dblog) -> None:
     assert rows(sqlite_url, "SELECT seq FROM logs WHERE seq IS NOT NULL ORDER BY seq") == [(1,), (2,), (4,), (5,)]
 
 
-def test_drop(root: Path, sqlite_url: str, dblog: Dblog) -> None:
-    """By id or all, when it was confirmed; never that of a living writer, nor of one that nobody has."""
-    folder = _folder(sqlite_url)
+def test_drop(root: Path, database_url: str, dblog: Dblog) -> None:
+    """By id or all, when it was confirmed; never that of a living writer, nor of one that nobody has.
+
+    What is dropped is explained by ``dblog audit``, to the record, and no writer is said to have it still.
+    """
+    folder = _folder(database_url)
     first, _ = _left(folder, 3)
     second, _ = _left(folder, 2)
     alive, spool = _left(folder, 1, alive=True)
+    url = ("--url", database_url)
     try:
-        assert dblog("spool", "drop").code == 2
-        assert dblog("spool", "drop", str(first)).code == 2, "nobody was asked"
-        assert "is in use" in dblog("spool", "drop", "--yes", str(alive)).err
-        assert "names no spool" in dblog("spool", "drop", "--yes", "ffffffff").err
+        assert dblog("spool", "drop", *url).code == 2
+        assert dblog("spool", "drop", *url, str(first)).code == 2, "nobody was asked"
+        assert "is in use" in dblog("spool", "drop", *url, "--yes", str(alive)).err
+        assert "names no spool" in dblog("spool", "drop", *url, "--yes", "ffffffff").err
         assert "takes no ids" in dblog("spool", "list", str(first)).err
-        done = dblog("spool", "drop", "--yes", first.hex[-8:])
-        assert (done.code, done.out) == (0, "3 records of 1 writer dropped\n")
-        assert "dblog audit" in done.err
+        done = dblog("spool", "drop", *url, "--yes", first.hex[-8:])
+        assert (done.code, done.out) == (0, "3 records of 1 writer dropped; dblog audit says so\n"), done
         assert set(_instances(folder)) == {second, alive}
-        assert _objects(dblog("spool", "drop", "--all", "--yes", "--json")) == [{"dropped": 1, "records": 2}]
+        told = _objects(dblog("spool", "drop", *url, "--all", "--yes", "--json"))
+        assert told == [{"dropped": 1, "records": 2, "recorded": True}]
         assert _instances(folder) == [alive]
     finally:
         spool.close()
+    audited = dblog("audit", *url, "--json")
+    found = {uuid.UUID(each["instance_id"]): each for each in _objects(audited)}
+    lost = [(found[each]["lost"], found[each]["missing"]) for each in (first, second)]
+    assert (audited.code, lost) == (0, [({"discarded": 3}, 3), ({"discarded": 2}, 2)])
+    books = "SELECT emitted, stored, dropped, queued + in_flight + spooled FROM log_instances ORDER BY emitted"
+    assert rows(database_url, books) == [(2, 0, 2, 0), (3, 0, 3, 0)]
+    assert rows(database_url, "SELECT count(*) FROM logs WHERE seq IS NOT NULL") == [(0,)]
+
+
+def test_what_cannot_be_written_down_is_not_dropped(root: Path, empty_sqlite_url: str, dblog: Dblog) -> None:
+    """No database named, or none that takes the record: nothing goes, and it is said what to do; or nobody is told."""
+    folder = _folder(empty_sqlite_url)
+    left, _ = _left(folder, 3)
+    done = dblog("spool", "drop", "--all", "--yes")
+    assert (done.code, "--url" in done.err, "--unrecorded" in done.err) == (2, True, True)
+    done = dblog("spool", "drop", "--all", "--yes", "--url", empty_sqlite_url)
+    assert (done.code, done.out) == (3, "0 records of 0 writers dropped\n")
+    assert "is kept (SQLITE_CANTOPEN: " in done.err
+    assert _instances(folder) == [left]
+    done = dblog("spool", "drop", "--all", "--yes", "--unrecorded")
+    assert (done.code, done.out) == (0, "3 records of 1 writer dropped\n")
+    assert "dblog audit will show their numbers as missing" in done.err
+    assert not folder.exists()
+
+
+def test_one_that_cannot_be_read_hides_no_other(root: Path, sqlite_url: str, dblog: Dblog) -> None:
+    """What a newer dblog wrote is listed as that, kept by ``drop``, and found by ``verify``; beside it all goes on."""
+    folder = _folder(sqlite_url)
+    with mock.patch("dblog.spool.segment.VERSION", 2):
+        newer, _ = _left(folder, 3)
+    other, _ = _left(folder, 2)
+    found = {each["instance_id"]: each["trouble"] for each in _objects(dblog("spool", "--json"))}
+    assert found[str(other)] is None
+    assert "newer dblog" in found[str(newer)]
+    assert "newer dblog" in dblog("spool").out
+    done = dblog("spool", "verify")
+    assert (done.code, "1 directory could not be read" in done.err) == (1, True)
+    done = dblog("spool", "drop", "--all", "--yes", "--url", sqlite_url)
+    assert (done.code, done.out) == (3, "2 records of 1 writer dropped; dblog audit says so\n")
+    assert _instances(folder) == [newer]
+    done = dblog("spool", "replay", "--url", sqlite_url)
+    assert (done.code, "newer dblog" in done.err) == (3, True)
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", ".", "quarantine"])
