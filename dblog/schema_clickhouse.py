@@ -24,7 +24,7 @@ Counts take FINAL, with ``do_not_merge_across_partitions_select_final = 1``: equ
 have equal timestamps, so they share a partition.
 
 **metadata** is JSON text, the truth. ``METADATA_TOKENS`` skips granules by its ASCII
-words: ``hasToken(ifNull(metadata, ''), 'word')`` with one run of letters and digits out
+words: ``hasToken(lower(ifNull(metadata, '')), 'word')`` with one run of letters and digits out
 of a key or of a string value as ``orjson`` writes it. It covers every depth and arrays.
 400,000 rows of eight keys: insert 0.27 s against 0.19 without, 17.4 bytes a row
 against 13.6; a materialised Map of the outermost keys with two bloom filters took
@@ -57,8 +57,8 @@ ORDER_BY: Final = ("timestamp", "toUInt128(id)")
 """The sorting key of ``logs``, to be written just so in an ORDER BY."""
 PARTITION_BY: Final = "toDate32(timestamp)"
 """Not ``toDate``, which holds 1970 to 2149: by it the engine left partitions out that have what is asked for."""
-METADATA_TOKENS: Final = "ifNull(metadata, '')"
-"""What the index on metadata holds the words of."""
+METADATA_TOKENS: Final = "lower(ifNull(metadata, ''))"
+"""What the index on metadata holds the words of; in lower case, because ``key:value`` asks for either."""
 
 COMMENT: Final = "made by dblog"
 """Of each table: by it an upgrade tells its own, of a run that did not finish, from somebody else's."""

@@ -100,12 +100,12 @@ class _Meaning:
         return self.columns["severity" if field.kind is Kind.LEVEL else field.name]
 
     def has(self, field: t.Field) -> Condition:
-        metadata = self.columns["metadata"]
+        column = self.columns[field.name]
         if field.kind is Kind.METADATA:
-            return self.engine.is_there(metadata)
+            return self.engine.is_there(column)
         if field.kind is Kind.PATH:
-            return sa.or_(*(self.engine.has(metadata, place) for place in field.places))
-        return self.columns[field.name].is_not(None)
+            return sa.or_(*(self.engine.has(column, place) for place in field.places))
+        return column.is_not(None)
 
     def elements(self, field: t.Field, test: Callable[[Element], Condition]) -> Condition:
         """Whether an element at one of a path's places passes."""
@@ -120,7 +120,7 @@ class _Meaning:
     def equal(self, field: t.Field, value: t.Value) -> Condition:
         if field.kind is Kind.PATH:
             found = self.elements(field, self.equal_element(value))
-            return self.engine.with_text(found, self.columns["metadata"], value) if isinstance(value, str) else found
+            return self.engine.with_text(found, self.columns["metadata"], (value,)) if isinstance(value, str) else found
         if isinstance(value, str):
             return self.column(field) == self.engine.text(value)
         if isinstance(value, (int, float)):
@@ -202,6 +202,8 @@ class _Meaning:
         def test(text: Expression) -> Condition:
             return sa.or_(*(engine.like(text, pattern) for pattern in patterns))
 
+        if field.kind is Kind.PATH:
+            return engine.with_text(self.on_text(field, test), self.columns["metadata"], pattern)
         if field.kind is not Kind.ANY:
             return self.on_text(field, test)
         leaves = engine.any_leaf(self.columns["metadata"], lambda element: test(element.text))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from dblog.query.regex import Regex
     from dblog.query.sql_engine import Condition, Expression, Place
+    from dblog.query.tree import Pattern
 
 __all__ = ["CLICKHOUSE"]
 
@@ -77,8 +78,10 @@ class _ClickHouse(Engine):
         found = _kind(metadata, *self._steps(place)) != word("Null")
         return sa.and_(*self._keys(metadata, place), *self._arrays(metadata, place), found)
 
-    def with_text(self, found: Condition, metadata: Expression, value: str) -> Condition:
-        return sa.and_(*self._has_words(_text(metadata), value), found)
+    def with_text(self, found: Condition, metadata: Expression, pattern: Pattern) -> Condition:
+        # What stands for a wildcard is no neighbour of a word.
+        text = "".join(piece if isinstance(piece, str) else _WILD for piece in pattern)
+        return sa.and_(*self._has_words(_text(metadata), text), found)
 
     def _keys(self, metadata: Expression, place: Place) -> list[Condition]:
         """That the keys of a place may be there."""
@@ -87,7 +90,10 @@ class _ClickHouse(Engine):
     def _has_words(self, metadata: Expression, text: str) -> list[Condition]:
         """That the longest word of a text may be there; nothing where it has none."""
         words = sorted(_WORD.findall(text), key=len)
-        return [sa.func.hasToken(metadata, self.text(words[-1])) == _ONE] if words else []
+        if not words:
+            return []
+        # Not compared with 1: the index does not know that.
+        return [sa.func.hasToken(sa.func.lower(metadata), self.text(words[-1].lower()), type_=sa.Boolean())]
 
     def _steps(self, place: Place) -> list[Expression]:
         """A place as the functions of JSON take it, which count from 1."""
@@ -187,6 +193,7 @@ def _function(arguments: str, body: Condition) -> Expression:
 
 _WORD: Final = re.compile(r"(?<![^ -/:-@\[-`{-~])[A-Za-z0-9]+(?![A-Za-z0-9]|[^\0-\x7f])")
 """A run of letters and digits that no escape or letter beyond ASCII can be next to in the JSON text."""
+_WILD: Final = "\ufffe"
 _ONE: Final = whole(1)
 _ZERO: Final = whole(0)
 _LONGEST: Final = whole(16)

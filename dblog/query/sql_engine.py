@@ -105,8 +105,8 @@ class Engine(ABC):
     def any_element(self, metadata: Expression, place: Place, test: Callable[[Element], Condition]) -> Condition:
         """Whether the value there, or one of its elements, passes; false, not unknown, is not promised."""
 
-    def with_text(self, found: Condition, metadata: Expression, value: str) -> Condition:  # noqa: ARG002 - see below
-        """A condition that only metadata with this text in it meets, made easier to answer where it can be."""
+    def with_text(self, found: Condition, metadata: Expression, pattern: Pattern) -> Condition:  # noqa: ARG002 - see below
+        """A condition that only metadata with a value of this pattern meets, made easier to answer where it can be."""
         return found
 
     @abstractmethod

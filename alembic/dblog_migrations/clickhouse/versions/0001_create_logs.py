@@ -57,7 +57,7 @@ _LOGS = """
     INDEX {logs}_trace_idx trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX {logs}_ingested_idx ingested_at TYPE minmax GRANULARITY 1,
     INDEX {logs}_message_idx lower(message) TYPE ngrambf_v1(4, 32768, 3, 0) GRANULARITY 1,
-    INDEX {logs}_metadata_idx ifNull(metadata, '') TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 1
+    INDEX {logs}_metadata_idx lower(ifNull(metadata, '')) TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 1
 """
 
 _INSTANCES = """
