@@ -114,7 +114,9 @@ class ClickHouseSessions(Sessions):
         """A client that nobody else has meanwhile; it is kept where the statement was answered, be it by a refusal."""
         turns = self._turns
         try:
-            await asyncio.wait_for(turns.acquire(), self.statement_timeout + self.connect_timeout)
+            # Not wait_for: in Python 3.11 it forgets that it was cancelled where what it waits for has just come.
+            async with asyncio.timeout(self.statement_timeout + self.connect_timeout):
+                await turns.acquire()
         except TimeoutError:
             raise failure(PoolTimeoutError(), self.dialect, server.place) from None
         generation, client, keep = self._generation, None, False

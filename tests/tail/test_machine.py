@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from dblog.query.tree import All
-from dblog.reading.session import Sessions
+from dblog.reading.opened import sessions_for
 from dblog.reading.tailing import Tailer
+from tests.embedded_clickhouse import ENGINES
 from tests.tail_tools import Followed, Writing, ids_of, now
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Schedule(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.sessions = Sessions(self.reading_url)
+        self.sessions = sessions_for(self.reading_url)
         self.open: dict[int, list[list[Cursor]]] = {}
         """Writer → what it has inserted, before its first savepoint, after it, …"""
         self.new: dict[UUID, Cursor] = {}
@@ -90,7 +91,7 @@ class Schedule(RuleBasedStateMachine):
             parts.pop()
             self.writers[writer].execute(f"ROLLBACK TO SAVEPOINT s{len(parts)}")
 
-    @precondition(lambda self: not self.elsewhere.lite)
+    @precondition(lambda self: self.reading_url.startswith("postgres"))
     @rule(count=st.sampled_from((1, 20, 100, 300)))
     def others(self, count: int) -> None:
         """Numbers are given to transactions that have nothing to do with the table."""
@@ -136,6 +137,7 @@ class Schedule(RuleBasedStateMachine):
         self.loop.close()
 
 
+@pytest.mark.parametrize("database_url", ENGINES, indirect=True)
 @pytest.mark.slow
 @pytest.mark.hypothesis  # no decorator of Hypothesis's says so here, and `nox -s long` goes by it
 @pytest.mark.timeout(600)  # the long profile

@@ -25,9 +25,11 @@ from dblog.query import parse
 from dblog.query.tree import All
 from dblog.reader import LogReader
 from dblog.reading import tailing
+from dblog.reading.opened import sessions_for
 from dblog.reading.prepared import Prepared
 from dblog.reading.session import Session, Sessions
 from dblog.reading.tailing import Tailer, paced
+from tests.embedded_clickhouse import ENGINES
 from tests.oracle import execute
 from tests.tail_tools import Followed, Writing, drained, ids_of, now, stored, until
 
@@ -38,11 +40,13 @@ if TYPE_CHECKING:
     from dblog.reading.values import TailBatch
     from tests.postgres import Private
 
+every_engine = pytest.mark.parametrize("database_url", ENGINES, indirect=True)
+
 
 @contextlib.asynccontextmanager
 async def reading(url: str, **options: Any) -> AsyncIterator[Sessions]:
     """Connections, closed in the end."""
-    sessions = Sessions(url, **options)
+    sessions = sessions_for(url, **options)
     try:
         yield sessions
     finally:
@@ -93,6 +97,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 # -- beginning, tokens ----------------------------------------------------------------------------------------------
 
 
+@every_engine
 async def test_the_first_batch_is_the_place_to_begin_at(database_url: str, reading_url: str) -> None:
     """It comes at once and is empty; what was there before does not come, what is committed from then on does."""
     wrote(database_url, now())
@@ -106,6 +111,7 @@ async def test_the_first_batch_is_the_place_to_begin_at(database_url: str, readi
         assert not batch.late
 
 
+@every_engine
 async def test_a_token_holds_what_is_late(database_url: str, reading_url: str) -> None:
     """A resumed tail knows what the first one had yielded: an entry that sorts before it is late."""
     time = now()
@@ -721,6 +727,7 @@ async def test_a_query_that_takes_too_long_is_raised(postgres_url: str) -> None:
         assert (await drained(tailer)).ids == new
 
 
+@every_engine
 async def test_who_stops_listening_leaves_nothing(database_url: str, reading_url: str) -> None:
     """Cancelled in the middle of its wait, the tail ends at once, without a task or a connection left."""
     before = asyncio.all_tasks()
@@ -734,12 +741,13 @@ async def test_who_stops_listening_leaves_nothing(database_url: str, reading_url
     task = asyncio.create_task(listen())
     await until(lambda: asyncio.sleep(0, followed.batches == 1))
     task.cancel()
-    async with asyncio.timeout(30):  # its wait is twice as long
+    async with asyncio.timeout(30) as limit:  # its wait is twice as long
         with pytest.raises(asyncio.CancelledError):
             await task
+        assert not limit.expired()
         await reader.aclose()
         await until(lambda: asyncio.sleep(0, asyncio.all_tasks() == before))
-    if not database_url.startswith("sqlite"):
+    if database_url.startswith("postgres"):
         with psycopg.connect(database_url, autocommit=True) as owner:
 
             async def alone() -> bool:
@@ -777,6 +785,7 @@ async def test_polls_keep_their_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     stub.aclose.assert_awaited_once()
 
 
+@every_engine
 async def test_the_tail_reads_what_is_stored(database_url: str, reading_url: str) -> None:
     """The entries are those a search finds, field by field."""
     async with LogReader(reading_url) as reader, tailing_(reading_url) as tailer:
