@@ -6,9 +6,9 @@
 
 """Sessions: what a change has to pass.
 
-``nox`` runs the default ones; ``coverage``, ``long``, ``clickhouse``, ``pooler``, ``ecosystem`` and
+``nox`` runs the default ones; ``coverage``, ``long``, ``clickhouse``, ``pooler``, ``ecosystem``, ``timescale`` and
 ``benchmarks`` are asked for by name. Everything comes from PyPI by pip, the PostgreSQL server and ClickHouse's
-engine too; ``pooler`` needs Debian's pgbouncer, ``ecosystem`` its prometheus.
+engine too; ``pooler`` needs Debian's pgbouncer, ``ecosystem`` its prometheus, ``timescale`` a TimescaleDB.
 """
 
 from __future__ import annotations
@@ -176,6 +176,25 @@ def pooler(session: nox.Session) -> None:
         session.error("pgbouncer is not installed: apt-get install pgbouncer")
     session.install("-e", ".[all,test]")
     session.run("pytest", "-n", "0", "-m", "pooler", *session.posargs)
+
+
+@nox.session
+def timescale(session: nox.Session) -> None:
+    """The log table as a hypertable of a real TimescaleDB: a server's URL is given, or Debian's package is there."""
+    given = os.environ.get("DBLOG_TEST_TIMESCALE")
+    found = sorted(Path("/usr/lib/postgresql").glob("*/lib/timescaledb.so"))
+    starter = shutil.which("pg_virtualenv")
+    if not given and not (found and starter):
+        session.error(
+            "no TimescaleDB: give DBLOG_TEST_TIMESCALE=postgresql://... of a superuser, on a server with"
+            " shared_preload_libraries = 'timescaledb', or apt-get install postgresql-18-timescaledb"
+        )
+    session.install("-e", ".[all,test]")
+    command = [f"{session.bin}/pytest", "-n", "0", "-m", "timescale", *session.posargs]
+    if not given:
+        options = ["-v", found[-1].parts[-3], "-o", "shared_preload_libraries=timescaledb"]
+        command = [str(starter), *options, "--", *command]
+    session.run(*command, external=True)
 
 
 @nox.session

@@ -29,7 +29,7 @@ def beside(connection: AdminConnection, **settings: str) -> Any:
 
     info = connection.driver.info
     options = [info.get_parameters().get("options", ""), *(f"-c {name}={value}" for name, value in settings.items())]
-    given = {"options": " ".join(options).strip()} if settings else {}
+    given: dict[str, Any] = {"options": " ".join(options).strip()} if settings else {}
     try:
         return psycopg.connect(info.dsn, password=info.password, autocommit=True, **given)
     except psycopg.Error as error:

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from dblog.admin.findings import fail, ok, warn
-from dblog.admin.partitions import day_of, partitions
+from dblog.admin.partitions import day_of, is_partitioned, partitions
+from dblog.admin.timescale import is_hypertable, whole_days
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +111,16 @@ def _privileges(connection: AdminConnection) -> Iterator[Finding]:
 
 def _partitions(connection: AdminConnection) -> Iterator[Finding]:
     names = connection.names
+    if not is_partitioned(connection):
+        if is_hypertable(connection):
+            yield ok(
+                f"{names.logs} is a hypertable of {len(whole_days(connection))} chunks: days are made by their rows"
+            )
+        else:
+            yield warn(
+                f"{names.logs} is not partitioned", "old days can only be deleted entry by entry: see dblog.schema"
+            )
+        return
     today = day_of(connection.now())
     there = {partition.day: partition.attached for partition in partitions(connection)}
     wanted = [today + dt.timedelta(days=ahead) for ahead in range(_AHEAD + 1)]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from dblog.admin.beside import beside
 from dblog.admin.rollup import release
+from dblog.admin.timescale import drop_chunk
 from dblog.backoff import Backoff
 from dblog.errors import StoreError
 from dblog.store.errors import postgres_error
@@ -98,6 +99,8 @@ class Dropping:
 
     def _turn(self, partition: Partition) -> int:
         connection = self._connection
+        if partition.begin is not None:
+            return self._drop_chunk(partition)
         attached, pending = self._state(partition)
         if pending:
             self._finalize(pending)
@@ -107,6 +110,12 @@ class Dropping:
         with connection.transaction(lock_timeout=_LOCK_WAIT):
             rows = self._count(partition) if rows is None else rows
             connection.run(f"DROP TABLE {partition.table}")
+        return rows
+
+    def _drop_chunk(self, chunk: Partition) -> int:
+        rows = self._count(chunk)
+        with self._connection.transaction(lock_timeout=_LOCK_WAIT):
+            drop_chunk(self._connection, chunk)
         return rows
 
     def _state(self, partition: Partition) -> tuple[bool, str]:

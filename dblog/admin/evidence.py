@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dblog.admin.deleting import AUDIT_LOGGER
 from dblog.admin.holes import Claim, Hole, matched
-from dblog.admin.partitions import day_of, partitions
+from dblog.admin.partitions import day_of
+from dblog.admin.timescale import whole_days
 from dblog.chores import LOSS_LOGGER
 
 if TYPE_CHECKING:
@@ -94,7 +95,12 @@ class Evidence:
         self._days: list[int] | None = None
         self._oldest: int | None = None
         if connection.postgres:
-            self._days = sorted(each.day.toordinal() for each in partitions(connection) if each.attached)
+            days = whole_days(connection)
+            self._days = sorted(each.day.toordinal() for each in days if each.attached)
+            if (
+                days and days[0].begin is not None
+            ):  # a chunk is made by its first row: of a day without any there is none
+                self._days = list(range(self._days[0], day_of(self.now).toordinal() + 2))
         else:
             oldest = connection.value(f"SELECT min(timestamp) FROM {connection.logs}")  # noqa: S608 - a checked name
             self._oldest = self.now if oldest is None else int(oldest)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from dblog.admin import pruning, rollup, shrinking
 from dblog.admin.alone import alone
 from dblog.admin.deleting import audit
-from dblog.admin.partitions import Days, day_of, partitions
+from dblog.admin.partitions import Days, day_of, is_partitioned, partitions
 from dblog.admin.pruning import Pruned
 from dblog.repair import DAY_US
 
@@ -97,10 +97,10 @@ def maintain(
 def preview(connection: AdminConnection, rules: list[Rule], *, ahead: int = AHEAD) -> Maintained:
     """What ``maintain`` would do now, but for the rollup; looks at every row that would go."""
     found = Maintained()
-    if connection.postgres:
+    if connection.postgres and is_partitioned(connection):
         there = {each.day for each in partitions(connection) if each.attached}
         found.made = [str(day) for day in _wanted(connection, ahead) if day not in there]
-    elif shrinking.able(connection):
+    elif not connection.postgres and shrinking.able(connection):
         found.freed = shrinking.surplus(connection) * int(connection.value("PRAGMA page_size"))
     if rules:
         found.pruned = pruning.plan(connection, rules)
@@ -113,7 +113,7 @@ def _wanted(connection: AdminConnection, ahead: int) -> list[dt.date]:
 
 
 def _make_days(connection: AdminConnection, ahead: int, done: Maintained) -> None:
-    if not connection.postgres:
+    if not connection.postgres or not is_partitioned(connection):
         return
     days = Days(connection)
     for day in _wanted(connection, ahead):

@@ -16,7 +16,7 @@ from dblog.repair import DAY_US
 if TYPE_CHECKING:
     from dblog.admin.connection import AdminConnection
 
-__all__ = ["MOST_DAYS", "Days", "Partition", "day_of", "partitions"]
+__all__ = ["MOST_DAYS", "Days", "Partition", "day_of", "is_partitioned", "partitions"]
 
 MOST_DAYS: Final = 3_660
 """Days made at most by one run: more would be a file of wild times, and plans over so many tables are slow."""
@@ -37,11 +37,18 @@ class Partition(NamedTuple):
     """µs since 1970 UTC; the first that is not the day's any more."""
     table: str
     """The table's name for SQL."""
+    begin: int | None = None
+    """Where it is a chunk of TimescaleDB's: µs since 1970 UTC, the first that is its own."""
 
 
 def day_of(micros: int) -> dt.date:
     """The UTC day of a time."""
     return _EPOCH + dt.timedelta(days=micros // DAY_US)
+
+
+def is_partitioned(connection: AdminConnection) -> bool:
+    """Whether rows need a day's table; a hypertable of TimescaleDB's takes every day."""
+    return bool(connection.value("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(?)", connection.logs))
 
 
 def partitions(connection: AdminConnection) -> list[Partition]:
@@ -76,7 +83,8 @@ class Days:
 
     def __init__(self, connection: AdminConnection) -> None:
         self._connection = connection
-        self._known = {each.day: each.attached for each in partitions(connection)} if connection.postgres else {}
+        self._partitioned = connection.postgres and is_partitioned(connection)
+        self._known = {each.day: each.attached for each in partitions(connection)} if self._partitioned else {}
         self._refused: dict[dt.date, str] = {}
         self.made: list[dt.date] = []
         """Days that had no partition before."""
@@ -89,7 +97,7 @@ class Days:
         """
         if self._connection.dialect == "clickhouse":
             return None if CLICKHOUSE_TIMES[0] <= micros <= CLICKHOUSE_TIMES[1] else "ClickHouse holds 1900 to 2299"
-        if not self._connection.postgres:
+        if not self._partitioned:
             return None
         day = day_of(micros)
         if self._known.get(day):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from dblog.admin.deleting import Deleting, audit, may_delete
 from dblog.admin.dropping import Dropping
-from dblog.admin.partitions import partitions
+from dblog.admin.timescale import whole_days
 from dblog.errors import ConfigurationError
 from dblog.interchange import iso
 from dblog.levels import parse_level, severity_of
@@ -243,7 +243,7 @@ def _droppable(connection: AdminConnection, rules: list[Rule]) -> list[Partition
     owner = connection.value(
         "SELECT pg_has_role(relowner, 'MEMBER') FROM pg_class WHERE oid = to_regclass(?)", connection.logs
     )
-    return [partition for partition in partitions(connection) if partition.end <= before] if owner else []
+    return [partition for partition in whole_days(connection) if partition.end <= before] if owner else []
 
 
 def _condition(connection: AdminConnection, rules: list[Rule]) -> tuple[str, tuple[object, ...]]:

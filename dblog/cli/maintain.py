@@ -56,6 +56,16 @@ def maintain(
     budget: Annotated[
         str, typer.Option(metavar="AGE", help="Time of a run for the rollup, and to make an SQLite file smaller.")
     ] = "60s",
+    hypertable: Annotated[
+        bool,
+        typer.Option(
+            "--hypertable", help="TimescaleDB: make the log table a hypertable, if it is none; writers wait meanwhile."
+        ),
+    ] = False,
+    compress: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", show_default=False, help="TimescaleDB, by its licence: compress what is older."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     timeout: Annotated[
         float | None,
@@ -67,11 +77,13 @@ def maintain(
 
     Any number of hosts may run it: one works, the others say so. Without an age nothing is deleted.
     """
-    from dblog.admin import maintaining, pruning
+    from dblog.admin import maintaining, pruning, timescale
+    from dblog.admin.connection import TIMEOUT
 
     # What is written wrong is said before any database is asked.
     interval = None if every is None else float(pruning.age_of(every, "every"))
     seconds = float(pruning.age_of(budget, "budget"))
+    compressed = None if compress is None else pruning.age_of(compress, "compress")
     chosen_rules = older_than is not None or level is not None or bool(keep)
     if chosen_rules:
         pruning.rules_of(older_than, level, keep or [], 0)
@@ -84,6 +96,10 @@ def maintain(
             if dry_run:
                 _tell(maintaining.preview(connection, rules, ahead=ahead), "would ")
                 return
+            if hypertable and (moved := timescale.convert(connection, timeout or TIMEOUT)) is not None:
+                typer.echo(f"the log table is a hypertable now, with {many(moved, 'entry', 'entries')}")
+            if compressed is not None:
+                timescale.compress(connection, compressed)
             with Progress("entries") as progress:
                 done = maintaining.maintain(connection, rules, ahead=ahead, budget=seconds, report=progress)
             _tell(done)

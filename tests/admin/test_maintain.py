@@ -17,14 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dblog.admin import dropping, shrinking
+from dblog.admin import dropping, shrinking, timescale
 from dblog.admin.alone import alone
 from dblog.admin.connection import AdminConnection
 from dblog.admin.maintaining import Maintained, maintain, preview
 from dblog.admin.partitions import day_of, partitions
 from dblog.admin.pruning import Rule, prune, rules_of
 from dblog.cli import maintain as command
-from dblog.errors import ErrorClass, StoreError
+from dblog.errors import ConfigurationError, ErrorClass, StoreError
 from tests.administered import DAY, entry, everything, fill, now
 from tests.oracle import examples, execute, rows, until
 
@@ -362,6 +362,48 @@ def test_a_reader_may_not(reader_postgres_url: str, dblog: Dblog) -> None:
     """One line says which privilege is missing."""
     done = dblog("maintain", "--url", reader_postgres_url, *POLICY)
     assert (done.code, "dblog grants --admin" in done.err) == (3, True)
+
+
+@pytest.mark.parametrize("option", [("--hypertable",), ("--compress", "7d")])
+def test_what_takes_timescaledb_says_so(database_url: str, dblog: Dblog, option: tuple[str, ...]) -> None:
+    """Without it nothing is changed; the sentence says what to do first."""
+    fill(database_url, [aged(1, 1)])
+    done = dblog("maintain", "--url", database_url, *option, "--older-than", "1h")
+    assert (done.code, option[0].removeprefix("--") in done.err, done.err.count("\n")) == (2, True, 1)
+    assert left(database_url) == {1}
+
+
+@pytest.mark.parametrize(("licence", "enabled"), [("timescale", 0), ("timescale", 1), ("apache", 0)])
+def test_compression_takes_a_licence(monkeypatch: pytest.MonkeyPatch, licence: str, enabled: int) -> None:
+    """Only under TimescaleDB's own it is asked for, once. (Written against its documents: no such server is here.)"""
+    asked: list[str] = []
+    connection: Any = _Told(licence, enabled, asked)
+    monkeypatch.setattr(timescale, "is_hypertable", lambda _: True)
+    if licence == "apache":
+        with pytest.raises(ConfigurationError, match="licence apache"):
+            timescale.compress(connection, 3600)
+    else:
+        timescale.compress(connection, 3600)
+    assert [each.split()[0] for each in asked] == (["ALTER", "CALL"] if licence == "timescale" and not enabled else [])
+
+
+class _Told:
+    """A connection that is told what it answers, and keeps what it was asked to do."""
+
+    logs = '"logs"'
+
+    def __init__(self, licence: str, enabled: int, asked: list[str]) -> None:
+        self._licence, self._enabled, self._asked = licence, enabled, asked
+
+    def value(self, sql: str, *_: object) -> object:
+        return self._licence if "timescaledb.license" in sql else self._enabled
+
+    def run(self, sql: str, *_: object) -> int:
+        self._asked.append(sql)
+        return 0
+
+    def transaction(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
 
 def test_only_one_thread_of_the_command_is_left(postgres_url: str, dblog: Dblog) -> None:
