@@ -151,17 +151,27 @@ class ClickHouseConnection(AdminConnection):
         """
         there = self._present(entries)
         new = [entry for entry in entries if entry.id not in there]
-        with self._failing():
-            for block in _blocks(new):
-                self.client.insert(
-                    self.logs,
-                    [[_sent(getattr(entry, name)) for entry in block] for name in columns],
-                    column_names=columns,
-                    column_type_names=[COLUMN_TYPES["logs"][name] for name in columns],
-                    column_oriented=True,
-                    settings={**CERTAIN, "insert_deduplicate": "0"},
-                )
+        for block in _blocks(new):
+            self.insert("logs", columns, [[getattr(entry, name) for entry in block] for name in columns])
         return len(new)
+
+    def insert(self, kind: str, columns: Sequence[str], values: Sequence[Sequence[Any]]) -> None:
+        """One INSERT of whole columns, times in µs; for ``logs`` of no more days than one may have.
+
+        Args:
+            kind: ``"logs"``, ``"instances"`` or ``"dead_letters"``, whatever the tables are called.
+            columns: their names.
+            values: a sequence for each.
+        """
+        with self._failing():
+            self.client.insert(
+                self.names.qualified(getattr(self.names, kind)),
+                [[_sent(value) for value in column] for column in values],
+                column_names=columns,
+                column_type_names=[COLUMN_TYPES[kind][name] for name in columns],
+                column_oriented=True,
+                settings={**CERTAIN, "insert_deduplicate": "0"},
+            )
 
     def delete(self, table: str, ids: Sequence[UUID]) -> int:
         """Delete the rows of these ids; how many there were."""

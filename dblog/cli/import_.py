@@ -24,7 +24,7 @@ from dblog.errors import ConfigurationError, StoreError
 if TYPE_CHECKING:
     from dblog.admin.importing import Summary
 
-__all__ = ["EPILOG", "import_"]
+__all__ = ["EPILOG", "created", "import_"]
 
 _SHOWN = 10
 """Refused lines whose reasons are printed."""
@@ -52,7 +52,7 @@ def import_(
     database = None if dry_run else choose()
     with contextlib.ExitStack() as stack:
         lines = lines_of(stack.enter_context(_opened(file)))
-        bad = None if rejects is None else stack.enter_context(_created(rejects))
+        bad = None if rejects is None else stack.enter_context(created(rejects))
         connection = None if database is None else stack.enter_context(connection_to(database, clickhouse=True))
         progress = stack.enter_context(Progress("lines"))
         work = Import(connection, rejects=bad, report=lambda summary: progress(summary.read))
@@ -96,7 +96,8 @@ def _opened(file: str) -> contextlib.AbstractContextManager[BinaryIO]:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from None
 
 
-def _created(path: Path) -> BinaryIO:
+def created(path: Path) -> BinaryIO:
+    """A new file for what was refused."""
     try:
         return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
     except OSError as error:

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 from dblog.cli.audit import audit
 from dblog.cli.check import check
 from dblog.cli.common import EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED, EXIT_USAGE, exit_code, fail, sentence, warn
+from dblog.cli.copy import copy
 from dblog.cli.current import current
 from dblog.cli.dead_letters import dead_letters
 from dblog.cli.demo import demo
@@ -145,6 +146,7 @@ _administering: dict[str, Callable[..., None]] = {
     "init": init,
     "export": export,
     "import": import_,
+    "copy": copy,
     "maintain": maintain,
     "prune": prune,
     "erase": erase,
