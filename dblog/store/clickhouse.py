@@ -172,7 +172,8 @@ class ClickHouseSink(ChConnection):
             " AND default_kind NOT IN ('MATERIALIZED', 'ALIAS')"
         )
         given = {"table": table, "database": self._names.schema or ""}
-        self._types[table] = types = dict(client.query(sql, parameters=given).result_rows)
+        with quietly():
+            self._types[table] = types = dict(client.query(sql, parameters=given).result_rows)
         return types
 
     def _fail(self, error: Exception, *, writing: bool = False) -> NoReturn:
