@@ -231,7 +231,7 @@ def test_a_forked_service_stores_what_every_process_of_it_logs(place: Front) -> 
 
 
 def test_the_driver_says_nothing_of_our_calls_and_all_of_others(place: Front, caplog: pytest.LogCaptureFixture) -> None:
-    """A failure is told once, whichever call meets it; an application that uses the driver itself hears it as before."""
+    """A failure is told once, whichever call meets it; an application that uses the driver itself hears of its own."""
     import clickhouse_connect
 
     letter = DeadLetter(uuid.uuid4(), NOW, uuid.uuid4(), None, "poison", "x", 1, "{}")
