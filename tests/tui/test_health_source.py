@@ -109,11 +109,12 @@ async def test_rates_are_differences_of_reports(steps: list[tuple[int, int]]) ->
     assert (await health._writers())[0].emitted_rate is None
 
 
-async def test_nobody_is_said_to_be_gone_who_may_just_begin(sqlite_url: str) -> None:
+async def test_nobody_is_said_to_be_gone_who_may_just_begin(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the newest entry is of this moment, that no writer has reported says nothing; of a minute ago, it does."""
-    looks = []
+    looks, moment = [], now()
+    monkeypatch.setattr("dblog_tui.source.health._now", lambda: moment)
     for number, age in enumerate((60, 1)):
-        fill(sqlite_url, [entry(number, now() - age * SECOND)])
+        fill(sqlite_url, [entry(number, moment - age * SECOND)])
         source = Source(Database(sqlite_url))
         found = await pulse(source)
         looks.append((str(found), found.bad, found.beginning))
