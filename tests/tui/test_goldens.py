@@ -27,6 +27,8 @@ _HEAD: Final = "######## "
 _DATA_BEYOND_ASCII: Final = frozenset("漢字“”éà␀␊")
 """What somebody has logged is shown as it is, whatever the glyphs of the application are."""
 
+pytestmark = pytest.mark.timeout(300)
+"""A whole tour is part of whichever test is the first to need it."""
 _SAME: Final = {"nocolour": "80x24"}
 """Variants that look like others, character for character."""
 
