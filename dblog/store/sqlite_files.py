@@ -25,8 +25,6 @@ _NO_CHECKPOINT: Final = 1006
 """SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE; Python can set it from 3.12 on."""
 
 Identity = tuple[int, int]
-_EMPTIED: Final = (0, 0)
-"""A file of no bytes, as ``copytruncate`` leaves one: it is none of ours, though it is the same one."""
 
 
 class Seen(NamedTuple):
@@ -35,13 +33,17 @@ class Seen(NamedTuple):
     main: Identity | None
     wal: Identity | None = None
     shm: Identity | None = None
+    empty: bool = False
+    """The first of them has no bytes: as ``copytruncate`` leaves it, or because it is just being made."""
 
 
 def look(path: str) -> Seen:
     """Which files lie there now: three looks, a few microseconds."""
     status = _status(path)
-    main = None if status is None else (status.st_dev, status.st_ino) if status.st_size else _EMPTIED
-    return Seen(main, _identity(f"{path}-wal"), _identity(f"{path}-shm"))
+    wal, shm = _identity(f"{path}-wal"), _identity(f"{path}-shm")
+    if status is None:
+        return Seen(None, wal, shm)
+    return Seen((status.st_dev, status.st_ino), wal, shm, not status.st_size)
 
 
 def _status(path: str) -> os.stat_result | None:
@@ -80,8 +82,12 @@ class Files:
 
     def moved(self) -> bool:
         """Whether one of them lies there no more, or another lies in its place."""
-        return any(
-            before is not None and after != before for after, before in zip(look(self._path), self._opened, strict=True)
+        now, opened = look(self._path), self._opened
+        return (
+            now.main != opened.main
+            or (now.empty and not opened.empty)
+            or (opened.wal is not None and now.wal != opened.wal)
+            or (opened.shm is not None and now.shm != opened.shm)
         )
 
     def note(self) -> None:
@@ -99,7 +105,7 @@ class Files:
             Whether the path holds the same file still, and only what lies beside it was taken away.
         """
         now = look(self._path)
-        same = now.main == self._opened.main
+        same = now.main == self._opened.main and not now.empty
         if self._opened.wal is None:
             return same
         if not self._safe(now) or not self._checkpoint():
@@ -136,9 +142,9 @@ class Files:
             os.close(descriptor)
 
     def _safe(self, now: Seen) -> bool:
-        if now.main == _EMPTIED:
-            return False  # it would be filled with the few pages that changed last
         if now.main == self._opened.main:
+            if now.empty:
+                return False  # it would be filled with the few pages that changed last
             if now.wal is None or (now.wal == self._opened.wal and now.shm is None):
                 return True  # whoever opened the file since would have made one, and could not remove it
             return now.shm == self._opened.shm and not self._others_wrote()

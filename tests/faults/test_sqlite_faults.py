@@ -450,9 +450,11 @@ def test_what_a_power_cut_may_take(sqlite_url: str, option: dict[str, Any], leve
         for _ in range(2):
             logger.info("record")
             assert handler.flush(10), handler.stats()
-            link = handler._writer._sink._link  # type: ignore[union-attr]  # this sink is SQLite's
-            assert link.connection.execute("PRAGMA synchronous").fetchone() == (level,)
-            link.close()
+            sink: Any = handler._writer._sink
+            with sink._busy:
+                assert sink._link.connection.execute("PRAGMA synchronous").fetchone() == (level,)
+            assert sink.rest(), "the next connection is another one"
+            sink.wake_up()
 
 
 def test_every_result_code_has_a_class() -> None:

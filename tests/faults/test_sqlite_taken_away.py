@@ -177,6 +177,22 @@ def test_a_file_emptied_in_place(sqlite_url: str, capfd: pytest.CaptureFixture[s
     assert seqs(sqlite_url) == list(range(2, 22))
 
 
+@pytest.mark.parametrize("way", [rename_file, rename_all], ids=lambda way: way.__name__)
+def test_the_next_file_is_empty_at_first(sqlite_url: str, way: Callable[[Path, Path], None]) -> None:
+    """As it is for a moment while somebody makes it: not ours emptied, so what was stored is saved in that."""
+    path, kept = _path(sqlite_url), _path(sqlite_url).with_name("kept.db")
+    with logging_to(sqlite_url, shutdown_timeout=0.2, durability="memory") as (logger, handler):
+        for number in range(50):
+            logger.info("record %d", number)
+        assert handler.flush(10), handler.stats()
+        way(path, kept)
+        path.touch()
+        logger.info("the next one looks")
+        until(lambda: handler.stats().state == "BLOCKED", say=handler.stats)
+    assert seqs(f"sqlite:///{kept}") == list(range(1, 51))
+    _sound(kept)
+
+
 @pytest.mark.parametrize("way", ["a record", "a fork", "the end"])
 def test_an_emptied_file_stays_empty(sqlite_url: str, way: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Whatever makes its writer let go of it: not one page of the old file is written into the emptied one."""
