@@ -31,7 +31,8 @@ _VARIABLES: Final = ("DBLOG_URL", "DATABASE_URL")
 _MOST: Final = 9
 """As many as there are keys for."""
 _MOST_FILES: Final = 200
-_SCHEMES: Final = ("postgres", "sqlite")
+_SCHEMES: Final = {"postgres": "PostgreSQL", "sqlite": "SQLite", "clickhouse": "ClickHouse"}
+"""How a URL begins → whose it is."""
 _WAIT: Final = 0.2
 """Seconds a file's lock is waited for."""
 
@@ -44,7 +45,7 @@ class Found:
     name: str
     """As people call it: a path, a variable, a profile."""
     kind: str
-    """``SQLite``, ``PostgreSQL`` or what is wrong with it."""
+    """``SQLite``, ``PostgreSQL``, ``ClickHouse`` or what is wrong with it."""
     size: int | None = None
     """Bytes; of a file."""
     newest: int | None = None
@@ -110,7 +111,7 @@ def _newest(path: Path, table: str) -> int | None:
 def _variables(environment: Mapping[str, str]) -> Iterator[Found]:
     for name in _VARIABLES:
         url = environment.get(name, "")
-        if url.startswith(_SCHEMES):
+        if url.startswith(tuple(_SCHEMES)):
             yield _server(Database(url), f"${name}")
 
 
@@ -123,5 +124,5 @@ def _profiles(environment: Mapping[str, str]) -> Iterator[Found]:
 
 
 def _server(database: Database, name: str) -> Found:
-    kind = "SQLite" if database.url.startswith("sqlite") else "PostgreSQL"
+    kind = next((name for scheme, name in _SCHEMES.items() if database.url.startswith(scheme)), "PostgreSQL")
     return Found(database, name, f"{kind}  {safe_url(database.url)}")

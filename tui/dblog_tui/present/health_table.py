@@ -27,6 +27,7 @@ _SHOWN: Final = 6
 """So many partitions are shown folded."""
 _LABEL: Final = 9
 _KIBI: Final = 1024
+_NAMES: Final = {"postgresql": "PostgreSQL", "sqlite": "SQLite", "clickhouse": "ClickHouse"}
 
 
 def size(count: float) -> str:
@@ -76,10 +77,10 @@ def _facts(table: Table, now: int, look: Look) -> Iterator[tuple[str, list[tuple
     if layout.free is not None:
         yield "free", [(f"{size(layout.free)} of the file hold nothing", styles.text)]
     who = f" as {visible(access.role)}" if access.role else ""
-    name = "PostgreSQL" if access.dialect == "postgresql" else "SQLite"
     sure = ("read-only", styles.good) if access.read_only else ("NOT read-only", styles.danger)
     could = "; the role could write elsewhere" if access.may_write and access.role else ""
-    yield "session", [(f"{name} {visible(access.server)}{who}, ", styles.text), sure, (could, styles.dim)]
+    server = f"{_NAMES[access.dialect]} {visible(access.server)}{who}, "
+    yield "session", [(server, styles.text), sure, (could, styles.dim)]
 
 
 def _vacuum(dead: int, vacuumed: int | None, now: int, text: Style, dim: Style) -> Iterator[tuple[str, Style]]:
