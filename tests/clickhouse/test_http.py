@@ -220,6 +220,27 @@ def test_a_password_is_asked_for_at_each_connect(place: Front) -> None:
             sink.close()
 
 
+def test_what_has_to_be_written_down_is_or_its_caller_knows(place: Front) -> None:
+    """An ``AuditHandler`` returns when the server has said that it is stored, and raises where it has not."""
+    handler = dblog.AuditHandler(url=place.url, operation_timeout=0.5)
+    logger = logging.getLogger("audit")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        logger.info("stored")
+        assert ask(place, "SELECT message FROM logs") == [("stored",)]
+        place.fault("241", 1_000_000)
+        with pytest.raises(StoreError):
+            logger.info("refused")
+        place.mend()
+        logger.info("again")
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+    found = ask(place, "SELECT message FROM logs FINAL WHERE logger = 'audit' ORDER BY seq")
+    assert found == [("stored",), ("again",)]
+
+
 def test_a_forked_service_stores_what_every_process_of_it_logs(place: Front) -> None:
     """A child neither uses nor closes the connection of its parent."""
     program = [sys.executable, str(PROGRAMS / "forking.py"), place.url]

@@ -186,6 +186,21 @@ def test_which_numbers_are_stored_can_be_asked(store: Store) -> None:
     assert sink.present(3, 12, NOW - DAY) == {3, 4, 5, 11, 12}
 
 
+def test_one_sink_stores_what_several_dead_writers_left(store: Store) -> None:
+    """Each row under its own writer's name, with the id that writer gave it."""
+    heir, sinks = store.sink(service="heir"), [store.sink(service=name) for name in ("one", "two")]
+    sinks[0].write(some(3))
+    for sink in sinks:
+        heir.turn_to(sink._origin)
+        assert heir.present(1, 9, NOW - DAY) == ({1, 2, 3} if sink is sinks[0] else set())
+        heir.write(some(4), replay=True)
+    stored = store.rows("service, seq")
+    assert [(entry.service, entry.seq) for entry in stored] == [
+        (name, seq) for name in ("one", "two") for seq in range(1, 5)
+    ]
+    assert len({entry.id for entry in stored}) == 8
+
+
 def test_a_table_without_a_column_takes_the_others(own_store: Store) -> None:
     """An older table is fine, and a newer one."""
     own_store.client.command("ALTER TABLE logs DROP COLUMN template, ADD COLUMN newer Nullable(String)")
