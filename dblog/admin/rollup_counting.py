@@ -27,6 +27,8 @@ _TARGET: Final = {"postgresql": 0.5, "sqlite": 0.03}
 _FIRST: Final = {"postgresql": 256, "sqlite": 5000}
 """Transactions of the first step; on SQLite entries."""
 _MOST: Final = {"postgresql": 2**40, "sqlite": 100_000}
+_PATIENCE: Final = 2.0
+"""Seconds to wait, on Postgres, for somebody who counts or deletes."""
 LONGEST: Final = 600.0
 """Seconds of one step: a single transaction of an import may have millions of entries."""
 HOUR: Final = 3_600_000_000
@@ -181,7 +183,7 @@ class PostgresCounting(Counting):
     def step(self) -> tuple[int, bool]:
         """See ``Counting``."""
         connection = self._connection
-        with connection.transaction(lock_timeout=2.0, statement_timeout=LONGEST):
+        with connection.transaction(lock_timeout=_PATIENCE, statement_timeout=LONGEST):
             # A token names transactions whose numbers must never be given again, not even after a crash.
             connection.run("SET LOCAL synchronous_commit = on")
             state = self._read(" FOR UPDATE")

@@ -32,6 +32,8 @@ __all__ = ["Asked", "asked", "counted", "grouped"]
 _MINUTE: Final = 60_000_000
 _HOUR: Final = 60 * _MINUTE
 _TRIES: Final = 3
+_NO_TABLE: Final = "SQLITE_ERROR"
+"""SQLite has no code of its own for it."""
 _READ: Final = ("ingest_seq", "timestamp", "severity", "service")
 
 
@@ -79,7 +81,7 @@ async def _answer(
             if any(row[3] for row in rows):
                 return rows
     except StoreUnavailable as error:
-        if error.kind is not ErrorClass.CONFIGURATION:
+        if error.kind is not ErrorClass.CONFIGURATION and error.code != _NO_TABLE:
             raise
         state.forget(sessions)
     return None

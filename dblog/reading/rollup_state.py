@@ -56,18 +56,25 @@ def forget(sessions: Sessions) -> None:
 async def look(sessions: Sessions, query: Asked) -> Look | None:
     """The state; None where there is none, where nothing is counted, or where most entries are not."""
     rollup, state = tables(sessions.names, sessions.dialect)
-    names = {"rollup": sessions.names.qualified(rollup.name), "state": sessions.names.qualified(state.name)}
-    if sessions.dialect == "sqlite":
-        return await _look_in_file(sessions, query, rollup, state)
+    lite = sessions.dialect == "sqlite"
     if sessions not in _known:
         # Not by trying: the server would log the refusal.
-        if not (await sessions.run(_MAY_READ, names))[0][0]:
+        plain = dict(zip(("rollup", "state"), sessions.names.rollups, strict=True))
+        asked = sessions.run(_THERE, plain) if lite else sessions.run(_MAY_READ, _quoted(sessions))
+        if not (await asked)[0][0]:
             return None
         _known.add(sessions)
-    rows = await sessions.run(sa.text(_STATE.format(**names)))
+    if lite:
+        return await _look_in_file(sessions, query, rollup, state)
+    rows = await sessions.run(sa.text(_STATE.format(**_quoted(sessions))))
     if not rows or not rows[0].ours or rows[0].high == "1":
         return None
     return Look(rows[0].generation, micros(rows[0].floor), int(rows[0].low), untimed=False)
+
+
+def _quoted(sessions: Sessions) -> dict[str, str]:
+    rollup, state = map(sessions.names.qualified, sessions.names.rollups)
+    return {"rollup": rollup, "state": state}
 
 
 async def _look_in_file(sessions: Sessions, query: Asked, rollup: sa.Table, state: sa.Table) -> Look | None:
@@ -91,6 +98,9 @@ async def _look_in_file(sessions: Sessions, query: Asked, rollup: sa.Table, stat
     return found if saved > waiting else None
 
 
+_THERE: Final = sa.text(
+    "SELECT count(*) = 2 FROM sqlite_master WHERE type = 'table' AND name IN (:rollup, :state) LIMIT 1"
+)
 _MAY_READ: Final = sa.text(
     "SELECT coalesce(has_table_privilege(to_regclass(:rollup), 'SELECT')"
     " AND has_table_privilege(to_regclass(:state), 'SELECT'), false) LIMIT 1"
