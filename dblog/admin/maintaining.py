@@ -87,7 +87,7 @@ def maintain(
             done.counted = _count(connection, budget, done)
         finally:
             _audit(connection, rules, done)
-        if not connection.postgres:
+        if connection.dialect == "sqlite":
             _shrink(connection, budget, done)
     if days := done.pruned.waiting:
         done.warnings.append(f"others used the table all the time: {', '.join(days)} could not be dropped yet")
@@ -100,7 +100,7 @@ def preview(connection: AdminConnection, rules: list[Rule], *, ahead: int = AHEA
     if connection.postgres and is_partitioned(connection):
         there = {each.day for each in partitions(connection) if each.attached}
         found.made = [str(day) for day in _wanted(connection, ahead) if day not in there]
-    elif not connection.postgres and shrinking.able(connection):
+    elif connection.dialect == "sqlite" and shrinking.able(connection):
         found.freed = shrinking.surplus(connection) * int(connection.value("PRAGMA page_size"))
     if rules:
         found.pruned = pruning.plan(connection, rules)

@@ -66,6 +66,9 @@ def maintain(
         str | None,
         typer.Option(metavar="AGE", show_default=False, help="TimescaleDB, by its licence: compress what is older."),
     ] = None,
+    ttl: Annotated[
+        bool, typer.Option("--ttl", help="ClickHouse: have the server delete by these ages itself, from now on.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     timeout: Annotated[
         float | None,
@@ -77,7 +80,7 @@ def maintain(
 
     Any number of hosts may run it: one works, the others say so. Without an age nothing is deleted.
     """
-    from dblog.admin import maintaining, pruning, timescale
+    from dblog.admin import maintaining, pruning, pruning_clickhouse, timescale
     from dblog.admin.connection import TIMEOUT
 
     # What is written wrong is said before any database is asked.
@@ -90,7 +93,7 @@ def maintain(
     database = choose()
 
     def run() -> None:
-        with connection_to(database, timeout) as connection:
+        with connection_to(database, timeout, clickhouse=True) as connection:
             now = connection.now()
             rules = pruning.rules_of(older_than, level, keep or [], now) if chosen_rules else []
             if dry_run:
@@ -98,6 +101,8 @@ def maintain(
                 return
             if hypertable and (moved := timescale.convert(connection, timeout or TIMEOUT)) is not None:
                 typer.echo(f"the log table is a hypertable now, with {many(moved, 'entry', 'entries')}")
+            if ttl and pruning_clickhouse.set_ttl(connection, rules, now):
+                typer.echo("the server deletes by these ages itself now")
             if compressed is not None:
                 timescale.compress(connection, compressed)
             with Progress("entries") as progress:

@@ -54,9 +54,9 @@ def prune(
     """Delete old entries in small steps, and whole days as partitions on Postgres; no writer waits for it."""
     from dblog.admin import pruning
 
-    with connection_to(choose(), timeout) as connection:
-        if vacuum and connection.postgres:
-            fail("--vacuum is for SQLite: autovacuum does it on Postgres", EXIT_USAGE)
+    with connection_to(choose(), timeout, clickhouse=True) as connection:
+        if vacuum and connection.dialect != "sqlite":
+            fail("--vacuum is for SQLite: others make room by themselves", EXIT_USAGE)
         rules = pruning.rules_of(older_than, level, keep or [], connection.now())
         if dry_run or not yes:
             found = pruning.plan(connection, rules)
