@@ -72,5 +72,6 @@ _ANSWERS: dict[str, Callable[..., object]] = {"log": log, "old": old, "flush": f
 if __name__ == "__main__":
     say({"ready": handler._writer.origin.instance_id.hex})
     for line in sys.stdin:
+        faulthandler.dump_traceback_later(50, exit=True)  # from here on anew
         name, *arguments = line.split()
         say(_ANSWERS[name](*arguments))
