@@ -254,7 +254,7 @@ def test_damage(sqlite_url: str, part: str, while_open: bool) -> None:
         exactly_once(sqlite_url, handler)
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
 def test_killed_beside_others(sqlite_url: str, kills: int) -> None:
     """SIGKILL in the middle of batches: what was said to be stored is, the others go on, the file is sound."""
     stored: dict[str, int] = {}
