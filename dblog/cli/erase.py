@@ -44,6 +44,7 @@ def erase(
 ) -> None:
     """Delete every entry and dead letter that matches, and leave one row that says who did, without their values."""
     from dblog.admin import erasing, pruning
+    from dblog.admin.partitions import partitions
 
     database = choose()
     wanted = query_of(query, since, until)
@@ -58,6 +59,8 @@ def erase(
 
         found = reading(database, look)
         _show(found)
+        if connection.postgres and (left := [each.name for each in partitions(connection) if not each.attached]):
+            warn(f"not looked at, for detached: {', '.join(left)}; dblog maintain drops those that are too old")
         total = str(found.count + len(found.letters.fitting))
         if total == "0":
             return

@@ -81,7 +81,7 @@ def test_maintain_against_a_model(database_url: str) -> None:
     policies = st.dictionaries(st.sampled_from(sorted(LEVELS)), st.integers(1, 15), max_size=4)
     postgres = database_url.startswith("postgres")
 
-    @examples(8)
+    @examples(5)
     @given(batches, policies, st.integers(0, 7))
     def holds(batch: list[tuple[float, str]], policy: dict[str, int], ahead: int) -> None:
         execute(database_url, "DELETE FROM logs")
@@ -219,6 +219,14 @@ def test_an_open_reader_holds_it_up_no_longer_than_itself(postgres_url: str) -> 
     assert left(postgres_url) == {0, 1, 2}
 
 
+def test_what_is_on_its_way_out_is_not_passed_over_in_silence(postgres_url: str, dblog: Dblog) -> None:
+    """Who erases is told of days that are detached: no query sees their entries, and they are still there."""
+    fill(postgres_url, [aged(1, 0.1), aged(2, 3)])
+    with half_detached(postgres_url, today() - dt.timedelta(days=3)):
+        done = dblog("erase", "lineno<3", "--url", postgres_url, "--yes")
+    assert f"logs_{today() - dt.timedelta(days=3):%Y%m%d}" in done.err
+
+
 @pytest.mark.parametrize("case", ["no second session", "a pooler that takes no settings", "a default partition"])
 def test_without_concurrently(postgres_url: str, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     """Where days cannot be detached concurrently they are dropped in one transaction."""
@@ -244,7 +252,7 @@ def _deaf(connection: AdminConnection, **_: str) -> Any:
 # -- SQLite ---------------------------------------------------------------------------------------------------
 
 
-def emptied(url: str, count: int = 4000) -> Path:
+def emptied(url: str, count: int = 1200) -> Path:
     """A file of which most is empty."""
     fill(url, [aged(number, 3)._replace(message="x" * 2000) for number in range(count)])
     with AdminConnection(url) as connection:
@@ -262,8 +270,8 @@ def test_a_file_gives_back_what_is_empty(sqlite_url: str) -> None:
         done = maintain(connection, [])
         assert shrinking.surplus(connection) == 0
         assert connection.value("PRAGMA integrity_check") == "ok"
-    assert done.freed > 0.8 * size
-    assert path.stat().st_size < 0.2 * size
+    assert done.freed > 0.5 * size
+    assert path.stat().st_size < 0.5 * size
     assert not path.with_name(f"{path.name}-wal").exists() or not path.with_name(f"{path.name}-wal").stat().st_size
 
 
@@ -299,10 +307,10 @@ def test_a_file_that_keeps_no_book_is_named_and_can_be_mended(sqlite_url: str, d
     """An older version's file says what to do; afterwards it gives pages back."""
     path = Path(sqlite_url.removeprefix("sqlite:///"))
     execute(sqlite_url, "PRAGMA journal_mode = DELETE", "PRAGMA auto_vacuum = NONE", "VACUUM")
-    emptied(sqlite_url, 1000)
+    emptied(sqlite_url)
     assert "dblog prune --vacuum" in dblog("maintain", "--url", sqlite_url).err
     dblog("prune", "--url", sqlite_url, "--older-than", "1d", "--yes", "--vacuum")
-    emptied(sqlite_url, 1000)
+    emptied(sqlite_url)
     size = path.stat().st_size
     done = dblog("maintain", "--url", sqlite_url)
     assert ("gave back" in done.out, done.err) == (True, "")

@@ -14,9 +14,14 @@ import pytest
 from psycopg.rows import dict_row
 
 from dblog import DatabaseHandler
+from dblog.admin.alone import alone
+from dblog.admin.connection import AdminConnection
+from dblog.admin.maintaining import maintain
+from dblog.admin.rules import Rule
 from dblog.errors import QueryTimeout
 from dblog.grants import grants
 from dblog.reader import LogReader
+from tests.administered import DAY, entry, fill, now
 from tests.oracle import QUICK
 from tests.pgbouncer import pooler
 from tests.postgres import role
@@ -271,3 +276,20 @@ def test_what_a_client_leaves_behind_is_seen(pool: Pooler, roles: dict[str, Role
         client.autocommit = True
         client.execute(careless.encode())
     assert sessions(url) != [_NOTHING] * _SIZE
+
+
+def test_maintaining_through_the_pooler(
+    folder: Path, postgres_server: pgserver.Server | External, postgres_url: str
+) -> None:
+    """Days are dropped, one host at a time, and no session of the server is left with a lock or a setting."""
+    fill(postgres_url, [entry(number, now() - int((number + 0.01) * DAY)) for number in range(6)])
+    with role(postgres_server, postgres_url) as admin, psycopg.connect(postgres_url, autocommit=True) as owner:
+        owner.execute(grants(admin=admin.name).encode())
+        with pooler(folder, admin.url, size=_SIZE) as pool:
+            with AdminConnection(pool.through(admin.url)) as connection:
+                with alone(connection) as ours, AdminConnection(admin.url) as direct:
+                    assert ours
+                    assert maintain(direct, [Rule(now() - 3 * DAY)]).busy
+                done = maintain(connection, [Rule(now() - 3 * DAY)])
+            assert (len(done.pruned.days), done.pruned.rows, done.pruned.waiting) == (2, 3, [])
+            assert sessions(pool.through(admin.url)) == [_NOTHING] * _SIZE
