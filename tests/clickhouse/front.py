@@ -86,7 +86,7 @@ class Front:
         self._process = self._start(self.port)
 
     def fault(self, kind: str, times: int = 1) -> None:
-        """What becomes of the next INSERTs.
+        """What becomes of the next INSERTs, or, with ``read-`` before the kind, of the next statements that are none.
 
         ``swallow``: executed, and the connection is closed without an answer. ``hang``: not executed, no answer until
         ``mend``. A number: refused with this code of ClickHouse's. An HTTP status as ``http503``: a proxy's answer.
@@ -120,12 +120,12 @@ class _Faults:
         self.hanging = 0
         self.authorization = ""
 
-    def next(self) -> str:
+    def next(self, *, insert: bool) -> str:
         with self.lock:
-            if not self.times:
+            if not self.times or insert == self.kind.startswith("read-"):
                 return ""
             self.times -= 1
-            return self.kind
+            return self.kind.removeprefix("read-")
 
     def hang(self) -> None:
         with self.lock:
@@ -188,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         insert = _INSERT.match(text)
         if insert:
             self.faults.authorization = self.headers.get("Authorization", "")
-        kind = self.faults.next() if insert else ""
+        kind = self.faults.next(insert=insert is not None)
         if kind == "hang":
             self.faults.hang()
             self.close_connection = True

@@ -245,6 +245,36 @@ def test_a_reader_over_http(front: Any) -> None:
         assert reader.count().value == before + 20, "a restart between two calls goes unnoticed"
 
 
+async def test_a_statement_nobody_answers(front: Any) -> None:
+    """Cancelled, it is given up at once, though the server says nothing; else after its time and a little patience."""
+    async with LogReader(front.url, statement_timeout=0.5, connect_timeout=0.5) as reader:
+        await reader.search()
+        front.fault("read-hang", times=2)
+        task = asyncio.create_task(reader.search())
+        await asyncio.to_thread(front.hanging)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            await reader.search()
+        front.mend()
+        assert await reader.count() is not None
+
+
+async def test_a_proxy_that_answers_for_the_server(front: Any) -> None:
+    """Its page is no traceback, and nothing of it is shown; the server's own refusal goes by its number."""
+    async with LogReader(front.url) as reader:
+        await reader.search()
+        for kind, says in (("read-http503", "cannot be reached"), ("read-241", "out of memory")):
+            front.fault(kind, times=9)
+            with pytest.raises(StoreUnavailable, match=says) as raised:
+                await reader.search()
+            assert "page" not in str(raised.value)
+            assert "secret" not in str(raised.value)
+            front.mend()
+        assert await reader.count() is not None
+
+
 async def test_a_server_that_is_not_there(unused_tcp_port: int) -> None:
     """A sentence, without the password; nobody listening, or nobody answering."""
     url = f"clickhouse://user:hidden@127.0.0.1:{unused_tcp_port}/db"
