@@ -44,8 +44,9 @@ class Keyed:
             table += " FINAL"  # small, and of a row there the newest counts
         fields = ", ".join(self._read(column) for column in columns)
         self._sound = self._conditions()
-        self._from = f"FROM {table} WHERE "
-        self._select = f"SELECT {fields} {self._from}"
+        self._table, self._from = table, f"FROM {table} WHERE "
+        self._fields = f"SELECT {fields} "
+        self._select = f"{self._fields}{self._from}"
 
     def key(self, row: Row) -> Key:
         """What the row is known by."""
@@ -73,8 +74,8 @@ class Keyed:
         """The rows of these keys that are there."""
         if not keys:
             return {}
-        condition, given = self._among(keys)
-        found = self.connection.rows(f"{self._select}{condition}", *given)
+        rest, given = self._among(keys)
+        found = self.connection.rows(f"{self._fields}{rest}", *given)
         return {self.key(row): row for row in map(self._row, found)}
 
     def newest(self, low: int | None, high: int | None) -> int | None:
@@ -141,22 +142,25 @@ class Keyed:
         return [pair, f"{time} >= {written[0]}"], [*values, values[0]]
 
     def _among(self, keys: Sequence[Key]) -> tuple[str, list[object]]:
-        connection, names = self.connection, ", ".join(self._key)
-        columns = list(zip(*keys, strict=True))
+        connection = self.connection
+        columns = dict(zip(self._key, zip(*keys, strict=True), strict=True))
+        if connection.dialect == "sqlite":
+            # Each key by the index: SQLite finds no list of pairs there, and would read the table. As literals, for how
+            # many parameters there may be is a matter of the library's version.
+            rows = ", ".join(f"({', '.join(map(_literal, key))})" for key in keys)
+            same = " AND ".join(f"{name} = wanted.column{place}" for place, name in enumerate(self._key, 1))
+            return f"FROM (VALUES {rows}) AS wanted CROSS JOIN {self._table} WHERE {same}", []
         if connection.dialect == "clickhouse":
-            bare = zip(self._key, columns, strict=True)
-            return " AND ".join(f"{name} IN ({_listed(self._texts(name, values))})" for name, values in bare), []
-        if connection.postgres:
-            arrays = ", ".join(f"?::{_CAST[self._kinds[name]]}[]" for name in self._key)
-            condition = f"({names}) IN (SELECT * FROM unnest({arrays}))"  # noqa: S608 - checked names
-            given: list[object] = [self._texts(name, each) for name, each in zip(self._key, columns, strict=True)]
-            if len(self._key) > 1:  # which days to open
-                condition += f" AND {self._key[0]} BETWEEN ? AND ?"
-                given += [connection.moment(min(columns[0])), connection.moment(max(columns[0]))]
-            return condition, given
-        one = f"({', '.join('?' * len(self._key))})"
-        bound = [self._bound(name, value)[1] for key in keys for name, value in zip(self._key, key, strict=True)]
-        return f"({names}) IN (VALUES {', '.join([one] * len(keys))})", bound
+            lists = (f"{name} IN ({_listed(self._texts(name, values))})" for name, values in columns.items())
+            return self._from + " AND ".join(lists), []
+        arrays = ", ".join(f"%b::{_CAST[self._kinds[name]]}[]" for name in self._key)
+        condition = f"({', '.join(self._key)}) IN (SELECT * FROM unnest({arrays}))"  # noqa: S608 - checked names
+        given: list[object] = [self._texts(name, values) for name, values in columns.items()]
+        if len(self._key) > 1:  # which days to open
+            condition += f" AND {self._key[0]} BETWEEN ? AND ?"
+            times = columns[self._key[0]]
+            given += [connection.moment(min(times)), connection.moment(max(times))]
+        return self._from + condition, given
 
     def _texts(self, name: str, values: Iterable[Any]) -> list[str]:
         time = self._kinds[name] == "time"
@@ -170,6 +174,10 @@ class Keyed:
                 with suppress(ValueError, TypeError):  # put in by hand, and no id
                     fields[place] = self.connection.uuid(value)
         return tuple(fields)
+
+
+def _literal(value: Any) -> str:
+    return f"x'{value.hex}'" if isinstance(value, UUID) else str(int(value))
 
 
 def _listed(texts: Iterable[str]) -> str:

@@ -111,7 +111,8 @@ class Storing:
         self.days = Days(connection)
         table, columns = connection.logs, ", ".join(self._columns)
         if connection.postgres:
-            arrays = ", ".join(f"?::{_CASTS.get(name, 'text')}[]" for name in self._columns)
+            # Binary: psycopg would search each text of an array for what to escape.
+            arrays = ", ".join(f"%b::{_CASTS.get(name, 'text')}[]" for name in self._columns)
             source = f"SELECT * FROM unnest({arrays})"  # noqa: S608 - constants
         else:
             source = f"VALUES ({', '.join('?' * len(self._columns))})"

@@ -28,6 +28,9 @@ __all__ = ["DAY", "START", "beside", "clear", "connected", "copy", "entries", "f
 DAY: Final = 86_400_000_000
 START: Final = 1_767_225_600_000_000
 """2026-01-01, in µs."""
+FIRST: Final = -2_208_988_800_000_000
+LAST: Final = 10_413_705_600_000_000
+"""The first and the last day that ClickHouse holds."""
 _TABLES: Final = {"instances": INSTANCE_COLUMNS, "dead_letters": DEAD_LETTER_COLUMNS}
 
 _texts = hostile.texts.map(lambda text: text.replace("\0", "").encode("utf-8", "replace").decode())
@@ -61,7 +64,7 @@ _ids = st.one_of(st.uuids(), st.sampled_from([UUID(int=0), UUID(int=1), UUID(int
 def entries(draw: st.DrawFn) -> LogEntry:
     """Any entry that every database can hold, of one of five days."""
     texts: dict[str, Any] = {name: draw(_optional) for name in draw(st.sets(st.sampled_from(_TEXTS), max_size=6))}
-    day = draw(st.sampled_from((START, START + DAY, START + 2 * DAY, START - 365 * DAY, -1_000_000 * 86_400 * 300)))
+    day = draw(st.sampled_from((START, START + DAY, START + 2 * DAY, -DAY, FIRST, LAST)))
     small = st.none() | st.integers(-(2**31), 2**31 - 1)
     return LogEntry(
         day + draw(st.integers(0, 3) | st.integers(0, DAY - 1)),
@@ -116,7 +119,7 @@ def made(number: int, count: int) -> LogEntry:
         severity=chance.randrange(256),
         lineno=chance.choice((None, -(2**31), 2**31 - 1)),
         seq=chance.choice((None, -(2**63), 2**63 - 1)),
-        id=UUID(int=number << chance.randrange(100)),
+        id=UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128),
     )
 
 

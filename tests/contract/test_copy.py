@@ -340,3 +340,21 @@ def test_a_million_entries_through_all_databases(place: Any, capsys: pytest.Capt
     speeds = chained(place, 1_000_000, kinds)
     with capsys.disabled():
         print({road: f"{speed:,.0f} entries/s" for road, speed in speeds.items()})
+
+
+def test_no_statement_reads_a_whole_table_of_sqlite(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page, and the same keys in the target, are found by the index: the time of a copy grows with its entries."""
+    source, target = place("sqlite", 0), place("sqlite", 1)
+    fill(source, [made(number, 50) for number in range(50)])
+    plans: list[str] = []
+    real = AdminConnection.rows
+
+    def rows(self: AdminConnection, sql: str, *given: object) -> list[tuple[Any, ...]]:
+        if self.logs in sql and sql.startswith("SELECT"):
+            plans.extend(row[3] for row in real(self, f"EXPLAIN QUERY PLAN {sql}", *given))
+        return real(self, sql, *given)
+
+    monkeypatch.setattr(AdminConnection, "rows", rows)
+    assert copy(source, target).verified
+    assert sum("SEARCH logs USING INDEX logs_timestamp_id_idx" in plan for plan in plans) >= 20
+    assert not [plan for plan in plans if "SCAN logs" in plan and "INDEX" not in plan]
