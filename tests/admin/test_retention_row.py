@@ -47,7 +47,7 @@ def test_whatever_it_takes_is_explained(sqlite_url: str) -> None:
     """Two writers in turns, records of up to three days, deletions in between: only what was stolen is missing."""
 
     @given(_turns, st.floats(0.01, 3), st.data())
-    @examples(12)
+    @examples(8)
     def holds(turns: list[tuple[int, int, bool]], days: float, data: st.DataObject) -> None:
         execute(sqlite_url, "DELETE FROM logs", "DELETE FROM log_instances")
         sinks = {number: _sink(sqlite_url, number, retention="1d") for number in (1, 2)}
@@ -106,14 +106,14 @@ def test_one_row_a_day_for_all_who_delete(sqlite_url: str, monkeypatch: pytest.M
 
 def test_a_file_that_grew_too_large_tells_it_too(sqlite_url: str) -> None:
     """``max_bytes`` takes the oldest, of whatever age: the row says up to when."""
-    with logging_to(sqlite_url, max_bytes=1024 * 1024) as (logger, handler):
-        for number in range(1000):
+    with logging_to(sqlite_url, max_bytes=512 * 1024) as (logger, handler):
+        for number in range(400):
             logger.info("%d %s", number, "x" * 4000)
         assert handler.flush(10), handler.stats()
         until(lambda: _told(sqlite_url))
     (told,) = _told(sqlite_url)
     ((left, oldest),) = rows(sqlite_url, "SELECT count(*), min(timestamp) FROM logs WHERE seq IS NOT NULL")
-    assert told["count"] == 1000 - left
+    assert told["count"] == 400 - left
     assert told["by"] == "max_bytes"
     assert oldest - SECOND < _micros(told["rules"][0]["before"]) <= oldest + 1
     assert _unexplained(sqlite_url) == 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PROGRAM = Path(__file__).parent / "programs" / "anybody.py"
-_COMMANDS = ("search", "tail --no-follow -n 9", "stats", "audit", "current")
+_COMMANDS = ("search", "tail --no-follow -n 9", "audit", "current")
 
 
 class Done(NamedTuple):

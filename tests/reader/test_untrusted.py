@@ -151,7 +151,7 @@ _spots = st.lists(_spot, min_size=1, max_size=12)
 
 
 @given(spots=_spots, kept=st.floats(0, 1) | st.just(1.0), headers=st.booleans())
-@examples(15)
+@examples(10)
 async def test_whatever_is_in_the_file_is_read_or_said(
     spots: list[tuple[float, bytes]], kept: float, headers: bool
 ) -> None:
