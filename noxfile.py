@@ -22,6 +22,7 @@ from pathlib import Path
 
 import nox
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"  # pip everywhere: what a user has
@@ -71,7 +72,9 @@ def lowest_versions() -> list[str]:
         if requirement.name == PROJECT["name"]:
             wanted += [line for extra in requirement.extras for line in extras[extra]]
             continue
-        (lowest[requirement.name],) = (each.version for each in requirement.specifier if each.operator == ">=")
+        (version,) = (each.version for each in requirement.specifier if each.operator == ">=")
+        # An extra may ask for more than we do without it.
+        lowest[requirement.name] = max(version, lowest.get(requirement.name, version), key=Version)
     return [f"{name}=={version}" for name, version in sorted(lowest.items())]
 
 
