@@ -67,7 +67,8 @@ def _numbers(executable: Path) -> list[int]:
 def lowest_versions() -> list[str]:
     """A pip constraint per direct requirement of ``.[all,test]``: its declared lower bound, exactly."""
     extras = PROJECT["optional-dependencies"]
-    wanted, lowest = [*PROJECT["dependencies"], *extras["all"], *extras["test"]], {}
+    wanted = [*PROJECT["dependencies"], *extras["all"], *extras["test"]]
+    lowest: dict[str, str] = {}
     for requirement in map(Requirement, wanted):
         if requirement.name == PROJECT["name"]:
             wanted += [line for extra in requirement.extras for line in extras[extra]]
