@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import dblog
 from dblog import migrate
@@ -118,6 +120,31 @@ def test_a_server_that_is_killed_and_comes_back_has_every_row_once(place: Front)
         assert handler.flush(30)
         assert handler.stats().emitted == 600
     assert ask(place, "SELECT count(), uniqExact(seq) FROM logs FINAL WHERE logger = 'here'") == [(600, 600)]
+
+
+@given(faults=st.lists(st.sampled_from(("swallow", "241", "159", "210", "319", "http502", "kill", "")), max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=8)
+@pytest.mark.timeout(180)
+def test_whatever_befalls_the_server_every_record_is_stored_once(place: Front, faults: list[str]) -> None:
+    """In any order, and more than one at a time; the ledger says what the table holds."""
+    place.mend()
+    ask(place, "TRUNCATE TABLE logs")
+    with logging_to(place, operation_timeout=5) as handler:
+        for number, fault in enumerate(faults):
+            if fault == "kill":
+                place.kill()
+                place.again()
+            elif fault:
+                place.fault(fault, number % 3 + 1)
+            for record in range(50):
+                logging.getLogger("here").info("%d %d", number, record)
+            if number % 2:
+                assert handler.flush(30)
+        assert handler.flush(30)
+        stats = handler.stats()
+        assert (stats.emitted, stats.stored) == (50 * len(faults), 50 * len(faults))
+    found = ask(place, "SELECT count(), uniqExact(seq) FROM logs FINAL WHERE logger = 'here'")
+    assert found == [(50 * len(faults), 50 * len(faults))]
 
 
 def test_a_call_that_hangs_is_freed_from_another_thread(place: Front) -> None:
