@@ -16,7 +16,7 @@ from dblog.options import Options
 from dblog.sink import Origin
 from dblog.store import opener
 from tests.administered import DAY, SECOND, entry, everything, fill, now
-from tests.oracle import examples, execute, logging_to, rows, seqs, until
+from tests.oracle import examples, execute, logging_to, rows, seqs
 
 if TYPE_CHECKING:
     import pytest
@@ -106,14 +106,17 @@ def test_one_row_a_day_for_all_who_delete(sqlite_url: str, monkeypatch: pytest.M
 
 def test_a_file_that_grew_too_large_tells_it_too(sqlite_url: str) -> None:
     """``max_bytes`` takes the oldest, of whatever age: the row says up to when."""
-    with logging_to(sqlite_url, max_bytes=512 * 1024) as (logger, handler):
-        for number in range(400):
+    with logging_to(sqlite_url) as (logger, handler):
+        for number in range(500):
             logger.info("%d %s", number, "x" * 4000)
         assert handler.flush(10), handler.stats()
-        until(lambda: _told(sqlite_url))
+    sink = _sink(sqlite_url, max_bytes=1024 * 1024)
+    while sink.prune(5.0):
+        pass
+    sink.close()
     (told,) = _told(sqlite_url)
     ((left, oldest),) = rows(sqlite_url, "SELECT count(*), min(timestamp) FROM logs WHERE seq IS NOT NULL")
-    assert told["count"] == 400 - left
+    assert told["count"] == 500 - left
     assert told["by"] == "max_bytes"
     assert oldest - SECOND < _micros(told["rules"][0]["before"]) <= oldest + 1
     assert _unexplained(sqlite_url) == 0
