@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -54,17 +55,21 @@ def _read(url: str, began: float, found: Summary) -> None:
     import sqlalchemy as sa  # noqa: PLC0415 - the processes that log do not wait for it
 
     from dblog.schema import metadata_for  # noqa: PLC0415 - as above
-    from dblog.url import sync_url  # noqa: PLC0415 - as above
+    from dblog.url import dialect_of, sync_url  # noqa: PLC0415 - as above
 
-    made = sync_url(url)
-    logs = metadata_for(made.get_backend_name()).tables["logs"]
-    engine = sa.create_engine(made, poolclass=sa.NullPool)
-    since = int(began * 1e6)
+    dialect, since = dialect_of(url), int(began * 1e6)
+    logs = metadata_for(dialect).tables["logs"]
+    engine = sa.create_engine(sync_url(url), poolclass=sa.NullPool)
+    starts: dict[str, Any] = {
+        "sqlite": since,
+        "postgresql": sa.func.to_timestamp(began),
+        "clickhouse": sa.func.fromUnixTimestamp64Micro(since, "UTC"),
+    }
     try:
         with engine.connect() as connection:
-            recent = logs.c.timestamp >= (since if engine.dialect.name == "sqlite" else sa.func.to_timestamp(began))
+            recent = logs.c.timestamp >= starts[dialect]
             mine = sa.and_(recent, logs.c.service.in_(SERVICES), logs.c.seq.is_not(None))
-            found.found = connection.scalar(sa.select(sa.func.count()).select_from(logs).where(mine)) or 0
+            found.found = connection.scalar(sa.select(sa.func.count(logs.c.id.distinct())).where(mine)) or 0
             columns = (logs.c.timestamp, logs.c.service, logs.c.level, logs.c.message)
             one = (
                 sa.select(*columns)
@@ -77,4 +82,8 @@ def _read(url: str, began: float, found: Summary) -> None:
 
 
 def _microseconds(when: Any) -> int:
-    return when if isinstance(when, int) else round(when.timestamp() * 1e6)
+    if isinstance(when, int):
+        return when
+    # ClickHouse's driver leaves the zone out.
+    moment: dt.datetime = when if when.tzinfo is not None else when.replace(tzinfo=dt.UTC)
+    return round(moment.timestamp() * 1e6)

@@ -16,18 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["quietly"]
 
-_LOGGERS: Final = tuple(
-    logging.getLogger(name)
-    for name in (
-        "clickhouse_connect.driver",
-        "clickhouse_connect.driver.client",
-        "clickhouse_connect.driver.transform",
-        "clickhouse_connect.driver._backend.http_sync",
-        "clickhouse_connect.driver._backend.http_async",
-        "clickhouse_connect.driver._backend.httpcommon",
-        "urllib3.connectionpool",
-    )
-)
+_THEIRS: Final = ("clickhouse_connect", "urllib3")
 _ours = threading.local()
 
 
@@ -39,12 +28,32 @@ class _Quiet(logging.Filter):
 _QUIET: Final = _Quiet()
 
 
+class _Listening:
+    """Which loggers have the filter: one of a parent's does not see what its children pass on."""
+
+    def __init__(self) -> None:
+        self._known = -1
+        self._some: logging.Logger | None = None
+
+    def ensure(self) -> None:
+        """Give it to those that have come into being, and to all where somebody took it away."""
+        loggers = logging.root.manager.loggerDict
+        if len(loggers) == self._known and (self._some is None or _QUIET in self._some.filters):
+            return
+        self._known = len(loggers)
+        for name, logger in list(loggers.items()):
+            if name.partition(".")[0] in _THEIRS and isinstance(logger, logging.Logger):
+                logger.addFilter(_QUIET)  # once, however often
+                self._some = logger
+
+
+_listening: Final = _Listening()
+
+
 @contextmanager
 def quietly() -> Iterator[None]:
     """The body's calls of clickhouse-connect log nothing."""
-    for logger in _LOGGERS:
-        if _QUIET not in logger.filters:
-            logger.addFilter(_QUIET)
+    _listening.ensure()
     _ours.depth = getattr(_ours, "depth", 0) + 1
     try:
         yield

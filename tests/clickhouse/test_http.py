@@ -282,6 +282,7 @@ def test_the_driver_says_nothing_of_our_calls_and_all_of_others(place: Front, ca
     """A failure is told once, whichever call meets it; an application that uses the driver itself hears of its own."""
     import clickhouse_connect
 
+    caplog.set_level(logging.DEBUG)
     letter = DeadLetter(uuid.uuid4(), NOW, uuid.uuid4(), None, "poison", "x", 1, "{}")
     calls: list[Callable[[Any], Any]] = [
         lambda sink: sink.write(rows(1, 2)),
@@ -291,6 +292,7 @@ def test_the_driver_says_nothing_of_our_calls_and_all_of_others(place: Front, ca
     with contextlib.ExitStack() as stack:
         sinks = [stack.enter_context(sink_of(place)) for _ in calls]
         theirs = stack.enter_context(contextlib.closing(clickhouse_connect.get_client(port=place.port)))
+        caplog.clear()
         for sink in sinks:
             sink.write(rows(1))
         place.kill()
