@@ -137,8 +137,8 @@ def _shrink(connection: AdminConnection, budget: float, done: Maintained) -> Non
     done.freed, done.pruned.free = shrunk.freed, shrunk.free
     if not shrunk.able and shrunk.free:
         done.warnings.append("the file cannot give pages back in steps: dblog prune --vacuum, once, makes it able to")
-    if not shrunk.log_emptied:
-        done.warnings.append("the write-ahead log was in use all the time: somebody reads in one long transaction")
+    if shrunk.log:
+        done.warnings.append(f"the write-ahead log has {shrunk.log:,} bytes: somebody reads in one long transaction")
 
 
 def _audit(connection: AdminConnection, rules: list[Rule], done: Maintained) -> None:

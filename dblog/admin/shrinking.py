@@ -7,6 +7,7 @@ those made by ``dblog upgrade`` do, and those ``dblog prune --vacuum`` has writt
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,10 @@ _PAUSE: Final = 0.02
 _FEWEST: Final = 256
 """Empty pages that are not worth it."""
 _INCREMENTAL: Final = 2
+_EMPTYING: Final = 2.0
+"""Seconds to try to empty the write-ahead log: who writes all the time empties it itself."""
+_LONG: Final = 64 << 20
+"""Bytes of a write-ahead log that nobody can empty: somebody reads from it in one long transaction."""
 
 
 @dataclass(slots=True)
@@ -39,8 +44,8 @@ class Shrunk:
     """Bytes that are empty still."""
     able: bool = True
     """Whether the file can give pages back singly."""
-    log_emptied: bool = True
-    """False where somebody read from the write-ahead log all the time."""
+    log: int = 0
+    """Bytes of a write-ahead log that is too long and could not be emptied; else 0."""
 
 
 def surplus(connection: AdminConnection) -> int:
@@ -76,10 +81,18 @@ def shrink(connection: AdminConnection, budget: float, *, sleep: Callable[[float
             if error.kind is not ErrorClass.RESEND:  # a writer had its turn
                 raise
         sleep(_PAUSE)
-    done.log_emptied = connection.checkpoint(max(0.0, until - time.monotonic()))
+    if not connection.checkpoint(min(_EMPTYING, max(0.0, until - time.monotonic()))):
+        size_of_log = _log_size(connection)
+        done.log = size_of_log if size_of_log > _LONG else 0
     done.freed = max(0, before - int(connection.value("PRAGMA page_count"))) * size
     done.free = int(connection.value("PRAGMA freelist_count")) * size
     return done
+
+
+def _log_size(connection: AdminConnection) -> int:
+    with suppress(OSError):
+        return connection.file.with_name(f"{connection.file.name}-wal").stat().st_size
+    return 0
 
 
 def _step(connection: AdminConnection, pages: int) -> None:

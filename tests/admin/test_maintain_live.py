@@ -37,13 +37,15 @@ class Living:
     def __init__(self, url: str) -> None:
         self._url = url
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=each) for each in (self._write, self._follow, self._look)]
+        self._pause = 0.005 if url.startswith("sqlite") else 0.0
+        tasks = (self._write, self._follow, self._look)[: 2 if url.startswith("sqlite") else 3]
+        self._threads = [threading.Thread(target=each) for each in tasks]
         self.written: list[int] = []
         self.seen: list[int] = []
         self.took: list[float] = []
         """Seconds of each transaction of the writer."""
         self.waited = 0.0
-        """The longest a lock was waited for by anybody but us."""
+        """The longest a lock was waited for by anybody but us, as far as the database tells."""
         self.looks = 0
         self._following = threading.Event()
         self._last: int | None = None
@@ -62,6 +64,8 @@ class Living:
             sink.write(batch)
             self.took.append(time.perf_counter() - began)
             self.written += [number for number, _ in batch]
+            # Who never lets go of a file's one lock lets nobody else have it.
+            self._stop.wait(self._pause)
         sink.close()
 
     def _follow(self) -> None:
@@ -75,7 +79,7 @@ class Living:
                         if self._last in self.seen[-_BATCH:]:
                             return
 
-        asyncio.run(asyncio.wait_for(follow(), 50))
+        asyncio.run(asyncio.wait_for(follow(), 900))
 
     def _look(self) -> None:
         waiting = (
@@ -101,7 +105,7 @@ class Living:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for each in self._threads:
-            each.join(60)
+            each.join(900)
 
 
 def months(url: str, per_day: int) -> None:
@@ -130,6 +134,35 @@ def test_nothing_is_lost_doubled_or_waited_for(
 def test_at_length(postgres_url: str, reader: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The same with 10,000 entries a day, and the reader open for ten seconds."""
     _holds(postgres_url, 10_000, reader.startswith("an old"), 10.0, capsys)
+
+
+def test_a_file_lives_through_it(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """28 days of a file go and their pages are given back, while a writer stores and a tail follows."""
+    _lives(sqlite_url, 40, capsys)
+
+
+@pytest.mark.long
+def test_a_file_at_length(sqlite_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same with 3,000 entries a day."""
+    _lives(sqlite_url, 3_000, capsys)
+
+
+def _lives(url: str, per_day: int, capsys: pytest.CaptureFixture[str]) -> None:
+    months(url, per_day)
+    with Living(url) as living:
+        began = time.perf_counter()
+        done = run(url)
+        took = time.perf_counter() - began
+    assert done.pruned.rows >= 27 * per_day
+    assert sorted(living.seen) == living.written
+    assert rows(url, "SELECT count(*) FROM logs WHERE logger = 'live'") == [(len(living.written),)]
+    slow = sorted(living.took)
+    with capsys.disabled():
+        print(
+            f"\n{done.pruned.rows:,} entries of a file and {done.freed:,} bytes in {took:.2f} s: the writer's slowest"
+            f" transaction took {slow[-1] * 1000:.0f} ms, one of a hundred {slow[-len(slow) // 100 - 1] * 1000:.0f} ms,"
+            f" the median {slow[len(slow) // 2] * 1000:.1f} ms"
+        )
 
 
 def _holds(url: str, per_day: int, reads: bool, held: float, capsys: pytest.CaptureFixture[str]) -> None:
