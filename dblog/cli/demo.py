@@ -146,5 +146,7 @@ class _Screen:
         sql = "SELECT message FROM logs LIMIT 5"
         if target.startswith("sqlite"):
             self.line(f"sqlite3 {target.partition('///')[2]} '{sql}'")
+        elif target.startswith("clickhouse"):
+            self.line(f"clickhouse-client --query '{sql}'  # with --host, --user and --database as in the URL")
         else:
             self.line(f"psql '{shown.replace('+psycopg', '').replace('+asyncpg', '')}' -c '{sql}'")

@@ -317,3 +317,16 @@ def test_upgrades_of_several_processes_at_once(place: Front) -> None:
     assert migrate.check(place.url, table="together").ok
     migrate.downgrade(place.url, table="together")
     assert migrate.current(place.url, table="together") is None
+
+
+def test_the_demo_runs_on_clickhouse(place: Front) -> None:
+    """Three processes, every record counted, and one trace across them in its order."""
+    program = [sys.executable, "-m", "dblog", "demo", "--records", "60", "--url", place.url]
+    ended = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "every one counted" in ended.stdout
+    steps = [line for line in ended.stdout.splitlines() if " ms  " in line]
+    assert [line.split()[2] for line in steps] == sorted(
+        (line.split()[2] for line in steps), key=["gateway", "orders", "payments"].index
+    )
+    assert len(steps) > 3
