@@ -132,6 +132,9 @@ class AuditHandler(logging.Handler):
             StoreUnavailable: it is not known to be committed within ``timeout``; ``ambiguous`` says that it may be.
             StoreError: the database refuses it for its content, or this is no place to log from.
         """
+        if here.depth < 0:
+            with lifecycle.beside_fork():
+                return self.handle(record, filtered)
         deadline = time.monotonic() + self.timeout
         if not self._welcome(record):
             return False

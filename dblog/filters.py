@@ -26,6 +26,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 from dblog.errors import ConfigurationError
+from dblog.guard import here
 from dblog.levels import parse_level
 from dblog.notes import Suppressed
 
@@ -88,7 +89,7 @@ class RateLimit(logging.Filter):
         self._below = float("inf") if below is None else parse_level(below, "below")
         self._kinds: OrderedDict[Hashable, tuple[float, int, float]] = OrderedDict()
         """Of a kind: when its bucket will be full, how many were held back, and since when."""
-        self._lock = threading.RLock()  # not Lock: a signal's handler, or a finaliser, may log in between
+        self._begin_anew()
         self._suppressed = 0
         _alive.add(self)
 
@@ -97,8 +98,15 @@ class RateLimit(logging.Filter):
         """Records held back since it was made."""
         return self._suppressed
 
+    def _begin_anew(self) -> None:
+        """In this process: another thread may have held the lock at the fork."""
+        self._lock = threading.RLock()  # not Lock: a signal's handler, or a finaliser, may log in between
+        self._pid = os.getpid()
+
     def filter(self, record: logging.LogRecord) -> Any:
         """Whether the record passes; one that has to say what was held back is answered with a copy that says it."""
+        if here.depth < 0 and os.getpid() != self._pid:  # a hook of somebody else's logs before ours
+            self._begin_anew()
         if record.levelno >= self._below:
             return True
         kind, now = _kind(record), self._clock()
@@ -157,7 +165,7 @@ _alive: weakref.WeakSet[RateLimit] = weakref.WeakSet()
 
 def _in_child() -> None:
     for limiter in list(_alive):
-        limiter._lock = threading.RLock()  # noqa: SLF001 - another thread may have held it at the fork
+        limiter._begin_anew()  # noqa: SLF001 - its own
 
 
 os.register_at_fork(after_in_child=_in_child)

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import threading
 
-__all__ = ["MAX_DEPTH", "OWN", "here", "own_thread"]
+__all__ = ["FORKING", "MAX_DEPTH", "OWN", "here", "own_thread"]
 
 OWN = 1_000_000
 """The depth of a thread that belongs to dblog."""
 MAX_DEPTH = 2
 """Records captured inside one another at most: one, and one logged while it is captured."""
+FORKING = 1_000_000_000
+"""Taken off the depth of a thread that forks, until both sides have settled; see ``dblog.lifecycle.beside_fork``."""
 
 
 class _Here(threading.local):
     depth = 0
-    """How many captures are under way in this thread; ``OWN`` in dblog's own threads."""
+    """How many captures are under way in this thread; ``OWN`` in dblog's own threads, negative while one forks."""
 
 
 here = _Here()

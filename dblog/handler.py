@@ -38,6 +38,8 @@ __all__ = ["DatabaseHandler", "enqueue", "stats"]
 
 _SELF, _REENTRANT, _CAPTURE = (REASON[reason] for reason in ("self", "reentrant", "capture"))
 _RATE_LIMITED = REASON["rate_limited"]
+_FREE = tuple(range(MAX_DEPTH))
+"""The depths at which a record is taken."""
 _numbers = itertools.count(1)
 
 
@@ -121,7 +123,10 @@ class DatabaseHandler(logging.Handler):
             filtered: the filters have passed it already (``emit``).
         """
         depth = here.depth
-        if depth >= MAX_DEPTH:
+        if depth not in _FREE:
+            if depth < 0:
+                with lifecycle.beside_fork():
+                    return self.handle(record, filtered)
             self._writer.ledger.refuse(_SELF if depth >= OWN else _REENTRANT, _band(record))
             return True
         if self.filters and not filtered:
@@ -171,6 +176,7 @@ class DatabaseHandler(logging.Handler):
 
     def enqueue(self, entry: LogEntry) -> None:
         """Queue an entry made by hand: repaired where it would not be storable, redacted and bounded as a record."""
+        lifecycle.settle_in()
         if self._put(compact(self._polish(repair(entry))), here.depth == 0):
             self._writer.wake()
 
@@ -201,6 +207,7 @@ class DatabaseHandler(logging.Handler):
             True iff that is so. At once False where waiting could wait for ever: in dblog's own threads, and
             under ``logging``'s module lock, which ``dictConfig`` holds while it replaces handlers.
         """
+        lifecycle.settle_in()
         if lifecycle.holds_logging_lock():
             return self._writer.flush(0.0)
         if timeout is None:
@@ -213,6 +220,7 @@ class DatabaseHandler(logging.Handler):
         It may be called any number of times. Under ``logging``'s module lock it hands over instead: the writer goes on
         alone, exit waits for it.
         """
+        lifecycle.settle_in()
         self.closed = True
         if lifecycle.holds_logging_lock():
             self._writer.seal()
@@ -222,6 +230,7 @@ class DatabaseHandler(logging.Handler):
 
     def stats(self) -> Stats:
         """An exact snapshot of this process's ledger, and the state of the writer."""
+        lifecycle.settle_in()
         return self._writer.stats()
 
     def after_fork(self) -> None:

@@ -4,7 +4,9 @@ At the end of a process every writer gets one shared deadline to store what wait
 records logged after that are stored by their caller. A forked child starts afresh:
 new queue, new ids, new counters, and the parent's connection left alone.
 
-A process that is about to fork closes what must not be inherited open (``around_fork``).
+A process that is about to fork closes what must not be inherited open (``around_fork``). Other libraries have hooks
+of their own, and may log in them: those registered before ours come first in the child, where every lock may be held
+by a thread that is not there. So whoever logs there settles us in first (``beside_fork``).
 
 Nothing here runs at import but three registrations; nothing starts a thread.
 """
@@ -19,13 +21,14 @@ import os
 import threading
 import time
 import weakref
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dblog.guard import FORKING, here
 from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from dblog.options import Options
 
@@ -34,6 +37,7 @@ __all__ = [
     "Forkable",
     "Resting",
     "around_fork",
+    "beside_fork",
     "can_be_orphaned",
     "exit_deadline",
     "exiting",
@@ -45,6 +49,7 @@ __all__ = [
     "register",
     "remember",
     "rest_others",
+    "settle_in",
     "synchronous",
 ]
 
@@ -90,6 +95,7 @@ class _Process:
     """What is true of this process; replaced whole in a forked child."""
 
     def __init__(self, parent: _Process | None = None) -> None:
+        self.pid = os.getpid()
         # Built-in sets change in one step: a lock here would be taken again by a finaliser or a signal handler that
         # interrupts its holder.
         self.writers: set[Finishing] = set()
@@ -221,18 +227,50 @@ def _finish_all() -> None:
     finish(writers, _process.deadline)
 
 
+@contextmanager
+def beside_fork() -> Iterator[None]:
+    """For a record that is logged while its thread forks: all is as usual in the block, on either side."""
+    if settle_in():
+        yield
+        return
+    here.depth += FORKING
+    try:
+        yield
+    finally:
+        here.depth -= FORKING
+
+
+def settle_in() -> bool:
+    """In a child in which our hook has not run yet, do now what it does; False in any other process."""
+    if here.depth >= 0 or _process.pid == os.getpid():
+        return False
+    _begin_anew()
+    _fork.settled = True
+    return True
+
+
 def _before_fork() -> None:
     _fork.asleep = [each for each in _alive(_resting) if each.rest()]
+    here.depth -= FORKING
 
 
 def _in_parent() -> None:
+    if here.depth < 0:  # else dblog was loaded by a hook of this very fork
+        here.depth += FORKING
     for each in _fork.__dict__.pop("asleep", ()):
         each.wake_up()
 
 
 def _in_child() -> None:
+    if not _fork.__dict__.pop("settled", False):
+        _begin_anew()
+
+
+def _begin_anew() -> None:
     global _process  # noqa: PLW0603 - the one assignment that forgets the parent
     _process = _Process(_process)
+    if here.depth < 0:  # as above
+        here.depth += FORKING
     _fork.__dict__.clear()
     _resting.clear()
     watchdog.after_fork()

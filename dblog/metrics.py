@@ -259,19 +259,18 @@ _updating = threading.RLock()
 """Held while values change, and by a fork: no child inherits a lock of a value that was just being changed."""
 
 
-def _in_child() -> None:
-    global _updating  # noqa: PLW0603 - the parent's is held by the fork
-    _updating = threading.RLock()
-    for each in _enabled():
-        each.after_fork()
-
-
 def _hold() -> None:
     _updating.acquire()
 
 
 def _let_go() -> None:
     _updating.release()
+
+
+def _in_child() -> None:
+    for each in _enabled():
+        each.after_fork()
+    _let_go()  # not a new one: a hook of somebody else's may have logged, and the writer wait for this one
 
 
 os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_in_child)

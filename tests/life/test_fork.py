@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,6 +152,34 @@ def test_a_storm_of_forks(database_url: str, logging_url: str, birth: str) -> No
     found = instances(database_url)
     assert len(found) == 1 + FORKS
     assert all(seqs == list(range(1, len(seqs) + 1)) for seqs in found.values())
+
+
+PROGRAM = Path(__file__).parent / "programs" / "hooked.py"
+
+
+@pytest.mark.parametrize(
+    "kind", ["durable", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("memory", "spool", "audit"))]
+)
+def test_hooks_that_log_before_ours(database_url: str, logging_url: str, tmp_path: Path, kind: str) -> None:
+    """Whoever registered a fork hook before dblog was imported may log in it, on both sides, while threads log.
+
+    Each record is stored once, as that of the process it was logged in, and neither process loses or doubles any.
+    """
+    given = [str(PROGRAM), kind, logging_url, str(tmp_path / "spool")]
+    command = [sys.executable, "-W", "error", "-W", "ignore:This process", *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = rows(database_url, "SELECT message, pid FROM logs WHERE seq IS NOT NULL")
+    assert [(message, pid) for message, pid in found if message.split()[1] != str(pid)] == []
+    counts = Counter(message.split()[0] for message, _ in found)
+    hooks = ["child"] if kind == "audit" else ["before", "parent", "child"]
+    assert counts.pop("thread") > 0
+    assert counts == {"first": 1, **dict.fromkeys(hooks, 6), "own": 6, "last": 1}
+    writers = instances(database_url)
+    assert len(writers) == 7
+    assert all(seqs == list(range(1, len(seqs) + 1)) for seqs in writers.values())
+    assert rows(database_url, "SELECT count(*) FROM logs WHERE seq IS NULL") == [(0,)]
+    assert [*(tmp_path / "spool").glob("*/*")] == []
 
 
 def test_the_parents_connection_survives_its_children(postgres_url: str) -> None:
