@@ -66,7 +66,7 @@ async def _may_insert(sessions: Sessions) -> bool:
 def statement(sessions: Sessions, selection: Selection, limit: int) -> Statement:
     """See ``LogReader.statement``."""
     checked(limit)
-    made = selection.of(pages.newest(sessions.tables.logs, sessions.dialect))
+    made = pages.newest(selection, sessions.tables.logs, sessions.dialect)
     compiled = made.compile(
         dialect=compiler(sessions.dialect),
         compile_kwargs={"render_postcompile": True},

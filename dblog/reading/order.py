@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dblog.entry import LogEntry
     from dblog.reading.values import Cursor
 
-__all__ = ["each_once", "keys", "newer", "number_of", "older", "place_of", "row_once"]
+__all__ = ["each_once", "keys", "newer", "not_beyond", "number_of", "older", "place_of", "row_once"]
 
 _Statement = TypeVar("_Statement", bound=sa.Executable)
 
@@ -75,6 +75,24 @@ def each_once(entries: Iterable[LogEntry]) -> list[LogEntry]:
         if not (found and found[-1].id == entry.id and found[-1].timestamp == entry.timestamp):
             found.append(entry)
     return found
+
+
+def not_beyond(statement: sa.Select[Any], table: sa.FromClause, dialect: str, *, newest_first: bool) -> sa.Select[Any]:
+    """The first ``count`` rows of a statement, complete but for what it is sorted by, in order.
+
+    ClickHouse merges days and parts row by row where ids are compared as numbers; by time alone it does not. So it
+    first finds the time at which there are rows enough, from the times, and reads no row beyond.
+    """
+    moment, key = keys(table, dialect)
+    limit = sa.bindparam("count", type_=sa.Integer())
+    order = (moment.desc(), key.desc()) if newest_first else (moment, key)
+    if dialect == "clickhouse":
+        edges = statement.with_only_columns(moment.label("edge")).order_by(order[0]).limit(limit).subquery()
+        # NULL where there is none, not 1970: then nothing is read at all.
+        edge = (sa.func.minOrNull if newest_first else sa.func.maxOrNull)(edges.c.edge)
+        bound = sa.select(edge).scalar_subquery()
+        statement = statement.where(moment >= bound if newest_first else moment <= bound)
+    return statement.order_by(*order).limit(limit)
 
 
 def row_once(statement: _Statement) -> _Statement:

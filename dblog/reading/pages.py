@@ -14,7 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError
-from dblog.reading.order import each_once, keys, newer, older, place_of
+from dblog.reading.order import each_once, keys, newer, not_beyond, older, place_of
 from dblog.reading.prepared import Prepared
 from dblog.reading.rows import bound_time, bound_uuid, entries_from, entries_of
 from dblog.reading.selection import checked
@@ -116,10 +116,12 @@ async def _read(
     for name, cursor in (("before", before), ("after", after)):
         if cursor is not None:
             parameters |= place_of(name, cursor, dialect)
-    shape = before is not None, after is not None, newest_first
+    shape = before is not None, after is not None
     if selection.clause is None:
-        return await _entries(sessions, _any_page(logs, dialect, *shape), parameters)
-    return await _entries(sessions, selection.of(_page(logs, dialect, *shape)), parameters, regex=selection.regex)
+        return await _entries(sessions, _any_page(logs, dialect, *shape, newest_first), parameters)
+    matching = selection.of(_between(logs, dialect, *shape))
+    statement = not_beyond(matching, logs, dialect, newest_first=newest_first)
+    return await _entries(sessions, statement, parameters, regex=selection.regex)
 
 
 async def _entries(
@@ -138,26 +140,25 @@ async def _entries(
 
 
 @lru_cache(maxsize=64)
-def _page(logs: sa.Table, dialect: str, before: bool, after: bool, newest_first: bool) -> sa.Select[Any]:
-    """A page of entries, whose bounds and length are parameters."""
-    moment, key = keys(logs, dialect)
+def _between(logs: sa.Table, dialect: str, before: bool, after: bool) -> sa.Select[Any]:
+    """The entries between two places, which are parameters."""
     statement = entries_from(logs)
     if before:
         statement = statement.where(*older("before", logs, dialect))
     if after:
         statement = statement.where(*newer("after", logs, dialect))
-    order = (moment.desc(), key.desc()) if newest_first else (moment, key)
-    return statement.order_by(*order).limit(_COUNT)
+    return statement
 
 
-def newest(logs: sa.Table, dialect: str) -> sa.Select[Any]:
+def newest(selection: Selection, logs: sa.Table, dialect: str) -> sa.Select[Any]:
     """The first page, its length the parameter ``count``."""
-    return _page(logs, dialect, before=False, after=False, newest_first=True)
+    return not_beyond(selection.of(entries_from(logs)), logs, dialect, newest_first=True)
 
 
 @lru_cache(maxsize=64)
 def _any_page(logs: sa.Table, dialect: str, before: bool, after: bool, newest_first: bool) -> Prepared:
-    return Prepared(_page(logs, dialect, before, after, newest_first), dialect)
+    between = _between(logs, dialect, before, after)
+    return Prepared(not_beyond(between, logs, dialect, newest_first=newest_first), dialect)
 
 
 @lru_cache(maxsize=8)

@@ -58,7 +58,7 @@ def test_no_row_makes_a_query_fail(hostile: str, tree: Node) -> None:
         sessions, found = reader._sessions, 0
         for asked in (tree, t.Not(tree)):
             selection = select_matching(sessions, asked)
-            statement = selection.of(newest(sessions.tables.logs, "clickhouse"))
+            statement = newest(selection, sessions.tables.logs, "clickhouse")
             found += len(await sessions.run(statement, {"count": 100}, regex=selection.regex))
         return found
 
@@ -84,5 +84,5 @@ def test_metadata_that_is_no_json_is_absent(shared: str, metadata: str) -> None:
         for tree in (t.Has(COLUMNS["metadata"]), t.Has(path("a")), t.Equal(path("a"), 1), t.Like(ANYWHERE, ("1",))):
             assert not predicate(tree)(entry)
             sessions = reader._reader._sessions
-            statement = select_matching(sessions, tree).of(newest(sessions.tables.logs, "clickhouse"))
+            statement = newest(select_matching(sessions, tree), sessions.tables.logs, "clickhouse")
             assert reader._wait(sessions.run(statement, {"count": 1})) == []
