@@ -20,6 +20,7 @@ from dblog.repair import DAY_US
 from dblog.schema_clickhouse import COLUMN_TYPES
 from dblog.spans import untraced
 from dblog.store.clickhouse import CERTAIN
+from dblog.store.clickhouse_insert import insert
 from dblog.store.clickhouse_quiet import quietly
 from dblog.store.clickhouse_rows import MOST_DAYS
 from dblog.store.copytext import moment_text
@@ -164,13 +165,12 @@ class ClickHouseConnection(AdminConnection):
             values: a sequence for each.
         """
         with self._failing():
-            self.client.insert(
+            insert(
+                self.client,
                 self.names.qualified(getattr(self.names, kind)),
-                [[_sent(value) for value in column] for column in values],
-                column_names=columns,
-                column_type_names=[COLUMN_TYPES[kind][name] for name in columns],
-                column_oriented=True,
-                settings={**CERTAIN, "insert_deduplicate": "0"},
+                COLUMN_TYPES[kind],
+                {name: [_sent(value) for value in column] for name, column in zip(columns, values, strict=True)},
+                {**CERTAIN, "insert_deduplicate": "0"},
             )
 
     def delete(self, table: str, ids: Sequence[UUID]) -> int:

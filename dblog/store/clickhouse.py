@@ -1,6 +1,6 @@
 """ClickHouse: one INSERT of columns per batch, known again by its token.
 
-Always ``client.insert`` of whole columns: SQLAlchemy's own way sends a batch of one row
+Always whole columns (``dblog.store.clickhouse_insert``): SQLAlchemy's own way sends a batch of one row
 as a literal, and cannot mix ``UUID`` with text. There is no transaction and no commit:
 an INSERT of one block and one day is stored whole or not at all, and what is resent is
 the same block with the same ``insert_deduplication_token``. Where a resend comes in
@@ -20,6 +20,7 @@ from dblog.errors import ErrorClass, StoreError
 from dblog.sink import DeadLetter
 from dblog.store import side_tables
 from dblog.store.ch_connect import ChConnection
+from dblog.store.clickhouse_insert import insert
 from dblog.store.clickhouse_quiet import quietly
 from dblog.store.clickhouse_rows import Blocks
 from dblog.store.errors_clickhouse import clickhouse_error
@@ -127,17 +128,14 @@ class ClickHouseSink(ChConnection):
     def _insert(
         self, client: Any, table: str, columns: Sequence[str], values: Sequence[Sequence[object]], token: str
     ) -> None:
-        types = self._types[table]
         settings = self._settings | ({"insert_deduplication_token": token} if token else {})
-        with quietly():
-            client.insert(
-                self._names.qualified(table),
-                values,
-                column_names=columns,
-                column_type_names=[types[column] for column in columns],
-                column_oriented=True,
-                settings=settings,
-            )
+        insert(
+            client,
+            self._names.qualified(table),
+            self._types[table],
+            dict(zip(columns, values, strict=True)),
+            settings,
+        )
 
     def _prepare(self, client: Any) -> None:
         self._types = {}

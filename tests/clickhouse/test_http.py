@@ -319,6 +319,22 @@ def test_upgrades_of_several_processes_at_once(place: Front) -> None:
     assert migrate.current(place.url, table="together") is None
 
 
+def test_a_process_that_ends_at_once_stores_what_it_logged(place: Front) -> None:
+    """Its first batch is sent while it exits; the driver would load pandas for that, which is too late then."""
+    program = (
+        "import atexit, logging, sys\n"
+        "heavy = {'pandas', 'numpy', 'pyarrow', 'polars'}\n"
+        "atexit.register(lambda: print(*sorted(heavy & set(sys.modules))))\n"  # the last thing that is done
+        "import dblog\n"
+        "logging.getLogger().addHandler(dblog.DatabaseHandler(url=sys.argv[1], shutdown_timeout=30))\n"
+        "for number in range(20): logging.warning('number %d', number)\n"
+    )
+    run = [sys.executable, "-c", program, place.url]
+    ended = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "\n", "")
+    assert ask(place, "SELECT count() FROM logs") == [(20,)]
+
+
 def test_the_demo_runs_on_clickhouse(place: Front) -> None:
     """Three processes, every record counted, and one trace across them in its order."""
     program = [sys.executable, "-m", "dblog", "demo", "--records", "60", "--url", place.url]
