@@ -8,6 +8,7 @@ and the directory goes. One that cannot be seen to its end now holds up no other
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,8 @@ class Adopted:
     """Stretches of files that were damaged; the files are in quarantine."""
     waiting: bool = False
     """There may be more to do: time was up, or the database did not take it."""
+    reasons: Counter[str] = field(default_factory=Counter, compare=False)
+    """What was given up and lost, by reason."""
     why: str | None = field(default=None, compare=False)
     """The last reason for which a directory had to wait."""
 
@@ -61,6 +64,7 @@ class Adopted:
 
     def add(self, tally: Tally) -> None:
         """Count what came of one step."""
+        self.reasons.update(tally.lost)
         self.stored += tally.stored
         self.failed += tally.failed
         self.expired += tally.lost.get("spool_expired", 0)

@@ -174,6 +174,9 @@ class Chores:
         if self._adoption is None:
             return
         adopted = self._adoption.run(_ADOPT_BUDGET)
+        if adopted.moved:
+            outcomes = {**adopted.reasons, "stored": adopted.stored, "failed": adopted.failed}
+            tell("adopted", self._writer.name, outcomes)
         self._next_adoption = now + (rest if adopted.waiting and adopted.moved else _ADOPT_EVERY)
 
     def abandon(self) -> None:

@@ -42,6 +42,7 @@ METRICS: dict[str, Spec] = {
     "delivery_lag_seconds": Spec("histogram", ("handler",), "From the oldest record of a batch to its commit.", _LAG),
     "flush_retries_total": Spec("counter", ("handler", "error_class"), "Attempts that failed and are made again."),
     "bisections_total": Spec("counter", ("handler",), "Batches split to find a row the database refuses."),
+    "records_adopted_total": Spec("counter", ("handler", "outcome"), "Records of dead writers: what became of them."),
     "build_info": Spec("gauge", ("version",), "Always 1; the label says which dblog this is.", mode="livemax"),
 }
 """Every metric by its name without the namespace: type, labels, help text, buckets, multiprocess mode."""

@@ -39,7 +39,7 @@ from dblog.observe import observers
 from dblog.plain import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from uuid import UUID
 
     from prometheus_client import CollectorRegistry
@@ -53,6 +53,7 @@ _MAX_WRITERS = 1000
 _NAME_LENGTH = 100
 _OTHER = "other"
 
+_ADOPTED = ("stored", "failed", "killed", "damaged", "spool_expired")
 _NOT_STORING = frozenset({"RETRY", "BLOCKED", "CLOSED", "DETACHED"})
 
 _GAUGES = {"queue_records": QUEUED, "queue_bytes": BYTES, "inflight_records": IN_FLIGHT, "spooled_records": SPOOLED}
@@ -138,6 +139,14 @@ class Metrics:
         with _updating:
             self._metrics["bisections_total"].labels(self._label(handler)).inc()
 
+    def adopted(self, handler: str, outcomes: Mapping[str, int]) -> None:
+        """What dead writers counted as lost themselves is in the metrics of theirs."""
+        with _updating:
+            label = self._label(handler)
+            for outcome in _ADOPTED:
+                if count := outcomes.get(outcome, 0):
+                    self._metrics["records_adopted_total"].labels(label, outcome).inc(count)
+
     # -- inside -----------------------------------------------------------------------------------------------
 
     def _label(self, handler: str) -> str:
@@ -156,6 +165,8 @@ class Metrics:
         for kind in ErrorClass:
             self._metrics["flush_retries_total"].labels(label, kind.value)
         self._metrics["bisections_total"].labels(label)
+        for outcome in _ADOPTED:
+            self._metrics["records_adopted_total"].labels(label, outcome)
         return counters
 
     def _set_gauges(self, label: str) -> None:

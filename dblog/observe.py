@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from dblog.diagnostics import complain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from dblog.errors import ErrorClass
@@ -39,6 +39,9 @@ class Observer(Protocol):
 
     def bisection(self, handler: str) -> None:
         """A batch was split to find the row the database refuses."""
+
+    def adopted(self, handler: str, outcomes: Mapping[str, int]) -> None:
+        """What became of records that dead writers left or took along: ``stored``, ``failed``, or why they are lost."""
 
 
 observers: list[Observer] = []

@@ -26,10 +26,13 @@ from dblog import metrics as exporter
 from dblog.errors import ConfigurationError, ErrorClass, MissingExtraError
 from dblog.ledger import DROP_REASONS, FAIL_REASONS
 from dblog.levels import BAND_NAMES
-from dblog.metrics import METRICS, Metrics, disable, enable
+from dblog.metrics import _ADOPTED, METRICS, Metrics, disable, enable
 from dblog.observe import observers
-from dblog.spool import Spool
+from dblog.opening import folder_of
+from dblog.spool import Counts, Spool
 from dblog.testing import MemorySink, assert_conserved
+from tests.oracle import until
+from tests.spooled import append, made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -306,6 +309,29 @@ def test_names_follow_the_field_s_rules(registry: CollectorRegistry) -> None:
         assert family.documentation.endswith(".")
     for spec in METRICS.values():
         assert all(low < high for low, high in pairwise(spec.buckets))
+
+
+def test_what_became_of_dead_writers_records(registry: CollectorRegistry, tmp_path: Path) -> None:
+    """One took three along and left two on disk: whoever comes later counts that, and nothing of it as its own."""
+    enable(registry)
+    sink = MemorySink()
+    options: dict[str, Any] = {"sink": sink, "durability": "spool", "spool_dir": str(tmp_path)}
+    handler = dblog.DatabaseHandler(**options)
+    handler.set_name("db")
+    folder = folder_of(sink, handler.options)
+    assert folder is not None
+    spool = made(folder)
+    for seq in (1, 2):
+        append(spool, seq)
+    spool.counters.mirror(Counts(emitted=5))
+    spool.abandon()
+    logger_with(handler).info("heir")
+    until(lambda: scrape(registry).total("dblog_records_adopted_total") == 5)
+    handler.close()
+    page = scrape(registry)
+    told = {outcome: page.total("dblog_records_adopted_total", outcome=outcome) for outcome in _ADOPTED}
+    assert told == {"stored": 2, "failed": 0, "killed": 3, "damaged": 0, "spool_expired": 0}
+    assert (page.total("dblog_records_stored_total", handler="db"), page.total("dblog_records_dropped_total")) == (1, 0)
 
 
 def test_every_possible_series_is_there_from_the_start(registry: CollectorRegistry) -> None:
