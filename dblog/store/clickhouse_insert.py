@@ -1,9 +1,10 @@
 """One INSERT of whole columns by clickhouse-connect, without what it loads on the way.
 
-``client.insert`` asks of every batch whether it is a DataFrame, and imports pandas and
-NumPy to ask, where they are installed: a second or three in the middle of the first
-batch, sixty megabytes, and at the exit of a process, where no module that wants to be
-told of the exit can be imported any more, a batch that fails.
+``client.insert`` asks of every batch whether it is a DataFrame, and imports pandas to
+ask, where it is installed: a second or three in the middle of the first batch, sixty
+megabytes, and at the exit of a process, where no module that wants to be told of the
+exit can be imported any more, a batch that fails. NumPy, which it asks about for every
+column of numbers, is loaded with this module, and so by who makes the handler.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clickhouse_connect.datatypes.registry import get_from_name
+from clickhouse_connect.driver import options
 from clickhouse_connect.driver.insert import InsertContext
 
 from dblog.store.clickhouse_quiet import quietly
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = ["insert"]
+
+_ = options.np  # a process that forks while its writer imports has a module that is locked for ever
 
 
 class _Columns(InsertContext):

@@ -323,7 +323,7 @@ def test_a_process_that_ends_at_once_stores_what_it_logged(place: Front) -> None
     """Its first batch is sent while it exits; the driver would load pandas for that, which is too late then."""
     program = (
         "import atexit, logging, sys\n"
-        "heavy = {'pandas', 'numpy', 'pyarrow', 'polars'}\n"
+        "heavy = {'pandas', 'pyarrow', 'polars'}\n"
         "atexit.register(lambda: print(*sorted(heavy & set(sys.modules))))\n"  # the last thing that is done
         "import dblog\n"
         "logging.getLogger().addHandler(dblog.DatabaseHandler(url=sys.argv[1], shutdown_timeout=30))\n"
