@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from dblog.admin.clickhouse import ClickHouseConnection
 from dblog.admin.importing import Import, lines_of
 from dblog.admin.letters import drop, letters, named, retry
+from dblog.demo.services import SERVICES
+from dblog.demo.summary import summarize
+from dblog.entry import LogEntry
 from dblog.errors import ConfigurationError, ErrorClass, StoreError
 from dblog.interchange import to_json
 from dblog.sink import DeadLetter
@@ -24,7 +27,6 @@ from tests.clickhouse.stores import NOW, Store, entries
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dblog.entry import LogEntry
     from tests.clickhouse.front import Front
 
 DAY = 86_400_000_000
@@ -138,6 +140,23 @@ def test_a_statement_may_take_as_long_as_it_was_given(store: Store) -> None:
     with ClickHouseConnection(store.url, timeout=1.0) as connection, pytest.raises(StoreError) as caught:
         connection.rows("SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(cityHash64(number))")
     assert caught.value.code.startswith("159")
+
+
+def test_the_demo_finds_its_rows_and_a_trace(store: Store) -> None:
+    """Those that are there twice for a while are counted once; times are UTC's, whatever the driver leaves out."""
+    trace = "ab" * 16
+    for service in SERVICES:
+        sink = store.sink(service=service)
+        rows = [
+            (seq, LogEntry(NOW + seq, "INFO", 9, "shop", f"m{seq}", trace_id=trace if seq == 2 else None))
+            for seq in range(1, 5)
+        ]
+        sink.write(rows)
+        sink.write(rows[:2], replay=True)
+    report = {"emitted": 4, "stored": 4, "dropped": 0, "failed": 0, "began": 1.0, "ended": 2.0, "cost": 1e-6}
+    found = summarize(store.url, NOW / 1e6, dict.fromkeys(SERVICES, report | {"trace_id": trace}))
+    assert found.found == 4 * len(SERVICES)
+    assert {(step.timestamp, step.service) for step in found.trace} == {(NOW + 2, service) for service in SERVICES}
 
 
 def dblog(*arguments: str, text: bytes = b"") -> tuple[int, str, str]:

@@ -333,16 +333,3 @@ def test_a_process_that_ends_at_once_stores_what_it_logged(place: Front) -> None
     ended = subprocess.run(run, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "\n", "")
     assert ask(place, "SELECT count() FROM logs") == [(20,)]
-
-
-def test_the_demo_runs_on_clickhouse(place: Front) -> None:
-    """Three processes, every record counted, and one trace across them in its order."""
-    program = [sys.executable, "-m", "dblog", "demo", "--records", "60", "--url", place.url]
-    ended = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert "every one counted" in ended.stdout
-    steps = [line for line in ended.stdout.splitlines() if " ms  " in line]
-    assert [line.split()[2] for line in steps] == sorted(
-        (line.split()[2] for line in steps), key=["gateway", "orders", "payments"].index
-    )
-    assert len(steps) > 3
