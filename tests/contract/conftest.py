@@ -1,4 +1,9 @@
-"""Databases of every engine side by side: SQLite and Postgres, and ClickHouse where it was asked for."""
+"""Databases of every engine side by side: SQLite and Postgres, and ClickHouse where it was asked for.
+
+What is tested here is promised of all of them in the same words; where one differs, ``dblog.store.capabilities`` says
+so. Pages, traces, figures and the schedules of a tail are so in ``tests/reader`` and ``tests/tail``, queries in
+``tests/query``: parametrised with the same ``ENGINES``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests import embedded_clickhouse
+from tests.contract.copied import clear
 from tests.postgres import database
 
 if TYPE_CHECKING:
@@ -17,11 +23,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def new_database(
+def databases(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[str], str]]:
-    """Makes migrated databases, each of a dialect, which are there for all tests of a module; their URLs."""
+) -> Iterator[Callable[[str, int], str]]:
+    """Gives the n-th migrated database of a dialect, which is there for all tests of a module; its URL."""
     with ExitStack() as stack:
+        known: dict[tuple[str, int], str] = {}
 
         def make(dialect: str) -> str:
             if dialect == "sqlite":
@@ -35,4 +42,20 @@ def new_database(
                 return embedded_clickhouse.url(name)
             return stack.enter_context(database(*request.getfixturevalue("postgres_template")))
 
-        yield make
+        def give(dialect: str, number: int = 0) -> str:
+            if (dialect, number) not in known:
+                known[dialect, number] = make(dialect)
+            return known[dialect, number]
+
+        yield give
+
+
+@pytest.fixture
+def place(databases: Callable[[str, int], str]) -> Callable[[str, int], str]:
+    """As ``databases``, each emptied when it is asked for."""
+
+    def give(dialect: str, number: int = 0) -> str:
+        clear(url := databases(dialect, number))
+        return url
+
+    return give

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -21,27 +21,8 @@ from dblog.schema import COLUMNS
 from tests.contract.copied import START, beside, clear, connected, copy, entries, fill, made, meant, rows
 from tests.embedded_clickhouse import ENGINES
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    New = Callable[[str], str]
-
 PAIRS = [pair for pair in itertools.product(ENGINES, ENGINES) if len(set(pair)) == 2]
 few = settings(max_examples=max(4, settings().max_examples // 20))
-
-
-@pytest.fixture(scope="module")
-def place(new_database: New) -> Callable[[str, int], str]:
-    """The n-th database of a kind, shared by the module's tests."""
-    made: dict[tuple[str, int], str] = {}
-
-    def give(dialect: str, number: int = 0) -> str:
-        if (dialect, number) not in made:
-            made[dialect, number] = new_database(dialect)
-        clear(made[dialect, number])
-        return made[dialect, number]
-
-    return give
 
 
 def unique(some: list[LogEntry]) -> list[LogEntry]:
@@ -334,8 +315,12 @@ def test_from_sqlite_to_postgres_and_back(place: Any) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3000)
 def test_a_million_entries_through_all_databases(place: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """From SQLite to Postgres, to ClickHouse where it was asked for, and back to SQLite: not one field is another."""
+    """From SQLite to Postgres, to ClickHouse where it was asked for, and back to SQLite: not one field is another.
+
+    With ClickHouse: ``nox -s clickhouse -- -m long tests/contract``.
+    """
     kinds = ["sqlite", "postgresql", *(["clickhouse"] if "clickhouse" in ENGINES else []), "sqlite"]
     speeds = chained(place, 1_000_000, kinds)
     with capsys.disabled():
