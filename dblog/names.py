@@ -58,6 +58,15 @@ class Names:
         """What takes entries that are deleted out of ``rollup``: a trigger, and on Postgres its function."""
         return "dblog_uncount" if self.logs == DEFAULT_TABLE else f"{self.logs}_uncount"
 
+    def index_on(self, column: str) -> str:
+        """An index of ``dblog index``; in an SQLite file the one on ``message`` is a table."""
+        return f"{self.logs}_{column}_idx"
+
+    @property
+    def fts_state(self) -> str:
+        """SQLite: the table that says which entries the full-text index has."""
+        return f"{self.index_on('message')}_state"
+
     @property
     def local(self) -> str:
         """On a cluster of ClickHouse the rows of one shard; ``logs`` then holds none itself."""
@@ -75,7 +84,8 @@ class Names:
         """
         if relation in {*self.tables, *self.rollups, self.version, self.local}:
             return True
-        return re.fullmatch(rf"{re.escape(self.logs)}_\d{{8}}", relation) is not None
+        fts = rf"{self.index_on('message')}(_state|_data|_idx|_docsize|_config)?"
+        return re.fullmatch(rf"{self.logs}_\d{{8}}|{fts}", relation) is not None
 
     def qualified(self, name: str) -> str:
         """``name`` quoted for SQL, with the schema where there is one; all dialects quote alike."""

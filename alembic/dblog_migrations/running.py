@@ -128,11 +128,17 @@ def scope(dialect: str, names: Names, schema: str | None) -> dict[str, Any]:
             return name == schema
         return kind != "table" or name in {*names.tables, *names.rollups}
 
+    optional = {names.index_on(kind) for kind in ("message", "metadata", "logger")}
+
+    def include_object(_: Any, name: str | None, kind: str, *__: Any) -> bool:
+        return kind != "index" or name not in optional  # who wants them has them from `dblog index`
+
     return {
         "target_metadata": metadata_for(dialect, schema=schema, table=names.logs),
         "version_table": names.version,
         "version_table_schema": names.schema,
         "include_name": include_name,
+        "include_object": include_object,
     }
 
 

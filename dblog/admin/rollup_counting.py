@@ -53,9 +53,10 @@ def tables(connection: AdminConnection) -> tuple[str, str]:
 def release(connection: AdminConnection, before: int) -> None:
     """No longer answer for entries before a time (µs): they are counted in ``logs`` from now on.
 
-    To be called before a day's partition is detached or dropped; where there is no rollup it does nothing.
+    To be called before a day's partition is detached or dropped; where there is no rollup, and on SQLite, which has
+    no partitions, it does nothing.
     """
-    if not connection.has_table(connection.names.rollup_state):
+    if not connection.postgres or not connection.has_table(connection.names.rollup_state):
         return
     rollup, state = tables(connection)
     moment = connection.moment(-(-before // HOUR) * HOUR)
@@ -125,6 +126,7 @@ class SQLiteCounting(Counting):
         super().__init__(connection)
         logs = connection.logs
         self._last = f"SELECT coalesce(max(ingest_seq), 0) FROM {logs}"  # noqa: S608 - a checked name
+        self._before = f"SELECT coalesce(min(ingest_seq) - 1, 0) FROM {logs}"  # noqa: S608 - as above
         start = "CASE typeof(timestamp) WHEN 'integer' THEN timestamp - ((timestamp % {0} + {0}) % {0}) ELSE -1 END"
         minute = start.format(60_000_000)
         # A scan in order of numbers; by time the lookups would be everywhere.
@@ -142,7 +144,7 @@ class SQLiteCounting(Counting):
         """See ``Counting``."""
         connection = self._connection
         with connection.transaction():
-            token = self._read().token
+            token = max(self._read().token, connection.value(self._before))
             last = min(token + self.size, connection.value(self._last))
             minutes = connection.rows(self._minutes, token, last) if last > token else []
             connection.run_many(self._add, _by_both(minutes))

@@ -33,6 +33,7 @@ from dblog.cli.facets import facets
 from dblog.cli.grants import grants
 from dblog.cli.histogram import histogram
 from dblog.cli.import_ import import_
+from dblog.cli.index import index
 from dblog.cli.init import init
 from dblog.cli.instances import instances
 from dblog.cli.maintain import maintain
@@ -147,6 +148,7 @@ _administering: dict[str, Callable[..., None]] = {
     "export": export,
     "import": import_,
     "copy": copy,
+    "index": index,
     "maintain": maintain,
     "prune": prune,
     "erase": erase,

@@ -16,6 +16,7 @@ from dblog.query.tree import All, Field, Kind
 from dblog.reading import rollup
 from dblog.reading.clickhouse_system import system_names, typed
 from dblog.reading.histogram import bounds
+from dblog.reading.indexed import narrowed
 from dblog.reading.order import keys, row_once
 from dblog.reading.selection import Selection, checked
 from dblog.reading.values import Count, Facets, FacetValue, Statistics
@@ -63,6 +64,7 @@ async def count(sessions: Sessions, selection: Selection, *, exact: bool) -> Cou
         return Count(0 if rows[0][0] is None else rows[0][0] - rows[0][1] + 1, exact=False)
     if (rolled := await rollup.counted(sessions, selection)) is not None:
         return Count(rolled, exact=True)
+    selection = await narrowed(sessions, selection)
     statement = selection.of(sa.select(sa.func.count()).select_from(logs)).limit(1)
     return Count((await sessions.run(statement, regex=selection.regex))[0][0], exact=True)
 
@@ -119,6 +121,7 @@ async def facets(sessions: Sessions, selection: Selection, field: Field, *, limi
     if sample is not None:
         checked(sample, "sample", most=2**31 - 1)
     logs = sessions.tables.logs
+    selection = await narrowed(sessions, selection, page=sample is not None)
     matching = selection.of(sa.select(logs.c[field.name]))
     newest = matching.order_by(*(key.desc() for key in keys(logs, sessions.dialect)))
     looked_at = (matching if sample is None else newest.limit(sample)).subquery()

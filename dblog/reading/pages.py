@@ -119,6 +119,9 @@ async def _read(
     shape = before is not None, after is not None
     if selection.clause is None:
         return await _entries(sessions, _any_page(logs, dialect, *shape, newest_first), parameters)
+    from dblog.reading.indexed import narrowed  # noqa: PLC0415 - who reads everything does without
+
+    selection = await narrowed(sessions, selection, page=True)
     matching = selection.of(_between(logs, dialect, *shape))
     statement = not_beyond(matching, logs, dialect, newest_first=newest_first)
     return await _entries(sessions, statement, parameters, regex=selection.regex)

@@ -41,6 +41,10 @@ class Selection:
         """The statement with this condition added."""
         return statement if self.clause is None else statement.where(self.clause)
 
+    def narrowed(self, clause: sa.ColumnElement[bool]) -> Selection:
+        """The same entries, said by another clause."""
+        return Selection(clause, self.regex, self.tree)
+
     def between(self, sessions: Sessions, since: int | None, until: int | None) -> Selection:
         """With times in µs, both of them included; None is no bound."""
         moment, dialect = sessions.tables.logs.c.timestamp, sessions.dialect

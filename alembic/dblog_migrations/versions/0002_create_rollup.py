@@ -38,9 +38,20 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     postgres, names = _target()
+    if not postgres:
+        _drop_full_text(names)
     drop_uncount(names, postgres=postgres)
     for table in reversed(names.rollups):
         op.drop_table(table, schema=names.schema)
+
+
+def _drop_full_text(names: Names) -> None:
+    """What ``dblog index add message`` has made beside the table; an ordinary index goes with it."""
+    name = names.index_on("message")
+    for kind in ("insert", "delete", "update"):
+        op.execute(f'DROP TRIGGER IF EXISTS "{name}_{kind}"')
+    for table in (name, names.fts_state):
+        op.execute(f'DROP TABLE IF EXISTS "{table}"')
 
 
 def _target() -> tuple[bool, Names]:
