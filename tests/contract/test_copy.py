@@ -16,7 +16,7 @@ from dblog.admin.connection import AdminConnection
 from dblog.admin.digests import Digests, added, canonical
 from dblog.admin.keyed import Keyed
 from dblog.entry import LogEntry
-from dblog.errors import ErrorClass, StoreError
+from dblog.errors import ConfigurationError, ErrorClass, StoreError
 from dblog.schema import COLUMNS
 from tests.contract.copied import START, beside, clear, connected, copy, entries, fill, made, meant, rows
 from tests.embedded_clickhouse import ENGINES
@@ -343,3 +343,13 @@ def test_no_statement_reads_a_whole_table_of_sqlite(place: Any, monkeypatch: pyt
     assert copy(source, target).verified
     assert sum("SEARCH logs USING INDEX logs_timestamp_id_idx" in plan for plan in plans) >= 20
     assert not [plan for plan in plans if "SCAN logs" in plan and "INDEX" not in plan]
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_the_same_tables_are_refused(databases: Any, kind: str) -> None:
+    """Whatever tells them from others of one server; two databases of it are not the same."""
+    url, other = databases(kind, 0), databases(kind, 1)
+    with connected(url) as left, connected(url) as right, connected(other) as another:
+        with pytest.raises(ConfigurationError, match="--from and --to are the same tables"):
+            copying.refuse_nonsense(left, right)
+        copying.refuse_nonsense(left, another)
