@@ -233,7 +233,8 @@ class DblogTui(Notices, Room):
 
     def _handle_exception(self, error: Exception) -> None:
         """As Textual's; that a screen has no widgets which was about to come when somebody left is no error."""
-        if self._running or not isinstance(error, NoMatches):
+        leaving = self._exit or not self._running
+        if not (leaving and isinstance(error, NoMatches)):
             super()._handle_exception(error)
 
     def unexpected(self, error: Exception) -> None:

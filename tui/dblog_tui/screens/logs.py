@@ -127,7 +127,10 @@ class LogsScreen(Talks, Commanding, Actions, Finding, Querying, Empty, Panes, Wa
     def _settled(self) -> None:
         """The size is known, and everything has its place: one paint, and then the database."""
         self._unseen.close()
-        self.call_after_refresh(self.run_worker, self._begin(), group="begin", exit_on_error=False)
+        self.call_after_refresh(self._painted)
+
+    def _painted(self) -> None:
+        self.run_worker(self._begin(), group="begin", exit_on_error=False)
 
     async def _begin(self) -> None:
         try:
