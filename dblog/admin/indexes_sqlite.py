@@ -21,6 +21,8 @@ __all__ = ["Here"]
 _TARGET: Final = 0.03
 """Seconds of one step: every writer waits for it."""
 _FIRST, _MOST = 500, 50_000
+_FORGETS: Final = (3, 42)
+"""From here on what is deleted is taken out of the index at once, and not when its parts are merged."""
 _LOGGER: Final = 'CREATE INDEX IF NOT EXISTS "{name}" ON {logs} (lower(logger), timestamp)'
 # Trigrams with the rows they are in and nothing else: a third of the bytes. The message is compared in the log table.
 _TABLE: Final = """
@@ -123,7 +125,7 @@ def _sample(memory: sqlite3.Connection, kind: str | None) -> None:
         execute(_LOGGER.format(name="logs_logger_idx", logs="logs"))
     elif kind == "message":
         execute(_TABLE.format(name="fts", plain="logs"))
-        execute(_TRIGGERS[0].format(name="fts", logs="logs", state=""))
+        execute(_TRIGGERS[0].format(name="fts", logs="logs"))
 
 
 def _create(connection: AdminConnection) -> None:
@@ -136,6 +138,8 @@ def _create(connection: AdminConnection) -> None:
         )
         for statement in (_TABLE, *_TRIGGERS):
             connection.run(statement.format(**given))
+        if sqlite3.sqlite_version_info >= _FORGETS:
+            connection.run(f'INSERT INTO "{given["name"]}" ("{given["name"]}", rank) VALUES (\'secure-delete\', 1)')  # noqa: S608 - as above
 
 
 def _fill(connection: AdminConnection, report: Callable[[int], None]) -> None:
