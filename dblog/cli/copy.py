@@ -118,8 +118,9 @@ def _tell(copied: Copied, *, dry_run: bool, json: bool) -> None:
             typer.echo(_line(day, dry_run=dry_run))
     for identity, reason in copied.reasons[:_SHOWN]:
         warn(f"{identity}: {visible(reason)}")
-    if (more := len(copied.reasons) - _SHOWN) > 0:
-        warn(f"{more:,} more{'' if more < _SHOWN else ' and perhaps others'}")
+    named = copied.total("refused") + copied.total("different") + (0 if dry_run else copied.total("missing"))
+    if named > _SHOWN:
+        warn(f"{named - _SHOWN:,} more")
     typer.echo(_summary(copied, dry_run=dry_run), err=json)
 
 

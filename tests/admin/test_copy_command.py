@@ -167,3 +167,57 @@ def test_a_role_that_may_not_make_days_says_so(dblog: Dblog, sqlite_url: str, re
     assert dblog("copy", "--from", reader_postgres_url, "--to", sqlite_url).code == 0
     with AdminConnection(sqlite_url) as connection:
         assert connection.value("SELECT count(*) FROM logs") == 1
+
+
+def test_what_the_target_deletes_at_once_is_gone(dblog: Dblog, sqlite_url: str, other_url: str) -> None:
+    """Exit code 2, the first ten are named and the others counted; writers and dead letters have their figures."""
+    put(sqlite_url, 14)
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as file:
+        file.execute(
+            "INSERT INTO log_instances (instance_id, started_at, last_seen, state, service)"
+            " VALUES (zeroblob(16), 1, 2, 'CLOSED', 'svc'), (randomblob(16), 'when', 'never', 'CLOSED', 'svc')"
+        )
+    file.close()
+    with sqlite3.connect(other_url.removeprefix("sqlite:///")) as file:
+        file.execute("CREATE TRIGGER gone AFTER INSERT ON logs BEGIN DELETE FROM logs WHERE id = new.id; END")
+    file.close()
+    done = dblog("copy", "--from", sqlite_url, "--to", other_url)
+    assert done.code == 2
+    assert done.err.count(": it was stored, and is not there: does the target keep entries so old?\n") == 10
+    assert done.err.endswith("dblog: 4 more\n")
+    assert "not the same" in done.out.splitlines()[0]
+    assert done.out.splitlines()[-1] == (
+        "14 entries, 0 stored, 0 already there, 14 gone in 3 days; 2 writers, 2 stored"
+    )
+
+
+def test_what_cannot_be_stored_of_a_writer_is_counted(dblog: Dblog, sqlite_url: str, postgres_url: str) -> None:
+    """Its entries are copied all the same."""
+    put(sqlite_url, 1)
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as file:
+        file.execute(
+            "INSERT INTO log_instances (instance_id, started_at, last_seen, state) VALUES (zeroblob(16), 'x', 2, 'UP'),"
+            " (randomblob(16), 1, 2, 'U' || char(0)), (randomblob(16), 1, 2, 'UP')"
+        )
+    file.close()
+    done = dblog("copy", "--from", sqlite_url, "--to", postgres_url)
+    assert done.code == 2
+    assert "1 entry, 1 stored, 0 already there in 1 day; 3 writers, 1 stored, 2 refused" in done.out
+
+
+def test_a_file_written_by_hand_is_copied_as_it_is(dblog: Dblog, sqlite_url: str, other_url: str) -> None:
+    """BLOBs for texts, texts for numbers, a writer's id that is none; and compared."""
+    put(sqlite_url, 3)
+    with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as file:
+        file.execute("UPDATE logs SET message = x'ff00', severity = 'high', instance_id = x'01', seq = 1.5")
+    file.close()
+    roads = "--from", sqlite_url, "--to", other_url
+    assert dblog("copy", *roads).code == 0
+    again = dblog("copy", *roads)
+    assert (again.code, again.err) == (0, "")
+    asked = "SELECT timestamp, id, message, severity, instance_id, seq, ingested_at FROM logs ORDER BY 1"
+    found = [sqlite3.connect(url.removeprefix("sqlite:///")) for url in (sqlite_url, other_url)]
+    left, right = (file.execute(asked).fetchall() for file in found)
+    assert left == right
+    for file in found:
+        file.close()

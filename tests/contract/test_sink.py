@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.parametrize("kind", ENGINES)
 DAY = 86_400_000_000
-few = settings(max_examples=max(4, settings().max_examples // 12))
+few = settings(max_examples=max(4, settings().max_examples // 20))
 
 
 class Place:
