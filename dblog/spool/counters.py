@@ -60,6 +60,14 @@ class Counts(NamedTuple):
     in_hand: int = 0
     """``Spool.reached`` when a batch from disk was last taken in hand: what was read up to there may be stored."""
 
+    def ended(self, seq: int, place: int) -> bool:
+        """Whether a record's end is counted; ``place`` is where it is on disk, 0 where it is in memory as well."""
+        return place <= self.reached if place else seq <= self.settled
+
+    def under_way(self, seq: int, place: int) -> bool:
+        """Whether a record was on its way to the database; ``place`` as in ``ended``."""
+        return place <= self.in_hand if place else self.first <= seq <= self.last
+
 
 _NONE = (0,) * len(REASONS)
 _BY_REASON = struct.Struct(f"={2 * len(REASONS)}Q")

@@ -140,17 +140,11 @@ class Dead:
 
     def doubtful(self, left: Left) -> bool:
         """Whether it was on its way to the database when its writer died: it may be stored."""
-        if self.page is None:
-            return True
-        counts = self.page.counts
-        return left.place <= counts.in_hand if left.alone else counts.first <= left.seq <= counts.last
+        return self.page is None or self.page.counts.under_way(left.seq, left.place if left.alone else 0)
 
     def _ended(self, left: Left) -> bool:
         """Whether the counters say so already, its writer's or those of who has begun to settle it."""
-        if self.page is None:
-            return False
-        counts = self.page.counts
-        ended = left.place <= counts.reached if left.alone else left.seq <= counts.settled
+        ended = self.page is not None and self.page.counts.ended(left.seq, left.place if left.alone else 0)
         return ended or left.place <= self.settled.reached
 
     def acknowledge(self, last: Left) -> None:
