@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["EPILOG", "maintain"]
 
 EPILOG = examples(
-    "dblog maintain --older-than 90d --keep debug=1d --keep info=7d --keep warning=30d --dry-run",
-    "dblog maintain --older-than 90d --keep debug=1d --keep info=7d --keep warning=30d --every 1h",
+    "dblog maintain --older-than 90d --keep debug=1d --keep info=7d --dry-run",
+    "dblog maintain --older-than 90d --keep debug=1d --keep info=7d --every 1h",
 )
 _JITTER: Final = 0.1
 """The share of an interval that is left to chance, so that many hosts do not come at once."""
