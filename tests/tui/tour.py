@@ -11,6 +11,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from textual._compositor import Compositor
+
 from dblog import __version__
 from dblog_tui.browser import Browser
 from dblog_tui.source import Down, Reached
@@ -53,6 +55,7 @@ async def tour(
         monkeypatch.setenv("NO_COLOR", "1")
     # How long a page took is the one figure that would differ from run to run.
     monkeypatch.setattr(Browser, "took", property(lambda _: 0.023, lambda *_: None), raising=False)
+    monkeypatch.setattr(Compositor, "render_update", _unseen)
     pictures: dict[str, str] = {}
     coloured: dict[str, list[str]] = {}
     given: dict[str, Any] = VARIANTS[variant]
@@ -68,6 +71,11 @@ async def tour(
         await driver.until(lambda: "nearby" in driver.text)
         pictures["start"], coloured["start"] = _steady(driver.text), colours(driver)
     return pictures, coloured
+
+
+def _unseen(compositor: Compositor, **_: Any) -> None:
+    """What is painted between two stops, nobody looks at here."""
+    compositor._dirty_regions.clear()
 
 
 def _steady(picture: str) -> str:
