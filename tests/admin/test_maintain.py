@@ -166,7 +166,7 @@ def test_one_at_a_time(postgres_url: str, dblog: Dblog) -> None:
         done = dblog("maintain", "--url", postgres_url, "--older-than", "1d")
         assert (done.code, "somebody else maintains" in done.out, left(postgres_url)) == (0, True, {1})
         held = "SELECT * FROM pg_stat_activity WHERE state = 'idle in transaction' AND backend_xmin IS NOT NULL"
-        assert rows(postgres_url, held) == []
+        assert rows(postgres_url, f"{held} AND datname = current_database()") == []
     assert "gone: 1 entry" in dblog("maintain", "--url", postgres_url, "--older-than", "1d").out
 
 
