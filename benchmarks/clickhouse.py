@@ -24,7 +24,7 @@ from dblog.reading.values import Cursor
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-__all__ = ["run"]
+__all__ = ["embedded", "load", "run"]
 
 ROWS = 5_000_000
 _BLOCK = 100_000
@@ -39,10 +39,10 @@ _TWELVE: Final = (
 
 def run(rounds: int, count: int = ROWS, keep: Path | None = None) -> list[Report]:
     """One report per kind of read, in µs, and two on bytes; ``keep`` is a folder where the rows may be already."""
-    with _embedded(keep) as (url, client):
+    with embedded(keep) as (url, client):
         started = time.perf_counter()
         if not client.query("SELECT count() FROM logs").result_rows[0][0]:
-            _load(client, count)
+            load(client, count)
         note = f"{count:,} rows, {history.DAYS} days, made in {time.perf_counter() - started:.0f} s"
         reports = [_bytes(client, "as it was inserted", note)]
         client.command("OPTIMIZE TABLE logs FINAL")
@@ -51,7 +51,8 @@ def run(rounds: int, count: int = ROWS, keep: Path | None = None) -> list[Report
 
 
 @contextlib.contextmanager
-def _embedded(keep: Path | None) -> Iterator[tuple[str, Any]]:
+def embedded(keep: Path | None) -> Iterator[tuple[str, Any]]:
+    """The URL of a migrated database, and a client of it; in a folder that stays where one is given."""
     import clickhouse_connect  # noqa: PLC0415 - an extra
 
     from dblog import migrate  # noqa: PLC0415 - as above
@@ -64,7 +65,8 @@ def _embedded(keep: Path | None) -> Iterator[tuple[str, Any]]:
             yield url, client
 
 
-def _load(client: Any, count: int) -> None:
+def load(client: Any, count: int) -> None:
+    """Fill it with history."""
     made = history.rows(count)
     while block := list(islice(made, _BLOCK)):
         columns: list[list[Any]] = [list(column) for column in zip(*block, strict=True)]
