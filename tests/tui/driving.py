@@ -122,11 +122,12 @@ class Driver:
         """Wait until nothing is being asked, and everything that follows from it is on the screen."""
         deadline = time.monotonic() + PATIENCE
         while True:
+            while self._busy() or _due():
+                assert time.monotonic() < deadline, f"it never rests: {self._busy()}\n{self.text}"
+                await asyncio.sleep(0.002)
             await self.pilot.pause()
             if not self._busy() and not _due():
                 return
-            assert time.monotonic() < deadline, f"it never rests: {self._busy()}\n{self.text}"
-            await asyncio.sleep(0.002)
 
     def _busy(self) -> list[str]:
         logs = self.app.logs
