@@ -113,7 +113,10 @@ def test_own_alembic() -> None:
     """Two version tables, no difference for autogenerate, and dblog leaves without a trace."""
     printed = run("own_alembic/main.py")
     assert "No new upgrade operations detected." in printed
-    assert "tables: alembic_version dblog_version log_dead_letters log_instances log_rollup log_rollup_state logs orders" in printed
+    assert (
+        "tables: alembic_version dblog_version log_dead_letters log_instances log_rollup log_rollup_state logs orders"
+        in printed
+    )
     assert printed.endswith("without dblog: alembic_version orders\n")
 
 
