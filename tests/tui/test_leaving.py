@@ -55,7 +55,7 @@ async def test_one_may_leave_while_a_screen_begins(url: str, turns: int) -> None
     gc.collect()
 
 
-@examples(8)
+@examples(5)
 @given(st.lists(st.tuples(st.sampled_from(_KEYS), st.integers(0, 40)), max_size=4), st.booleans(), st.booleans())
 def test_one_may_leave_whatever_goes_on(url: str, keys: list[tuple[str, int]], wide: bool, asked: bool) -> None:
     """Behind any keys, each so many turns of the loop after the one before; by a key's way or by the terminal's end."""
