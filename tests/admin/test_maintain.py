@@ -44,6 +44,12 @@ def aged(number: int, age: float, level: str = "INFO") -> LogEntry:
     return entry(number, now() - int(age * DAY), level=level, severity=LEVELS[level], lineno=number)
 
 
+def on_day(number: int) -> LogEntry:
+    """An entry of the UTC day so many days ago, at whatever time of day this runs; more than so many days old."""
+    midnight, since = now() // DAY * DAY, now() % DAY
+    return entry(number, midnight - number * DAY + since // 2, lineno=number)
+
+
 def left(url: str) -> set[int | None]:
     return {each.lineno for each in everything(url) if each.logger == "shop"}
 
@@ -192,7 +198,7 @@ def test_many_at_once(database_url: str) -> None:
 
 def test_what_a_killed_run_left_is_finished(postgres_url: str) -> None:
     """A day that was detached halfway is dropped, and in nobody's way, even one that is not too old itself."""
-    fill(postgres_url, [aged(number, number + 0.01) for number in range(6)])
+    fill(postgres_url, [on_day(number) for number in range(6)])
     oldest, young = today() - dt.timedelta(days=5), today() - dt.timedelta(days=2)
     for half in (oldest, young):
         with half_detached(postgres_url, half):
@@ -205,7 +211,7 @@ def test_what_a_killed_run_left_is_finished(postgres_url: str) -> None:
 
 def test_an_open_reader_holds_it_up_no_longer_than_itself(postgres_url: str) -> None:
     """While it is open nobody waits for long; the days are dropped by the run that finds it gone."""
-    fill(postgres_url, [aged(number, number + 0.01) for number in range(6)])
+    fill(postgres_url, [on_day(number) for number in range(6)])
     with psycopg.connect(postgres_url) as reader, AdminConnection(postgres_url) as connection:
         before = reader.execute("SELECT count(*) FROM logs").fetchone()
         done = maintain(connection, [Rule(now() - 3 * DAY)], patience=0.2)
@@ -230,7 +236,7 @@ def test_what_is_on_its_way_out_is_not_passed_over_in_silence(postgres_url: str,
 @pytest.mark.parametrize("case", ["no second session", "a pooler that takes no settings", "a default partition"])
 def test_without_concurrently(postgres_url: str, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     """Where days cannot be detached concurrently they are dropped in one transaction."""
-    fill(postgres_url, [aged(number, number + 0.01) for number in range(6)])
+    fill(postgres_url, [on_day(number) for number in range(6)])
     if case == "a default partition":
         execute(postgres_url, "CREATE TABLE logs_rest PARTITION OF logs DEFAULT")
     else:
