@@ -31,6 +31,7 @@ __all__ = [
     "connect_and_run",
     "current_names",
     "given_url",
+    "noted_in",
     "offline",
     "online",
     "scope",
@@ -67,6 +68,17 @@ def connect_and_run() -> None:
         online(connection)
 
 
+def noted_in(downgraded: list[bool]) -> Any:
+    """What Alembic calls for each revision: whether it went down is noted, and the command told."""
+
+    def applied(*, step: MigrationInfo, **_: Any) -> None:
+        downgraded.append(not step.is_upgrade)
+        if (report := context.config.attributes.get("on_step")) is not None:
+            report(step)
+
+    return applied
+
+
 def online(connection: sa.Connection) -> None:
     """Run the command's revisions on this connection, and commit them."""
     dialect = connection.dialect.name
@@ -74,17 +86,11 @@ def online(connection: sa.Connection) -> None:
     with connection.begin():
         default = sa.inspect(connection).default_schema_name if dialect == "postgresql" else None
     downgraded: list[bool] = []
-
-    def applied(*, step: MigrationInfo, **_: Any) -> None:
-        downgraded.append(not step.is_upgrade)
-        if (report := context.config.attributes.get("on_step")) is not None:
-            report(step)
-
     context.configure(
         connection=connection,
         transactional_ddl=True,
         compare_server_default=True,
-        on_version_apply=applied,  # type: ignore[arg-type]  # called by keywords only
+        on_version_apply=noted_in(downgraded),
         render_as_batch=dialect == "sqlite",
         # Reflection calls the default schema None, so the metadata has to.
         include_schemas=names.schema not in (None, default),

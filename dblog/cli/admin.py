@@ -17,11 +17,25 @@ from dblog.cli.profiles import Database
 if TYPE_CHECKING:
     from dblog.admin.connection import AdminConnection
 
-__all__ = ["Choose", "YesOption", "administers", "confirm", "connection_to", "many", "print_json"]
+__all__ = [
+    "Choose", "KeepOption", "LevelOption", "YesOption", "administers", "confirm", "connection_to", "many", "print_json",
+]  # fmt: skip
 
 Choose: TypeAlias = Callable[[], Database]
 Command = TypeVar("Command", bound=Callable[..., None])
 
+LevelOption = Annotated[
+    str | None,
+    typer.Option(metavar="LEVEL", show_default=False, help="With --older-than: only entries up to this level."),
+]
+KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LEVEL=AGE",
+        show_default=False,
+        help="A level's own age: a longer one for those above as well, a shorter one for those below.",
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
 
 

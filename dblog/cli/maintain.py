@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from dblog.cli.admin import Choose, administers, connection_to, many
+from dblog.cli.admin import Choose, KeepOption, LevelOption, administers, connection_to, many
 from dblog.cli.common import sentence, warn
 from dblog.cli.options import examples
 from dblog.cli.progress import Progress
@@ -37,18 +37,8 @@ def maintain(
         str | None,
         typer.Option("--older-than", metavar="AGE", show_default=False, help="What is older goes: 30d, 12h, 2w."),
     ] = None,
-    level: Annotated[
-        str | None,
-        typer.Option(metavar="LEVEL", show_default=False, help="With --older-than: only entries up to this level."),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LEVEL=AGE",
-            show_default=False,
-            help="A level's own age: a longer one for those above as well, a shorter one for those below.",
-        ),
-    ] = None,
+    level: LevelOption = None,
+    keep: KeepOption = None,
     ahead: Annotated[int, typer.Option(metavar="DAYS", min=0, max=7, help="Days made ahead on Postgres.")] = 3,
     every: Annotated[
         str | None, typer.Option(metavar="AGE", show_default=False, help="Again and again: 1h, 30m.")

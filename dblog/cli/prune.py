@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dblog.cli.admin import Choose, YesOption, administers, confirm, connection_to, many
+from dblog.cli.admin import Choose, KeepOption, LevelOption, YesOption, administers, confirm, connection_to, many
 from dblog.cli.common import EXIT_USAGE, fail, warn
 from dblog.cli.options import examples
 from dblog.cli.progress import Progress
@@ -28,18 +28,8 @@ def prune(
     older_than: Annotated[
         str | None, typer.Option("--older-than", metavar="AGE", show_default=False, help="30d, 12h, 2w.")
     ] = None,
-    level: Annotated[
-        str | None,
-        typer.Option(metavar="LEVEL", show_default=False, help="With --older-than: only entries up to this level."),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="LEVEL=AGE",
-            show_default=False,
-            help="A level's own age: a longer one for those above as well, a shorter one for those below.",
-        ),
-    ] = None,
+    level: LevelOption = None,
+    keep: KeepOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and stop.")] = False,
     vacuum: Annotated[
         bool, typer.Option("--vacuum", help="SQLite: make the file smaller afterwards; writers wait meanwhile.")

@@ -8,19 +8,13 @@ twice is one row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import sqlalchemy as sa
 from alembic import context
 
 from dblog.errors import ConfigurationError
 from dblog.url import require_driver, sync_url
 from dblog_migrations.clickhouse.place import Place, current_cluster
-from dblog_migrations.running import arguments, current_names, given_url, scope
-
-if TYPE_CHECKING:
-    from alembic.runtime.migration import MigrationInfo
-
+from dblog_migrations.running import arguments, current_names, given_url, noted_in, scope
 
 __all__ = ["connect_and_run", "current_place", "offline", "online"]
 
@@ -51,16 +45,10 @@ def online(connection: sa.Connection) -> None:
     if names.schema is not None:
         connection.exec_driver_sql(_database(place))
     downgraded: list[bool] = []
-
-    def applied(*, step: MigrationInfo, **_: Any) -> None:
-        downgraded.append(not step.is_upgrade)
-        if (report := context.config.attributes.get("on_step")) is not None:
-            report(step)
-
     context.configure(
         connection=connection,
         transactional_ddl=False,
-        on_version_apply=applied,  # type: ignore[arg-type]  # called by keywords only
+        on_version_apply=noted_in(downgraded),
         include_schemas=names.schema not in {None, default},
         dblog_place=place,
         **scope("clickhouse", names, None if names.schema == default else names.schema),
