@@ -98,6 +98,7 @@ async def _questions(reader: LogReader) -> dict[str, Callable[[], Awaitable[Any]
             "'nothing has this in it'", after=Cursor.at(last - _DAY // 24)
         ),
         "a substring that is nowhere, in seven days": lambda: reader.search("'nothing has this in it'"),
+        "a number that is once in two million, in seven days": lambda: reader.search("'tem:471123 afte'"),
         "histogram of seven days": lambda: reader.histogram(since=last - 7 * _DAY, until=last),
     }
 

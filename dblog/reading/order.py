@@ -7,7 +7,7 @@ merges them: the two are neighbours.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from dblog.entry import LogEntry
     from dblog.reading.values import Cursor
 
-__all__ = ["each_once", "keys", "newer", "not_beyond", "number_of", "older", "place_of", "row_once"]
+__all__ = ["each_once", "first", "first_up_to", "keys", "newer", "number_of", "older", "place_of", "row_once"]
 
 _Statement = TypeVar("_Statement", bound=sa.Executable)
+_COUNT: Final = sa.bindparam("count", type_=sa.Integer())
 
 
 def keys(table: sa.FromClause, dialect: str) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
@@ -77,22 +78,28 @@ def each_once(entries: Iterable[LogEntry]) -> list[LogEntry]:
     return found
 
 
-def not_beyond(statement: sa.Select[Any], table: sa.FromClause, dialect: str, *, newest_first: bool) -> sa.Select[Any]:
-    """The first ``count`` rows of a statement, complete but for what it is sorted by, in order.
+def first(statement: sa.Select[Any], table: sa.FromClause, dialect: str, *, newest_first: bool) -> sa.Select[Any]:
+    """The first ``count`` rows of a statement, in order.
 
-    ClickHouse merges days and parts row by row where ids are compared as numbers; by time alone it does not. So it
-    first finds the time at which there are rows enough, from the times, and reads no row beyond.
+    ClickHouse merges days and parts row by row where ids are compared as numbers; by time alone it does not. So there
+    they are the first by their times, in no order within one, of whose last there may be others (``reading.ties``).
     """
-    moment, key = keys(table, dialect)
-    limit = sa.bindparam("count", type_=sa.Integer())
-    order = (moment.desc(), key.desc()) if newest_first else (moment, key)
     if dialect == "clickhouse":
-        edges = statement.with_only_columns(moment.label("edge")).order_by(order[0]).limit(limit).subquery()
-        # NULL where there is none, not 1970: then nothing is read at all.
-        edge = (sa.func.minOrNull if newest_first else sa.func.maxOrNull)(edges.c.edge)
-        bound = sa.select(edge).scalar_subquery()
-        statement = statement.where(moment >= bound if newest_first else moment <= bound)
-    return statement.order_by(*order).limit(limit)
+        moment = table.c.timestamp
+        return statement.order_by(moment.desc() if newest_first else moment).limit(_COUNT)
+    return _first(statement, table, dialect, newest_first)
+
+
+def first_up_to(statement: sa.Select[Any], table: sa.FromClause, *, newest_first: bool) -> sa.Select[Any]:
+    """The first ``count`` rows of a statement in order, on ClickHouse: none is beyond the time ``edge``, in µs."""
+    moment, edge = table.c.timestamp, moment_of(sa.bindparam("edge", type_=sa.BigInteger()))
+    bounded = statement.where(moment >= edge if newest_first else moment <= edge)
+    return _first(bounded, table, "clickhouse", newest_first)
+
+
+def _first(statement: sa.Select[Any], table: sa.FromClause, dialect: str, newest_first: bool) -> sa.Select[Any]:
+    order = keys(table, dialect)
+    return statement.order_by(*(key.desc() for key in order) if newest_first else order).limit(_COUNT)
 
 
 def row_once(statement: _Statement) -> _Statement:

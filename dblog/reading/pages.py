@@ -1,20 +1,19 @@
 """Entries in their order: pages, traces, one entry, and its neighbours.
 
-ClickHouse may have a row twice (``dblog.reading.order``): what is read there and found to hold one twice is read again,
-with more of what follows.
+ClickHouse gives them by time alone, and may have a row twice: ``dblog.reading.ties`` makes a page of that.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from dblog.errors import ConfigurationError
-from dblog.reading.order import each_once, keys, newer, not_beyond, older, place_of
+from dblog.reading.order import first, first_up_to, keys, newer, older, place_of
 from dblog.reading.prepared import Prepared
 from dblog.reading.rows import bound_time, bound_uuid, entries_from, entries_of
 from dblog.reading.selection import checked
@@ -29,10 +28,11 @@ __all__ = ["context", "get", "newest", "search", "trace"]
 
 _LAST: Final = (1 << 128) - 1
 _MS: Final = 1000
-_COUNT: Final = sa.bindparam("count", type_=sa.Integer())
 _DIGITS: Final = re.compile(r"[0-9a-f]{8,31}")
 _UNSTORED: Final = re.compile("[\0\ud800-\udfff]")
 """In no text of either database."""
+_Ordered: TypeAlias = "tuple[sa.Select[Any] | Prepared, sa.Select[Any] | Prepared]"
+"""What gives a page, and what settles its last time where that did not (``reading.ties``)."""
 
 
 async def search(
@@ -60,8 +60,8 @@ async def trace(sessions: Sessions, trace_id: Any, *, limit: int) -> Trace:
     if _UNSTORED.search(trace_id):
         return Trace(trace_id, (), truncated=False)
     spelled = {"typed": trace_id, "lower": trace_id.lower(), "upper": trace_id.upper()}
-    statement = _one_trace(sessions.tables.logs, sessions.dialect)
-    entries = await _entries(sessions, statement, {**spelled, "count": limit + 1})
+    statements = _one_trace(sessions.tables.logs, sessions.dialect)
+    entries = await _page(sessions, statements, {**spelled, "count": limit + 1}, newest_first=False)
     return Trace(trace_id, entries[:limit], len(entries) > limit)
 
 
@@ -118,28 +118,34 @@ async def _read(
             parameters |= place_of(name, cursor, dialect)
     shape = before is not None, after is not None
     if selection.clause is None:
-        return await _entries(sessions, _any_page(logs, dialect, *shape, newest_first), parameters)
+        statements: _Ordered = _any_page(logs, dialect, *shape, newest_first)
+        return await _page(sessions, statements, parameters, newest_first=newest_first)
     from dblog.reading.indexed import narrowed  # noqa: PLC0415 - who reads everything does without
 
     selection = await narrowed(sessions, selection, page=True)
-    matching = selection.of(_between(logs, dialect, *shape))
-    statement = not_beyond(matching, logs, dialect, newest_first=newest_first)
-    return await _entries(sessions, statement, parameters, regex=selection.regex)
+    statements = _ordered(selection.of(_between(logs, dialect, *shape)), logs, dialect, newest_first=newest_first)
+    return await _page(sessions, statements, parameters, newest_first=newest_first, regex=selection.regex)
 
 
-async def _entries(
-    sessions: Sessions, statement: sa.Select[Any] | Prepared, parameters: dict[str, Any], *, regex: bool = False
+async def _page(
+    sessions: Sessions,
+    statements: _Ordered,
+    parameters: dict[str, Any],
+    *,
+    newest_first: bool,
+    regex: bool = False,
 ) -> tuple[LogEntry, ...]:
-    """The first ``count`` entries of a statement that gives them in order, each once."""
-    dialect, wanted = sessions.dialect, parameters["count"]
-    while True:
-        entries = entries_of(await sessions.run(statement, parameters, regex=regex), dialect)
-        if dialect != "clickhouse":
-            return entries
-        once, read = each_once(entries), len(entries)
-        if len(once) >= wanted or read < parameters["count"]:
-            return tuple(once[:wanted])
-        parameters = parameters | {"count": 2 * read}
+    """The first ``count`` entries, in order."""
+    statement, up_to = statements
+
+    async def read(asked: sa.Select[Any] | Prepared, others: dict[str, Any]) -> tuple[LogEntry, ...]:
+        return entries_of(await sessions.run(asked, parameters | others, regex=regex), sessions.dialect)
+
+    if sessions.dialect != "clickhouse":
+        return await read(statement, {})
+    from dblog.reading.ties import untied  # noqa: PLC0415 - the others do without
+
+    return await untied(partial(read, statement), partial(read, up_to), parameters["count"], newest_first=newest_first)
 
 
 @lru_cache(maxsize=64)
@@ -155,20 +161,37 @@ def _between(logs: sa.Table, dialect: str, before: bool, after: bool) -> sa.Sele
 
 def newest(selection: Selection, logs: sa.Table, dialect: str) -> sa.Select[Any]:
     """The first page, its length the parameter ``count``."""
-    return not_beyond(selection.of(entries_from(logs)), logs, dialect, newest_first=True)
+    return first(selection.of(entries_from(logs)), logs, dialect, newest_first=True)
+
+
+def _ordered(
+    statement: sa.Select[Any], logs: sa.Table, dialect: str, *, newest_first: bool
+) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """``order.first`` of a statement, and ``first_up_to``, which only ClickHouse's pages need."""
+    page = first(statement, logs, dialect, newest_first=newest_first)
+    return page, first_up_to(statement, logs, newest_first=newest_first) if dialect == "clickhouse" else page
+
+
+def _prepared(
+    statement: sa.Select[Any], logs: sa.Table, dialect: str, *, newest_first: bool
+) -> tuple[Prepared, Prepared]:
+    page, up_to = _ordered(statement, logs, dialect, newest_first=newest_first)
+    made = Prepared(page, dialect)
+    return made, made if up_to is page else Prepared(up_to, dialect)
 
 
 @lru_cache(maxsize=64)
-def _any_page(logs: sa.Table, dialect: str, before: bool, after: bool, newest_first: bool) -> Prepared:
-    between = _between(logs, dialect, before, after)
-    return Prepared(not_beyond(between, logs, dialect, newest_first=newest_first), dialect)
+def _any_page(logs: sa.Table, dialect: str, before: bool, after: bool, newest_first: bool) -> tuple[Prepared, Prepared]:
+    return _prepared(_between(logs, dialect, before, after), logs, dialect, newest_first=newest_first)
 
 
 @lru_cache(maxsize=8)
-def _one_trace(logs: sa.Table, dialect: str) -> Prepared:
+def _one_trace(logs: sa.Table, dialect: str) -> tuple[Prepared, Prepared]:
     spelled = [sa.bindparam(name, type_=sa.Text()) for name in ("typed", "lower", "upper")]
-    statement = entries_from(logs).where(logs.c.trace_id.in_(spelled), logs.c.trace_id.is_not(None))
-    return Prepared(statement.order_by(*keys(logs, dialect)).limit(_COUNT), dialect)
+    statement = entries_from(logs).where(logs.c.trace_id.in_(spelled))
+    if dialect != "clickhouse":  # the others have an index of the rows with a trace only
+        statement = statement.where(logs.c.trace_id.is_not(None))
+    return _prepared(statement, logs, dialect, newest_first=False)
 
 
 def _behind(cursor: Cursor) -> Cursor:

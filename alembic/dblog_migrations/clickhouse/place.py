@@ -58,8 +58,8 @@ class Place:
 
     @property
     def dedup(self) -> str:
-        """The setting by which a resent batch is recognised; a replicated table does so by default."""
-        return "" if self.cluster is not None else " SETTINGS non_replicated_deduplication_window = 10000"
+        """One more setting, by which a resent batch is recognised; a replicated table does so by default."""
+        return "" if self.cluster is not None else ", non_replicated_deduplication_window = 10000"
 
     def version_table(self) -> str:
         """CREATE of the version table: on every node alike, and read with FINAL, for two upgrades may run at once."""

@@ -56,8 +56,8 @@ _LOGS = """
     seq Nullable(Int64) CODEC(Delta(8), ZSTD(1)),
     INDEX {logs}_trace_idx trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX {logs}_ingested_idx ingested_at TYPE minmax GRANULARITY 1,
-    INDEX {logs}_message_idx lower(message) TYPE ngrambf_v1(4, 32768, 3, 0) GRANULARITY 1,
-    INDEX {logs}_metadata_idx lower(ifNull(metadata, '')) TYPE tokenbf_v1(32768, 3, 0) GRANULARITY 1
+    INDEX {logs}_message_idx lower(message) TYPE ngrambf_v1(4, 8192, 3, 0) GRANULARITY 1,
+    INDEX {logs}_metadata_idx lower(ifNull(metadata, '')) TYPE tokenbf_v1(8192, 3, 0) GRANULARITY 1
 """
 
 _INSTANCES = """
@@ -107,7 +107,8 @@ def upgrade() -> None:
         place,
         place.rows,
         _LOGS.format(logs=names.logs),
-        f"{place.engine()} PARTITION BY toDate32(timestamp) ORDER BY (timestamp, toUInt128(id)){place.dedup}",
+        f"{place.engine()} PARTITION BY toDate32(timestamp) ORDER BY (timestamp, toUInt128(id))"
+        f" SETTINGS index_granularity = 2048{place.dedup}",
     )
     if place.cluster is not None:
         _create_distributed(place)
