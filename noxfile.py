@@ -168,7 +168,9 @@ def long(session: nox.Session) -> None:
 def clickhouse(session: nox.Session) -> None:
     """What takes every database takes ClickHouse's engine, too; its wheel is 180 MB, so it is in no extra."""
     session.install("-e", ".[all,test]", "chdb>=4.4")
-    tests = session.posargs or ["tests/clickhouse", "tests/query", "tests/reader", "tests/tail", "tests/contract"]
+    tests = session.posargs or [
+        "tests/clickhouse", "tests/query", "tests/reader", "tests/tail", "tests/contract", "tests/admin/test_gaps.py",
+    ]  # fmt: skip
     there = [each for each in tests if each.startswith("-") or Path(each.partition("::")[0]).exists()]
     session.run("pytest", *there, env={"DBLOG_TEST_CLICKHOUSE": "1"})
 

@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from dblog import DatabaseHandler
 from dblog.testing import assert_conserved
+from tests import embedded_clickhouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,6 +82,11 @@ def execute(url: str, *statements: str) -> None:
             for statement in statements:
                 file.execute(statement)
         return
+    if url.startswith("clickhouse"):
+        with embedded_clickhouse.Rows(url) as there:
+            for statement in statements:
+                there.client.command(statement)
+        return
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
@@ -91,6 +97,9 @@ def rows(url: str, query: str) -> list[tuple[Any, ...]]:
     if url.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
             return connection.execute(query).fetchall()
+    if url.startswith("clickhouse"):
+        with embedded_clickhouse.Rows(url) as there:
+            return [tuple(row) for row in there.client.query(query).result_rows]
     with psycopg.connect(url, autocommit=True) as connection:
         return connection.execute(query.encode()).fetchall()
 

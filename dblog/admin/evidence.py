@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dblog.admin.deleting import AUDIT_LOGGER
 from dblog.admin.holes import Claim, Hole, matched
 from dblog.admin.partitions import day_of
+from dblog.admin.pruning_clickhouse import shortest_age
 from dblog.admin.timescale import whole_days
 from dblog.chores import LOSS_LOGGER
 
@@ -94,6 +95,8 @@ class Evidence:
         self._read_letters()
         self._days: list[int] | None = None
         self._oldest: int | None = None
+        self._lasting: int | None = None
+        """ClickHouse: what is older than this may have been deleted by the table's TTL."""
         if connection.postgres:
             days = whole_days(connection)
             self._days = sorted(each.day.toordinal() for each in days if each.attached)
@@ -102,8 +105,11 @@ class Evidence:
             ):  # a chunk is made by its first row: of a day without any there is none
                 self._days = list(range(self._days[0], day_of(self.now).toordinal() + 2))
         else:
-            oldest = connection.value(f"SELECT min(timestamp) FROM {connection.logs}")  # noqa: S608 - a checked name
+            moment = connection.micros("timestamp")
+            oldest = connection.value(f"SELECT {moment} FROM {connection.logs} ORDER BY timestamp LIMIT 1")  # noqa: S608 - a checked name
             self._oldest = self.now if oldest is None else int(oldest)
+            if connection.dialect == "clickhouse" and (age := shortest_age(connection)):
+                self._lasting = self.now - age
 
     def deleted(self, hole: Hole, counts: Counter[str], *, leading: bool) -> list[Hole]:
         """What of a hole no deletion explains; what is explained is added to ``counts``.
@@ -124,11 +130,17 @@ class Evidence:
             if taken == hole.size:
                 return []
             hole = hole.part(hole.first + taken, hole.last)
-        expires = self._oldest is not None and any(each.reason == "pruned" for each in self._deletions)
-        if leading and expires and (hole.low is None or hole.low < (self._oldest or 0)):
+        if self._has_expired(hole, leading=leading):
             counts["expired"] += hole.size
             return []
         return [hole]
+
+    def _has_expired(self, hole: Hole, *, leading: bool) -> bool:
+        """Whether its rows may have gone unseen: by a TTL, or with those that told of it."""
+        if self._lasting is not None and (hole.low is None or hole.low < self._lasting):
+            return True
+        pruned = self._oldest is not None and any(each.reason == "pruned" for each in self._deletions)
+        return leading and pruned and (hole.low is None or hole.low < (self._oldest or 0))
 
     def _day_is_gone(self, hole: Hole) -> bool:
         """PostgreSQL: whether a day in which its rows may have been has no partition any more."""

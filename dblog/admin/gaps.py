@@ -4,13 +4,15 @@ Every writer counts its records from 1, those it lost included. A number without
 row, by the drop counters of its writer, by rows that were deleted with an audit row or with their whole day, or by a
 writer that is alive and still has it. What is left is unexplained.
 
-All is asked in one snapshot. The log table is walked in slices of its time index, each small enough to be sorted in
-memory; of a slice only the ranges come back.
+All is asked in one snapshot. ClickHouse has none: there what was taken while the rows were read is read at the end. The
+log table is walked in slices of its time index, each small enough to be sorted in memory; of a slice only the ranges
+come back.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -29,8 +31,12 @@ __all__ = ["Account", "audit"]
 _SLICE: Final = 50_000
 """Rows of one slice, but for those of one µs."""
 _SLACK: Final = 60_000_000
-"""µs before ``since`` from which on rows are read: numbers are not given in the order of times."""
+"""µs before ``since`` from which on rows are read: numbers are not given in the order of times.
+
+Also those after which an INSERT's rows are there, where there is no snapshot."""
 _EVER: Final = 1 << 62
+_FIRST: Final = -(1 << 50)
+"""µs; before any entry: in 1934."""
 _KEPT: Final = 31 * 86_400_000_000
 """µs a spool is kept at most."""
 _COUNTED, _COMING = "counted", "on_its_way"
@@ -71,11 +77,16 @@ def audit(connection: AdminConnection, *, since: int | None = None, instance: st
         ConfigurationError: ``instance`` names no writer, or several.
         StoreError: the database cannot be used.
     """
-    with connection.snapshot():
+    snapshot = connection.dialect != "clickhouse"
+    with connection.snapshot() if snapshot else nullcontext():
         evidence = Evidence(connection)
         chosen = None if instance is None else _named(evidence, instance)
         start = None if since is None else since - _SLACK
         islands = _islands(connection, start, chosen)
+        if not snapshot:
+            began, evidence = evidence.now, Evidence(connection)
+            taken = [connection.moment(moment) for moment in (began - _SLACK, start or _FIRST)]
+            _read(connection, islands, "ingested_at >= ? AND timestamp >= ?", taken, chosen)
         accounts = []
         for identity in evidence.writers.keys() | evidence.losses.keys() | islands.keys():
             writer = evidence.writers.get(identity) or Writer(identity)
@@ -103,21 +114,31 @@ def _islands(connection: AdminConnection, start: int | None, chosen: UUID | None
         if high is not None:
             condition += " AND timestamp < ?"
             bounds.append(connection.moment(high))
-        if chosen is not None:
-            condition += " AND instance_id = ?"
-            bounds.append(connection.identity(chosen))
-        oldest, newest = (connection.micros(f"{edge}(timestamp)") for edge in ("min", "max"))
-        rows = connection.rows(
-            f"SELECT instance_id, min(seq), max(seq), {oldest}, {newest} FROM ("  # noqa: S608 - our own
-            "SELECT instance_id, seq, timestamp,"
-            " seq - row_number() OVER (PARTITION BY instance_id ORDER BY seq) AS island"
-            f" FROM {connection.logs} WHERE {condition} AND seq IS NOT NULL AND instance_id IS NOT NULL"
-            ") AS numbered GROUP BY instance_id, island",
-            *bounds,
-        )
-        for identity, *figures in rows:
-            found[connection.uuid(identity)].append(Island(*map(int, figures)))
+        _read(connection, found, condition, bounds, chosen)
     return found
+
+
+def _read(
+    connection: AdminConnection,
+    found: defaultdict[UUID, list[Island]],
+    condition: str,
+    bounds: list[object],
+    chosen: UUID | None,
+) -> None:
+    """Add the ranges of the rows a condition is true of; each number counts once, however often it is there."""
+    if chosen is not None:
+        condition, bounds = f"{condition} AND instance_id = ?", [*bounds, connection.identity(chosen)]
+    oldest, newest = (connection.micros(f"{edge}(timestamp)") for edge in ("min", "max"))
+    rows = connection.rows(
+        f"SELECT instance_id, min(seq), max(seq), {oldest}, {newest} FROM ("  # noqa: S608 - our own
+        "SELECT instance_id, seq, timestamp,"
+        " seq - dense_rank() OVER (PARTITION BY instance_id ORDER BY seq) AS island"
+        f" FROM {connection.logs} WHERE {condition} AND seq IS NOT NULL AND instance_id IS NOT NULL"
+        ") AS numbered GROUP BY instance_id, island",
+        *bounds,
+    )
+    for identity, *figures in rows:
+        found[connection.uuid(identity)].append(Island(*map(int, figures)))
 
 
 def _slices(connection: AdminConnection, start: int | None) -> Iterator[tuple[int, int | None]]:

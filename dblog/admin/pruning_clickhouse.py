@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from dblog.admin.connection import AdminConnection
     from dblog.admin.rules import Pruned, Rule
 
-__all__ = ["carry_out", "plan", "set_ttl", "ttl_of"]
+__all__ = ["carry_out", "plan", "set_ttl", "shortest_age", "ttl_of"]
 
 _CLUSTER: Final = re.compile(r"Distributed\('((?:[^'\\]|\\.)*)'")
 _TTL: Final = re.compile(r"\bTTL (?P<terms>.+?)(?: SETTINGS |$)", re.DOTALL)
+_AGE: Final = re.compile(r"\btoInterval(Second|Minute|Hour|Day|Week)\((\d+)\)")
+_SECONDS: Final = {"Second": 1, "Minute": 60, "Hour": 3600, "Day": 86_400, "Week": 604_800}
 _HIGHEST: Final = 24
 """The highest severity."""
 _DATES: Final = 65_536
@@ -122,6 +124,12 @@ def set_ttl(connection: AdminConnection, rules: list[Rule], now: int) -> bool:
         return False
     connection.run(f"ALTER TABLE {place.table}{place.on} MODIFY TTL {wanted}")
     return True
+
+
+def shortest_age(connection: AdminConnection) -> int | None:
+    """µs after which the table's TTL may have the server delete an entry; None where it has none that can be read."""
+    ages = _AGE.findall(_Place(connection).ttl(connection))
+    return min((_SECONDS[unit] * int(count) for unit, count in ages), default=0) * 1_000_000 or None
 
 
 def _whole_days(connection: AdminConnection, rules: list[Rule]) -> list[tuple[dt.date, int]]:

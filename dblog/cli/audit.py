@@ -52,7 +52,7 @@ def audit(
     from dblog.admin import gaps
 
     low, _ = bounds_of(since, None)
-    with connection_to(database, database.statement_timeout) as connection:
+    with connection_to(database, database.statement_timeout, clickhouse=True) as connection:
         found = gaps.audit(connection, since=low, instance=instance)
     if output.json:
         output.objects(map(_object, found))

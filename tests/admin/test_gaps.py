@@ -20,6 +20,8 @@ from dblog.store import opener
 from tests.admin.scheduled import Scheduled
 from tests.administered import DAY, SECOND, entry, fill, now
 from tests.buried import WRITER, bury, letter
+from tests.contract.copied import connected
+from tests.embedded_clickhouse import ENGINES
 from tests.oracle import examples, execute, logging_to, rows, until
 
 if TYPE_CHECKING:
@@ -41,11 +43,12 @@ STEPS = st.lists(
     ),
     max_size=40,
 )
+every_engine = pytest.mark.parametrize("database_url", ENGINES, indirect=True)
 ENDS = st.sampled_from(["closed", "alive", "dead", "adopted", "spilled"])
 
 
 def audited(url: str, **wanted: Any) -> list[Account]:
-    with AdminConnection(url) as connection:
+    with connected(url) as connection:
         return gaps.audit(connection, **wanted)
 
 
@@ -75,6 +78,7 @@ def sentinel(url: str) -> None:
     fill(url, [entry(1, now() - 600 * SECOND, instance_id=None, seq=None)])
 
 
+@every_engine
 def test_unexplained_is_what_was_deleted_behind_our_back(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any schedule of records, losses, loss rows and heartbeats, and any end; read in slices of seven rows.
 
@@ -107,6 +111,7 @@ def test_unexplained_is_what_was_deleted_behind_our_back(database_url: str, monk
     check()
 
 
+@every_engine
 @pytest.mark.parametrize("durability", ["memory", "spool"])
 def test_a_writer_at_work_has_no_unexplained_number(database_url: str, dblog: Dblog, durability: str) -> None:
     """A real handler, overloaded, filtered, with records under way and at its end; exit 0, and the counts are its."""
@@ -130,6 +135,7 @@ def test_a_writer_at_work_has_no_unexplained_number(database_url: str, dblog: Db
     assert (found["lost"], found["state"], found["on_its_way"]) == (dict(stats.dropped_by), "CLOSED", 0)
 
 
+@every_engine
 def test_what_it_prints(database_url: str, dblog: Dblog) -> None:
     """A row for each writer, those with something unexplained first and named; JSON has the ranges; exit code 1."""
     good, bad = Scheduled(database_url), Scheduled(database_url)
@@ -257,6 +263,7 @@ def test_what_sqlite_s_retention_took_is_told(sqlite_url: str) -> None:
     assert account_of(old).holes == [(1, 5), (8, 8)], "nothing was ever deleted there"
 
 
+@every_engine
 def test_since_looks_only_at_what_was_given_then(database_url: str, dblog: Dblog) -> None:
     """Holes of before are not told; a row with a time of its own, of before, is found all the same."""
     sentinel(database_url)
@@ -278,6 +285,7 @@ def test_since_looks_only_at_what_was_given_then(database_url: str, dblog: Dblog
     assert audited(database_url, since=now() + 600 * SECOND) == []
 
 
+@every_engine
 def test_a_writer_that_died_within_since_is_not_overlooked(database_url: str) -> None:
     """It stored nothing since, but said that it had something."""
     writer = Scheduled(database_url, now() - 500 * SECOND)
@@ -288,6 +296,7 @@ def test_a_writer_that_died_within_since_is_not_overlooked(database_url: str) ->
     assert account.holes == [(6, 8)]
 
 
+@every_engine
 def test_rows_nobody_can_read_explain_nothing(database_url: str) -> None:
     """Loss rows and audit rows whose metadata is something else are passed over, and so is one of another's logger."""
     writer = Scheduled(database_url)
