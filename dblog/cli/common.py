@@ -150,6 +150,7 @@ def reading(database: Database, body: Callable[[LogReader], Coroutine[Any, Any, 
             statement_timeout=database.statement_timeout,
             connect_timeout=min(_CONNECTING, max(1.0, database.statement_timeout)),
             password_file=database.password_file,
+            tail_overlap=database.tail_overlap,
         ) as reader:
             return await body(reader)
 

@@ -28,6 +28,7 @@ _KEYS: Final[dict[str, tuple[type, ...]]] = {
     "table": (str,),
     "password_file": (str,),
     "statement_timeout": (int, float),
+    "tail_overlap": (int, float),
     "colour": (str,),
     "admin_url": (str,),
 }
@@ -38,6 +39,8 @@ COLOURS: Final = ("red", "yellow", "green", "blue", "magenta", "cyan")
 
 DEFAULT_TIMEOUT: Final = 30.0
 """Seconds a query may take where nothing says otherwise."""
+DEFAULT_OVERLAP: Final = 10.0
+"""Seconds a tail of ClickHouse looks back: the reader's own default, which is not loaded for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Database:
     password_file: Path | None = None
     statement_timeout: float = DEFAULT_TIMEOUT
     """Seconds."""
+    tail_overlap: float = DEFAULT_OVERLAP
+    """Seconds; of ClickHouse, how long a row may stay unseen after it was taken (``LogReader``)."""
     colour: str | None = None
     """Of the terminal application's header, as a warning: red where it is production."""
     admin_url: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 from dblog.cli.common import chosen
 from dblog.cli.profiles import Database, config_path, resolve
 from dblog.errors import ConfigurationError
+from dblog.reader import LogReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +28,7 @@ schema = "obs"
 table = "events"
 password_file = "secret"
 statement_timeout = 5
+tail_overlap = 20
 """
 LAPTOP = Database("sqlite:////srv/logs.db")
 
@@ -42,7 +45,7 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture
 def prod(config: Path) -> Database:
     """What the file says of it."""
-    return Database("postgresql://reader@db/app", "obs", "events", config.parent / "secret", 5)
+    return Database("postgresql://reader@db/app", "obs", "events", config.parent / "secret", 5, 20)
 
 
 def test_what_goes_before_what(config: Path, prod: Database) -> None:
@@ -157,7 +160,7 @@ def test_commands_use_profiles(dblog: Callable[..., Any], fake: FakeReader, conf
     assert dblog("search", "--profile", "prod", "--timeout", "2").code == 0
     assert dict(fake.asked)["LogReader"] == {
         "schema": "obs", "table": "events", "statement_timeout": 2.0, "connect_timeout": 2.0,
-        "password_file": config.parent / "secret",
+        "password_file": config.parent / "secret", "tail_overlap": 20,
     }  # fmt: skip
     config.write_text('[profiles.a]\nurl = "postgresql://u:hunter2@h/x"\n')
     config.chmod(0o644)
@@ -165,6 +168,13 @@ def test_commands_use_profiles(dblog: Callable[..., Any], fake: FakeReader, conf
     assert (done.code, done.err.count("\n"), "hunter2" in done.err) == (0, 1, False)
     unknown = dblog("upgrade", "--profile", "b")
     assert (unknown.code, unknown.err) == (2, f"dblog: profile 'b' is not in {config}: there are a\n")
+
+
+def test_a_profile_s_defaults_are_the_reader_s() -> None:
+    """Written twice, for a command that names a database loads no reader."""
+    given = inspect.signature(LogReader).parameters
+    assert LAPTOP.tail_overlap == given["tail_overlap"].default
+    assert LAPTOP.statement_timeout == given["statement_timeout"].default
 
 
 def test_completion_knows_the_profiles(config: Path) -> None:

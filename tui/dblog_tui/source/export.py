@@ -171,6 +171,7 @@ class Export:
             table=database.table,
             statement_timeout=database.statement_timeout,
             password_file=database.password_file,
+            tail_overlap=database.tail_overlap,
             timezone=self._zone,
         ) as reader:
             with PartFile(self.path) as file:

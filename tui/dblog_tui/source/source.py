@@ -153,6 +153,7 @@ class Source:
             table=database.table,
             statement_timeout=database.statement_timeout,
             password_file=database.password_file,
+            tail_overlap=database.tail_overlap,
             timezone=self.zone,
         )
 
