@@ -149,12 +149,12 @@ def _install_postgres(names: Names) -> None:
 
 
 def drop_uncount(names: Names, *, postgres: bool) -> None:
-    """Drop the triggers, and the function."""
+    """Drop the triggers, and the function, as far as they are there: it is also the way to mend them."""
     logs = names.qualified(names.logs)
     for suffix in ("", "_changed", "_all") if postgres else _SQLITE:
-        op.execute(sa.text(f'DROP TRIGGER "{names.uncount}{suffix}"' + (f" ON {logs}" if postgres else "")))
+        op.execute(sa.text(f'DROP TRIGGER IF EXISTS "{names.uncount}{suffix}"' + (f" ON {logs}" if postgres else "")))
     if postgres:
-        op.execute(sa.text(f"DROP FUNCTION {names.qualified(names.uncount)}()"))
+        op.execute(sa.text(f"DROP FUNCTION IF EXISTS {names.qualified(names.uncount)}()"))
 
 
 def _escaped(sql: str) -> str:

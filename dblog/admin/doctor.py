@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dblog.admin import doctor_clickhouse, doctor_postgres, doctor_sqlite
+from dblog.admin import doctor_clickhouse, doctor_postgres, doctor_rollup, doctor_sqlite
 from dblog.admin.connection import AdminConnection
 from dblog.admin.findings import Finding, Status, fail, guarded, ok, warn
 from dblog.names import DEFAULT_TABLE
@@ -82,7 +82,8 @@ def _inside(place: Place, connection: AdminConnection) -> Iterator[Finding]:
         yield from _all(server.SERVER_CHECKS, connection)
         yield from _all(server.TABLE_CHECKS if there else (), connection)
     if there:
-        yield from _all((_writers, _dead_letters), connection)
+        rollup = () if connection.dialect == "clickhouse" else doctor_rollup.CHECKS
+        yield from _all((*rollup, _writers, _dead_letters), connection)
 
 
 def _all(checks: tuple[Check, ...], connection: AdminConnection) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from dblog.admin.alone import alone
 from dblog.admin.deleting import audit
 from dblog.admin.partitions import Days, day_of, is_partitioned, partitions
 from dblog.admin.pruning import Pruned
+from dblog.errors import ConfigurationError
 from dblog.repair import DAY_US
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Maintained:
     pruned: Pruned = field(default_factory=Pruned)
     counted: int = 0
     """Entries that the rollup counts now and did not before."""
+    anew: bool = False
+    """What was counted before was thrown away first."""
     freed: int = 0
     """SQLite: bytes given back to the disk."""
     warnings: list[str] = field(default_factory=list)
@@ -58,6 +61,7 @@ def maintain(
     *,
     ahead: int = AHEAD,
     budget: float = BUDGET,
+    recount: bool = False,
     patience: float = 20.0,
     report: Callable[[int], None] = lambda _: None,
 ) -> Maintained:
@@ -68,14 +72,16 @@ def maintain(
         rules: what is too old; none: nothing is deleted.
         ahead: how many days after today have a partition afterwards.
         budget: seconds for the rollup, and for what an SQLite file gives back.
+        recount: throw the rollup's counts away first.
         patience: seconds to wait in all where others are in the way of a drop.
         report: called with the entries gone so far.
 
     Raises:
+        ConfigurationError: there is nothing to count anew.
         StoreError: a privilege is missing, or the database is away; what went before is done, and in the audit row
             where one could be written.
     """
-    done = Maintained()
+    done = Maintained(anew=_recounts(connection, recount=recount))
     with alone(connection) as ours:
         if not ours:
             done.busy = True
@@ -94,9 +100,9 @@ def maintain(
     return done
 
 
-def preview(connection: AdminConnection, rules: list[Rule], *, ahead: int = AHEAD) -> Maintained:
+def preview(connection: AdminConnection, rules: list[Rule], *, ahead: int = AHEAD, recount: bool = False) -> Maintained:
     """What ``maintain`` would do now, but for the rollup; looks at every row that would go."""
-    found = Maintained()
+    found = Maintained(anew=_recounts(connection, recount=recount))
     if connection.postgres and is_partitioned(connection):
         there = {each.day for each in partitions(connection) if each.attached}
         found.made = [str(day) for day in _wanted(connection, ahead) if day not in there]
@@ -123,8 +129,16 @@ def _make_days(connection: AdminConnection, ahead: int, done: Maintained) -> Non
     done.made = [str(day) for day in days.made]
 
 
+def _recounts(connection: AdminConnection, *, recount: bool) -> bool:
+    if recount and connection.dialect == "clickhouse":
+        raise ConfigurationError("recount: ClickHouse keeps no counts, each question counts")
+    return recount
+
+
 def _count(connection: AdminConnection, budget: float, done: Maintained) -> int:
-    if not connection.has_table(connection.names.rollup):
+    if done.anew:
+        rollup.reset(connection)
+    elif not connection.has_table(connection.names.rollup):
         return 0  # revision 0001: `dblog upgrade` says so to whoever asks it
     refreshed = rollup.refresh(connection, budget=budget)
     if not refreshed.complete:

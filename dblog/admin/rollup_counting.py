@@ -36,7 +36,7 @@ NOTHING: Final = "1:1:"
 """A snapshot in which no transaction is over."""
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
     """The row of ``log_rollup_state``."""
 
     token: Any
@@ -107,7 +107,8 @@ class Counting:
         """How many entries were counted, and whether that is all."""
         raise NotImplementedError
 
-    def _read(self, lock: str = "") -> _State:
+    def read(self, lock: str = "") -> State:
+        """How far counting has come."""
         floor = self._connection.micros("floor")
         rows = self._connection.rows(f"SELECT token, {floor}, system FROM {self._state} WHERE id = 1{lock}")  # noqa: S608 - a checked name
         if not rows:
@@ -116,7 +117,7 @@ class Counting:
                 f"the row of {self._state} is missing: INSERT INTO {self._state} (id, token) VALUES (1, {nothing})"  # noqa: S608 - said, not run
             )
             raise StoreError(ErrorClass.CONFIGURATION, "P0002", sentence)
-        return _State(*rows[0])
+        return State(*rows[0])
 
 
 class SQLiteCounting(Counting):
@@ -144,7 +145,7 @@ class SQLiteCounting(Counting):
         """See ``Counting``."""
         connection = self._connection
         with connection.transaction():
-            token = max(self._read().token, connection.value(self._before))
+            token = max(self.read().token, connection.value(self._before))
             last = min(token + self.size, connection.value(self._last))
             minutes = connection.rows(self._minutes, token, last) if last > token else []
             connection.run_many(self._add, _by_both(minutes))
@@ -188,7 +189,7 @@ class PostgresCounting(Counting):
         with connection.transaction(lock_timeout=_PATIENCE, statement_timeout=LONGEST):
             # A token names transactions whose numbers must never be given again, not even after a crash.
             connection.run("SET LOCAL synchronous_commit = on")
-            state = self._read(" FOR UPDATE")
+            state = self.read(" FOR UPDATE")
             text, system = connection.rows(_LOOK)[0]
             # The rows are read by a later statement: all that is over now it sees.
             now = Snapshot.parse(text)

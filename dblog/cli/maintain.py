@@ -46,6 +46,9 @@ def maintain(
     budget: Annotated[
         str, typer.Option(metavar="AGE", help="Time of a run for the rollup, and to make an SQLite file smaller.")
     ] = "60s",
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Throw the counts for histograms away, and make them again.")
+    ] = False,
     hypertable: Annotated[
         bool,
         typer.Option(
@@ -83,11 +86,12 @@ def maintain(
     database = choose()
 
     def run() -> None:
+        nonlocal recount
         with connection_to(database, timeout, clickhouse=True) as connection:
             now = connection.now()
             rules = pruning.rules_of(older_than, level, keep or [], now) if chosen_rules else []
             if dry_run:
-                _tell(maintaining.preview(connection, rules, ahead=ahead), "would ")
+                _tell(maintaining.preview(connection, rules, ahead=ahead, recount=recount), "would ")
                 return
             if hypertable and (moved := timescale.convert(connection, timeout or TIMEOUT)) is not None:
                 typer.echo(f"the log table is a hypertable now, with {many(moved, 'entry', 'entries')}")
@@ -96,7 +100,10 @@ def maintain(
             if compressed is not None:
                 timescale.compress(connection, compressed)
             with Progress("entries") as progress:
-                done = maintaining.maintain(connection, rules, ahead=ahead, budget=seconds, report=progress)
+                done = maintaining.maintain(
+                    connection, rules, ahead=ahead, budget=seconds, recount=recount, report=progress
+                )
+            recount = recount and done.busy  # once, however often it runs
             _tell(done)
 
     if interval is None or dry_run:
@@ -129,7 +136,11 @@ def _tell(done: Maintained, would: str = "") -> None:
         parts.append(f"{would}make {_days(done.made)}" if would else f"made {_days(done.made)}")
     if done.pruned.any or done.pruned.days:
         parts.append(f"{would}delete {told(done.pruned)}" if would else f"gone: {told(done.pruned)}")
-    if done.counted:
+    if done.anew and would:
+        parts.append("would throw the counts away, and count every entry anew")
+    elif done.anew:
+        parts.append(f"counted {many(done.counted, 'entry', 'entries')} anew")
+    elif done.counted:
         parts.append(f"counted {many(done.counted, 'new entry', 'new entries')}")
     if done.freed:
         parts.append(f"{would}give back" if would else "gave back")

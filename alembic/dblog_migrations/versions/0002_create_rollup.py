@@ -42,7 +42,7 @@ def downgrade() -> None:
         _drop_full_text(names)
     drop_uncount(names, postgres=postgres)
     for table in reversed(names.rollups):
-        op.drop_table(table, schema=names.schema)
+        op.execute(f"DROP TABLE IF EXISTS {names.qualified(table)}")
 
 
 def _drop_full_text(names: Names) -> None:
