@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dblog.admin.connection import AdminConnection
     from dblog.admin.rules import Pruned, Rule
 
-__all__ = ["carry_out", "plan", "set_ttl", "shortest_age", "ttl_of"]
+__all__ = ["DONE", "Place", "carry_out", "plan", "set_ttl", "shortest_age", "ttl_of"]
 
 _CLUSTER: Final = re.compile(r"Distributed\('((?:[^'\\]|\\.)*)'")
 _TTL: Final = re.compile(r"\bTTL (?P<terms>.+?)(?: SETTINGS |$)", re.DOTALL)
@@ -33,11 +33,11 @@ _DATES: Final = 65_536
 _EPOCH: Final = dt.date(1970, 1, 1)
 _ONCE: Final = " SETTINGS do_not_merge_across_partitions_select_final = 1"
 """Rows of one key have one time, so they share a partition."""
-_DONE: Final = " SETTINGS lightweight_deletes_sync = 2, mutations_sync = 2"
+DONE: Final = " SETTINGS lightweight_deletes_sync = 2, mutations_sync = 2"
 """Wait until the rows are marked, on every replica."""
 
 
-class _Place:
+class Place:
     """Where the entries lie: in ``logs``, or in the shards' ``logs_local``."""
 
     def __init__(self, connection: AdminConnection) -> None:
@@ -74,7 +74,7 @@ def carry_out(
     Raises:
         StoreError: a privilege is missing, or the database is away.
     """
-    place = _Place(connection)
+    place = Place(connection)
     for day, rows in _whole_days(connection, rules):
         connection.run(f"ALTER TABLE {place.table}{place.on} DROP PARTITION '{day}'")
         done.days.append(str(day))
@@ -83,7 +83,7 @@ def carry_out(
     for rule in rules:
         condition, parameters = condition_of(connection, [rule])
         if rows := _count(connection, connection.logs, condition, parameters):
-            connection.run(f"DELETE FROM {place.table}{place.on} WHERE {condition}{_DONE}", *parameters)  # noqa: S608 - our own
+            connection.run(f"DELETE FROM {place.table}{place.on} WHERE {condition}{DONE}", *parameters)  # noqa: S608 - our own
             done.rows += rows
             report(done.rows)
     if before := before_of(rules):
@@ -119,7 +119,7 @@ def set_ttl(connection: AdminConnection, rules: list[Rule], now: int) -> bool:
         raise ConfigurationError("ttl: only ClickHouse deletes by itself; elsewhere dblog maintain --every does")
     if not rules:
         raise ConfigurationError("ttl: nothing says what is too old: give --older-than 30d, or --keep debug=3d")
-    place, wanted = _Place(connection), ttl_of(rules, now)
+    place, wanted = Place(connection), ttl_of(rules, now)
     if place.ttl(connection) == wanted:
         return False
     connection.run(f"ALTER TABLE {place.table}{place.on} MODIFY TTL {wanted}")
@@ -128,7 +128,7 @@ def set_ttl(connection: AdminConnection, rules: list[Rule], now: int) -> bool:
 
 def shortest_age(connection: AdminConnection) -> int | None:
     """µs after which the table's TTL may have the server delete an entry; None where it has none that can be read."""
-    ages = _AGE.findall(_Place(connection).ttl(connection))
+    ages = _AGE.findall(Place(connection).ttl(connection))
     return min((_SECONDS[unit] * int(count) for unit, count in ages), default=0) * 1_000_000 or None
 
 
@@ -155,7 +155,7 @@ def _delete_old(connection: AdminConnection, final: str, column: str, before: in
     """Rows of a side table, which on a cluster every node has alike."""
     table, moment = final.removesuffix(" FINAL"), connection.moment(before)
     if rows := _count(connection, table, f"{column} < ?", (moment,)):
-        connection.run(f"DELETE FROM {table} WHERE {column} < ?{_DONE}", moment)  # noqa: S608 - a checked name
+        connection.run(f"DELETE FROM {table} WHERE {column} < ?{DONE}", moment)  # noqa: S608 - a checked name
     return rows
 
 
