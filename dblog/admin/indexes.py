@@ -3,7 +3,7 @@
 ``message`` finds a part of a message by its trigrams; ``metadata`` a value in ``metadata``, likewise (Postgres);
 ``logger`` the entries of one logger, or of those below it. They are built while writers go on: on Postgres one
 partition after the other (``CONCURRENTLY``), the full-text index of an SQLite file in steps of some milliseconds. Only
-SQLite's on ``logger`` keeps writers waiting until it is built.
+SQLite's on ``logger`` keeps writers waiting until it is built. ClickHouse's are there from the start, and stay.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from dblog.admin import indexes_postgres, indexes_sqlite
+from dblog.admin import indexes_clickhouse, indexes_postgres, indexes_sqlite
 from dblog.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from dblog.admin.connection import AdminConnection
 
-__all__ = ["KINDS", "Index", "Price", "add", "drop", "indexes", "price"]
+__all__ = ["KINDS", "UNCHANGING", "Index", "Price", "add", "changeable", "drop", "indexes", "price"]
 
 KINDS: Final = ("message", "metadata", "logger")
+UNCHANGING: Final = "ClickHouse has its indexes from the start: there is none to add or to drop"
 _SAMPLE: Final = 20_000
 
 
@@ -53,8 +54,19 @@ class Price:
 
 def indexes(connection: AdminConnection) -> list[Index]:
     """Those there are, and those there could be."""
-    states = _of(connection).states(connection, KINDS)
-    return [Index(kind, connection.names.index_on(kind), *states[kind]) for kind in KINDS]
+    known = indexes_clickhouse if connection.dialect == "clickhouse" else _of(connection)
+    states = known.states(connection, KINDS)
+    return [Index(kind, connection.names.index_on(kind), *state) for kind, state in states.items()]
+
+
+def changeable(connection: AdminConnection) -> None:
+    """Refuse a database whose indexes cannot be chosen.
+
+    Raises:
+        ConfigurationError: it is ClickHouse.
+    """
+    if connection.dialect == "clickhouse":
+        raise ConfigurationError(UNCHANGING)
 
 
 def price(connection: AdminConnection, kind: str, *, sample: int = _SAMPLE) -> Price:
@@ -96,8 +108,9 @@ def _of(connection: AdminConnection, kind: str | None = None) -> type[indexes_po
     """What knows the database.
 
     Raises:
-        ConfigurationError: there is no such index.
+        ConfigurationError: there is no such index, or none can be chosen.
     """
+    changeable(connection)
     if kind is not None and kind not in KINDS:
         raise ConfigurationError(f"{kind!r} is no index of dblog's: give one of {', '.join(KINDS)}")
     if connection.postgres:

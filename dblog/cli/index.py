@@ -43,14 +43,16 @@ def index(
 ) -> None:
     """Indexes for searches in messages, metadata and loggers; what one costs is measured, and said before it is built.
 
-    Nobody who stores waits while it is built, but for logger on SQLite.
+    Nobody who stores waits while it is built, but for logger on SQLite. ClickHouse has its own from the start: list.
     """
     from dblog.admin import indexes
 
-    with connection_to(choose()) as connection:
+    with connection_to(choose(), clickhouse=True) as connection:
         if action == Action.LIST:
             _list(connection, as_json=as_json)
-        elif kind is None:
+            return
+        indexes.changeable(connection)
+        if kind is None:
             fail(f"dblog index {action} needs to know which: {', '.join(indexes.KINDS)}", EXIT_USAGE)
         elif action == Action.ADD:
             typer.echo(_price(connection, kind))
@@ -73,6 +75,8 @@ def _list(connection: AdminConnection, *, as_json: bool) -> None:
         else:
             size = "" if each.bytes is None else f"{each.bytes:,} bytes"
             typer.echo(f"{each.kind:<10}{each.state:<13}{size}".rstrip())
+    if connection.dialect == "clickhouse" and not as_json:
+        typer.echo(indexes.UNCHANGING)
 
 
 def _price(connection: AdminConnection, kind: str) -> str:

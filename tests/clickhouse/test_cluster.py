@@ -10,10 +10,12 @@ import pytest
 
 from dblog import migrate
 from dblog.admin.clickhouse import ClickHouseConnection
+from dblog.admin.indexes import indexes
 from dblog.entry import LogEntry
 from dblog.errors import ErrorClass, StoreError
 from dblog.opening import new_origin
 from dblog.options import Options
+from dblog.schema_clickhouse import SKIP_INDEXES
 from dblog.store import opener
 from tests.clickhouse.front import Front
 
@@ -40,7 +42,7 @@ def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
 
 
 def test_a_cluster_is_laid_out_and_found_again(node: str) -> None:
-    """``upgrade`` and ``check`` need not be told its name any more."""
+    """``upgrade``, ``check`` and ``index`` need not be told its name any more."""
     assert migrate.current(node) == "0001"
     assert migrate.check(node).differences == UNREPLICATED
     migrate.upgrade(node)
@@ -54,6 +56,7 @@ def test_a_cluster_is_laid_out_and_found_again(node: str) -> None:
     }
     with ClickHouseConnection(node) as connection:
         assert connection.clustered
+        assert {each.kind for each in indexes(connection) if each.state == "ready"} == set(SKIP_INDEXES)
 
 
 def test_what_goes_again_goes_from_the_whole_cluster(node: str) -> None:

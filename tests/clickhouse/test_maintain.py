@@ -128,6 +128,14 @@ def test_a_ttl_takes_clickhouse_and_ages(store: Store, sqlite_url: str) -> None:
         set_ttl(connection, [Rule(1)], now())
 
 
+def test_there_are_no_counts_to_make_again(store: Store) -> None:
+    """Nothing is done then."""
+    with ClickHouseConnection(store.url) as connection:
+        for run in (preview, maintain):
+            with pytest.raises(ConfigurationError, match="ClickHouse keeps no counts"):
+                run(connection, [Rule(now())], recount=True)
+
+
 def test_on_a_cluster_every_statement_is_for_all_nodes(own_store: Store) -> None:
     """Statements go to the shards' tables ``ON CLUSTER``, and are such as the engine parses."""
     asked: list[str] = []
