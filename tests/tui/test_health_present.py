@@ -50,9 +50,8 @@ layouts = st.builds(
     st.none() | st.lists(days, max_size=12).map(tuple),
     st.lists(indexes, max_size=3).map(tuple),
 )
-accesses = st.builds(
-    Access, st.sampled_from(("postgresql", "sqlite")), texts, st.none() | texts, st.booleans(), st.booleans()
-)
+dialects = st.sampled_from(("postgresql", "sqlite", "clickhouse"))
+accesses = st.builds(Access, dialects, texts, st.none() | texts, st.booleans(), st.booleans())
 tables = st.builds(Table, accesses, st.builds(Count, counts, st.booleans()), moments, moments, layouts)
 printable = st.text(st.characters(codec="ascii", min_codepoint=32) | st.sampled_from("äß漢字…│ "))
 
@@ -189,6 +188,18 @@ def test_what_cannot_be_had_is_said() -> None:
     assert "3 older  3.0 KiB" in shown
     assert shown.index("2027-01-09") < shown.index("2027-01-08")
     assert "2027-01-01" in text(table_blocks(table, MOMENT, LOOKS[0], 100, unfolded=True))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "says"),
+    [("sqlite", "an option of each writer"), ("postgresql", "dblog maintain"), ("clickhouse", "or by a TTL")],
+)
+def test_who_deletes_what_is_too_old(dialect: str, says: str) -> None:
+    """Writers of an SQLite file, which alone have that option; elsewhere a command, and ClickHouse itself."""
+    access, layout = Access(dialect, "1", None, True, False), Layout("0001", 4096, None, None, None, None, ())
+    shown = text(table_blocks(Table(access, Count(0, True), None, None, layout), MOMENT, LOOKS[0], 120))
+    assert says in shown
+    assert ("writer" in shown) == (dialect == "sqlite")
 
 
 @given(st.integers(0, 10**15) | st.floats(0, 1e12))

@@ -28,6 +28,12 @@ _SHOWN: Final = 6
 _LABEL: Final = 9
 _KIBI: Final = 1024
 _NAMES: Final = {"postgresql": "PostgreSQL", "sqlite": "SQLite", "clickhouse": "ClickHouse"}
+_KEPT: Final = {
+    "sqlite": "retention is an option of each writer; the database does not know it",
+    "postgresql": "what is too old goes by dblog maintain; the database does not know it",
+    "clickhouse": "what is too old goes by dblog maintain, or by a TTL, which the doctor names",
+}
+"""How long entries are kept, in each kind of database."""
 
 
 def size(count: float) -> str:
@@ -69,9 +75,8 @@ def _facts(table: Table, now: int, look: Look) -> Iterator[tuple[str, list[tuple
         for label, time in (("oldest", table.oldest), ("newest", table.newest)):
             shown = look.ours(moment(time, look.zone))
             yield label, [(f"{ago(time, now)}", styles.text), (f"  {shown[:19]}{shown[26:]}", styles.dim)]
-    revision = visible(layout.revision) if layout.revision else "unknown: the role may not read it"
-    kept = "retention is an option of each writer; the database does not know it"
-    yield "schema", [(f"revision {revision}" if layout.revision else revision, styles.text), (f"  {kept}", styles.dim)]
+    revision = f"revision {visible(layout.revision)}" if layout.revision else "unknown: the role may not read it"
+    yield "schema", [(revision, styles.text), (f"  {_KEPT[access.dialect]}", styles.dim)]
     if layout.dead is not None:
         yield "vacuum", list(_vacuum(layout.dead, layout.vacuumed, now, styles.text, styles.dim))
     if layout.free is not None:
