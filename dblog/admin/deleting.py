@@ -7,6 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from dblog.admin import erasing_clickhouse
 from dblog.admin.storing import Storing, made_id
 from dblog.entry import LogEntry
 from dblog.errors import ErrorClass, StoreError
@@ -33,6 +34,10 @@ _TRIES: Final = 5
 _GRANT: Final = (
     "this role may not delete log rows: run it as the role of `dblog grants --admin`,"
     " or GRANT SELECT, INSERT, DELETE ON {logs}, {letters}, {instances} to it"
+)
+_GRANT_CLICKHOUSE: Final = (
+    "this user may not delete log rows: run it as the user of `dblog grants --admin`,"
+    " or GRANT SELECT, INSERT, ALTER DELETE to it on each of {logs}, {letters}, {instances}"
 )
 
 
@@ -186,6 +191,8 @@ def may_delete(connection: AdminConnection) -> None:
     Raises:
         StoreError: a privilege is missing; says which and how to get it.
     """
+    if connection.dialect == "clickhouse" and erasing_clickhouse.missing(connection):
+        raise StoreError(ErrorClass.CONFIGURATION, "497 ACCESS_DENIED", _sentence(connection, _GRANT_CLICKHOUSE))
     if not connection.postgres:
         return
     tables = connection.logs, connection.dead_letters, connection.instances
@@ -196,9 +203,13 @@ def may_delete(connection: AdminConnection) -> None:
         connection.logs,
     )
     if not granted:
-        logs, letters, instances = tables
-        sentence = _GRANT.format(logs=logs, letters=letters, instances=instances)
-        raise StoreError(ErrorClass.CONFIGURATION, "42501 InsufficientPrivilege", sentence)
+        raise StoreError(ErrorClass.CONFIGURATION, "42501 InsufficientPrivilege", _sentence(connection, _GRANT))
+
+
+def _sentence(connection: AdminConnection, of: str) -> str:
+    names = connection.names
+    logs, letters, instances = map(names.qualified, (names.logs, names.dead_letters, names.instances))
+    return of.format(logs=logs, letters=letters, instances=instances)
 
 
 def audit(connection: AdminConnection, message: str, **facts: object) -> LogEntry:

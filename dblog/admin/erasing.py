@@ -5,13 +5,15 @@ What is left is one audit row, which says who erased how many and by which field
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from dblog.admin import letters
 from dblog.admin.deleting import Bound, Deleting, audit, digest, may_delete
+from dblog.admin.erasing_clickhouse import Masking
 from dblog.admin.queries import fields_of, matches_everything, spare_audit, supposing
-from dblog.errors import ConfigurationError
+from dblog.errors import ConfigurationError, StoreError
 from dblog.query.predicate import predicate
 
 if TYPE_CHECKING:
@@ -65,8 +67,10 @@ class Erased:
     complete: bool = False
     """It came to its end, and no entry is left."""
     clean: bool = True
-    """SQLite: the write-ahead log holds nothing of it any more. Always True on Postgres, which says nothing of its
-    dead rows and its backups."""
+    """SQLite: the write-ahead log holds nothing of it any more; ClickHouse: no active part does. Always True on
+    Postgres, which says nothing of its dead rows and its backups."""
+    masked: str = ""
+    """ClickHouse: why there still are parts that hold it."""
 
 
 async def survey(reader: LogReader, connection: AdminConnection, query: Query) -> Found:
@@ -104,47 +108,70 @@ async def erase(
     """
     spared = _checked(query)
     may_delete(connection)
-    if not connection.postgres:
+    if connection.dialect == "sqlite":
         connection.rows("PRAGMA secure_delete = ON")
     done = Erased()
+    deleting = await _deleting(reader, connection, spared)
     ended = False
     try:
-        await _erase(reader, connection, spared, done, report)
+        await _erase(reader, deleting, spared, done, report)
+        found = _letters(connection, spared)
+        done.undecided = found.undecided
+        done.dead_letters = letters.drop(connection, found.fitting)
         done.complete = not done.left
         ended = True
     finally:
         if ended or done.count or done.dead_letters:
-            _audit(connection, query, done)
-    if not connection.postgres:
+            with nullcontext() if ended else suppress(StoreError):  # what ended it is what is told
+                _audit(connection, query, done)
+    if isinstance(deleting, Masking):
+        done.masked = deleting.remove(letters=bool(done.dead_letters))
+        done.clean = not done.masked
+    elif not connection.postgres:
         done.clean = connection.checkpoint()
     return done
 
 
+async def _deleting(reader: LogReader, connection: AdminConnection, query: Query) -> Deleting | Masking:
+    """What deletes the rows that are there now."""
+    if connection.dialect != "clickhouse":
+        return Deleting(connection, Bound.now(connection))
+    masking = Masking(connection)
+    async for keys in _pages(reader, masking.ahead(query)):
+        masking.include(keys)
+    return masking
+
+
 async def _erase(
-    reader: LogReader, connection: AdminConnection, query: Query, done: Erased, report: Callable[[int], None]
+    reader: LogReader, deleting: Deleting | Masking, query: Query, done: Erased, report: Callable[[int], None]
 ) -> None:
-    deleting = Deleting(connection, Bound.now(connection))
+    many = deleting.batch if isinstance(deleting, Masking) else 0
     for _ in range(_PASSES):
         before = done.count
-        async for keys in _pages(reader, query):
+        async for keys in _pages(reader, query, many):
             done.count += deleting.delete(keys)
             report(done.count)
         done.left = 0
-        async for keys in _pages(reader, query):
+        async for keys in _pages(reader, query, many):
             done.left += deleting.left(keys)
         if not done.left or done.count == before:
             break
-    found = _letters(connection, query)
-    done.undecided = found.undecided
-    done.dead_letters = letters.drop(connection, found.fitting)
 
 
-async def _pages(reader: LogReader, query: Query) -> AsyncIterator[list[Key]]:
-    """The keys of what matches, the newest first: what writers add meanwhile lies behind us, so this ends."""
+async def _pages(reader: LogReader, query: Query, many: int = 0) -> AsyncIterator[list[Key]]:
+    """The keys of what matches, the newest first: what writers add meanwhile lies behind us, so this ends.
+
+    They come page by page, or, where so ``many`` are wanted at once, that many and no more.
+    """
     cursor: Cursor | None = None
-    while page := await reader.search(query, before=cursor, limit=_PAGE):
-        yield [(entry.timestamp, entry.id) for entry in page.entries if entry.id is not None]
-        if (cursor := page.older) is None:
+    keys: list[Key] = []
+    while page := await reader.search(query, before=cursor, limit=min(_PAGE, many or _PAGE)):
+        keys += [(entry.timestamp, entry.id) for entry in page.entries if entry.id is not None]
+        cursor = page.older
+        if cursor is None or len(keys) + _PAGE > many:
+            yield keys
+            keys = []
+        if cursor is None:
             return
 
 

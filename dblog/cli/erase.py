@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from dblog.cli.admin import Choose, YesOption, administers, confirm, connection_to, many
 from dblog.cli.common import (
     EXIT_STORE,
+    EXIT_USAGE,
     TimeoutOption,
     fail,
     reading,
@@ -27,6 +28,12 @@ EPILOG = examples(
     "dblog erase user_id:u-17",
     "dblog erase 'user_id:u-17 or metadata.email:ada@example.org' --yes",
 )
+
+_REST: Final = {
+    "postgresql": "VACUUM, replicas and backups are the database administrator's: until then the bytes may be there",
+    "clickhouse": "parts that were replaced stay on disk for some minutes (old_parts_lifetime); backups, detached parts"
+    " and system.query_log are the database administrator's: until then the bytes may be there",
+}
 
 
 @administers
@@ -48,7 +55,9 @@ def erase(
 
     database = choose()
     wanted = query_of(query, since, until)
-    with connection_to(database) as connection:
+    with connection_to(database, clickhouse=True) as connection:
+        if vacuum and connection.dialect != "sqlite":
+            fail("--vacuum is for SQLite: others make room by themselves", EXIT_USAGE)
 
         async def look(reader: LogReader) -> Found:
             return await erasing.survey(reader, connection, wanted)
@@ -67,18 +76,20 @@ def erase(
         confirm(f"this cannot be undone; type {total} to erase them", total, yes=yes)
         done = reading(database, run)
         typer.echo(f"erased: {many(done.count, 'entry', 'entries')}, {many(done.dead_letters, 'dead letter')}")
-        if vacuum and not connection.postgres:
+        if vacuum:
             pruning.vacuum(connection)
             done.clean = connection.checkpoint()
-        _conclude(done, postgres=connection.postgres)
+        _conclude(done, connection.dialect)
 
 
-def _conclude(done: Erased, *, postgres: bool) -> None:
+def _conclude(done: Erased, dialect: str) -> None:
     """Say what there still is of it; ends the command where entries are left."""
-    if not done.clean:
+    if done.masked:
+        warn(f"they are not found any more, but lie in the table until its parts are merged: {done.masked}")
+    elif not done.clean:
         warn("the write-ahead log still holds them: somebody reads all the time, run dblog prune --vacuum later")
-    if postgres:
-        warn("VACUUM, replicas and backups are the database administrator's: until then the bytes may be there")
+    if dialect in _REST:
+        warn(_REST[dialect])
     if not done.complete:
         fail(f"{many(done.left, 'entry', 'entries')} could not be deleted: look for rules or triggers", EXIT_STORE)
 

@@ -4,11 +4,11 @@ The engine (chdb) is real, the HTTP is ours: as much of ClickHouse's interface a
 clickhouse-connect uses. What a fault does is said in a request of its own, so that a test
 can have an INSERT executed and its answer lost, or a connection hang.
 
-As a node of a cluster it has one shard, which nobody answers for, and does for itself what it is told ON CLUSTER,
-without replicas, for want of a Keeper; DDL that is not ON CLUSTER it refuses there.
+As a node of a cluster it has one shard, which nobody answers for, or which it is itself, and does for itself what it
+is told ON CLUSTER, without replicas, for want of a Keeper; DDL that is not ON CLUSTER it refuses there.
 
-Run as a program, with a folder for the engine's data, a port (0 for any) and the cluster's name, which may be empty;
-it prints its port, and ends when its stdin does.
+Run as a program, with a folder for the engine's data, a port (0 for any), the cluster's name, which may be empty, and
+its shard's port; it prints its port, and ends when its stdin does.
 """
 
 from __future__ import annotations
@@ -35,28 +35,32 @@ _RESERVED = frozenset({
 })  # fmt: skip
 _CODE = re.compile(r"Code: (\d+)")
 _INSERT = re.compile(rb"\s*(INSERT INTO .+?) FORMAT (\w+)\n", re.DOTALL)
-_DDL = re.compile(r"\s*(CREATE|ALTER(?! TABLE \S+ DELETE )|DROP|RENAME)\b")
+_DDL = re.compile(r"\s*(CREATE|ALTER(?! TABLE \S+ (?:DELETE|APPLY DELETED MASK) )|DROP|RENAME)\b")
 """But for what replicas hand on among themselves."""
 _REPLICATED = re.compile(r"ReplicatedReplacingMergeTree\('[^']*', '[^']*'(?:, )?")
 _CLUSTER = (
-    "<clickhouse><remote_servers><{0}><shard><replica><host>127.0.0.1</host><port>1</port></replica></shard></{0}>"
-    "</remote_servers></clickhouse>"
+    "<clickhouse><remote_servers><{0}><shard><replica><host>127.0.0.1</host><port>{1}</port></replica></shard></{0}>"
+    "</remote_servers><tcp_port>9000</tcp_port></clickhouse>"
 )
+_AWAY, _ITSELF = 1, 9000
+"""Ports of a shard; at its own the engine asks nobody, for it is in this process, and listens nowhere."""
 _FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 
 
 class Front:
     """The server's process, for a test."""
 
-    def __init__(self, folder: str | os.PathLike[str], port: int = 0, *, cluster: str = "") -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], port: int = 0, *, cluster: str = "", whole: bool = False
+    ) -> None:
         self._folder = str(folder)
         self._cluster = cluster
+        self._shard = str(_ITSELF if whole else _AWAY)
         self._process = self._start(port)
 
     def _start(self, port: int) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, __file__, self._folder, str(port), self._cluster], stdin=-1, stdout=-1, text=True
-        )
+        arguments = self._folder, str(port), self._cluster, self._shard
+        process = subprocess.Popen([sys.executable, __file__, *arguments], stdin=-1, stdout=-1, text=True)
         assert process.stdout is not None
         self.port = int(process.stdout.readline())
         return process
@@ -253,13 +257,13 @@ def _engine() -> Any:
     return importlib.import_module("chdb")  # it has no types, and is not there where the types are checked
 
 
-def main(folder: str, port: str, cluster: str) -> None:
+def main(folder: str, port: str, cluster: str, shard: str) -> None:
     """Serve until stdin ends."""
     Path(folder).mkdir(exist_ok=True)
     place = folder
     if cluster:
         config = Path(f"{folder}.xml")
-        config.write_text(_CLUSTER.format(cluster))
+        config.write_text(_CLUSTER.format(cluster, shard))
         place = f"{folder}?config-file={config}"
     _Handler.place, _Handler.cluster = place, cluster
     ThreadingHTTPServer.allow_reuse_address = True
