@@ -91,7 +91,8 @@ def _conclude(done: Erased, dialect: str) -> None:
     if dialect in _REST:
         warn(_REST[dialect])
     if not done.complete:
-        fail(f"{many(done.left, 'entry', 'entries')} could not be deleted: look for rules or triggers", EXIT_STORE)
+        advice = "run it again" if dialect == "clickhouse" else "look for rules or triggers"
+        fail(f"{many(done.left, 'entry', 'entries')} could not be deleted: {advice}", EXIT_STORE)
 
 
 def _show(found: Found) -> None:

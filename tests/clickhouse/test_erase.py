@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dblog import migrate
 from dblog.admin import erasing, erasing_clickhouse
 from dblog.admin.clickhouse import ClickHouseConnection
+from dblog.cli.erase import _conclude
 from dblog.errors import ErrorClass, StoreError
 from dblog.query import parse
 from tests.administered import DAY, ask, entry, everything, now
@@ -107,6 +109,18 @@ def _files_with(store: Store, text: bytes) -> list[Path]:
     return [file for (path,) in parts for file in Path(path).iterdir() if text in file.read_bytes()]
 
 
+def test_a_row_that_was_there_goes_with_the_one_sent_again(store: Store) -> None:
+    """An entry is as old as the first row of it; one that is new is none of this erase's."""
+    old, new = made(1, "u-1"), made(2, "u-1")
+    Rows(store.url).insert([old], taken=now() - DAY)
+    with ClickHouseConnection(store.url) as connection:
+        masking = erasing_clickhouse.Masking(connection)
+        Rows(store.url).insert([old, new], taken=connection.now() + DAY)
+        assert masking.delete([(each.timestamp, each.id) for each in (old, new) if each.id is not None]) == 1
+    assert [each.lineno for each in store.rows()] == [2]
+    assert store.count() == 1
+
+
 def test_there_are_few_statements(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A day with many entries has its partition named, days with few share a statement, and one ALTER is for all."""
     monkeypatch.setattr(erasing_clickhouse, "_OWN", 20)
@@ -137,11 +151,14 @@ def test_long_statements_are_for_servers_that_take_them(store: Store, monkeypatc
     assert store.count() == 0
 
 
-def test_what_the_server_keeps_is_told(store: Store) -> None:
-    """Entries that are there still make it incomplete; one that was sent again since is not one of them."""
+def test_what_the_server_keeps_is_told(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is there still makes it incomplete, and the exit code 3; a row that was sent again since does not."""
     fill(store.url, [made(number, "u-1", ingested_at=now()) for number in range(3)])
     done = erase(store.url, "user_id:u-1", Heard(store.url, lambda sql: "SELECT 1" if "DELETE" in sql else sql))
     assert (done.count, done.left, done.complete) == (0, 3, False)
+    with pytest.raises(typer.Exit) as ended:
+        _conclude(done, "clickhouse")
+    assert (ended.value.exit_code, "3 entries could not be deleted" in capsys.readouterr().err) == (3, True)
     (audit,) = everything(store.url, "logger:dblog.audit")
     assert (audit.attributes["left"], audit.attributes["complete"]) == (3, False)
     again = store.rows()[:2]
