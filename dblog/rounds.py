@@ -8,7 +8,6 @@ is ``dblog.writer``'s business.
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 from dblog import lifecycle
@@ -23,6 +22,7 @@ from dblog.watchdog import watchdog
 
 if TYPE_CHECKING:
     import threading
+    from contextlib import AbstractContextManager
 
     from dblog.chores import Chores
     from dblog.delivery import Delivery
@@ -140,7 +140,7 @@ class Rounds:
         if not self._named:
             self._named = True
             self.origin.complete(resource())
-        with untraced():
+        with untraced(), self._watched():
             return self._store()
 
     def _store(self) -> bool:
@@ -159,7 +159,7 @@ class Rounds:
             if not delivery and self._reads_back(self._deadline):
                 self.spooling.load_back(delivery)
         if delivery:
-            if not self._deliver(delivery):
+            if not delivery.run():
                 return False
             self._backoff.reset()
             self._healthy()
@@ -169,10 +169,14 @@ class Rounds:
             chores.after_batch()
         return True
 
-    def _deliver(self, delivery: Delivery) -> bool:
-        """See what is in hand through; while that hangs, somebody puts on disk what would be lost with the process."""
-        with watchdog.limit(_TROUBLE, partial(self.spooling.put_aside, delivery)):
-            return delivery.run()
+    def _watched(self) -> AbstractContextManager[None]:
+        """While a call of the block hangs, somebody puts on disk what would be lost with the process."""
+        return watchdog.limit(_TROUBLE, self._put_aside)
+
+    def _put_aside(self) -> None:
+        delivery = self._delivery
+        if delivery is not None and (delivery or len(self.buffer)):
+            self.spooling.put_aside(delivery)
 
     def _reads_back(self, deadline: float | None) -> bool:
         """Something on disk is to be stored; at the end only while the database takes it, and there is time."""
@@ -222,7 +226,8 @@ class Rounds:
     def _park(self) -> bool:
         """Sleep until a record comes or a chore is due; False, and no sleep, where one goes on at once."""
         chores = self._chores
-        timeout = 10.0 if chores is None else chores.idle()
+        with self._watched():
+            timeout = 10.0 if chores is None else chores.idle()
         if not timeout:
             return False
         self.buffer.parked = True

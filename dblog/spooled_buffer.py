@@ -40,7 +40,7 @@ class SpooledBuffer(Buffer):
         sizes: see ``Buffer``.
     """
 
-    __slots__ = ("_make", "_nearly_bytes", "_nearly_records")
+    __slots__ = ("_make", "_nearly_bytes", "_nearly_records", "_patience")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class SpooledBuffer(Buffer):
         super().__init__(ledger, size=size, size_bytes=size_bytes, **sizes)  # type: ignore[arg-type]  # its own
         self._make = make
         self._nearly_records, self._nearly_bytes = self._max_records * 9 // 10, self._max_bytes * 9 // 10
+        self._patience = PATIENCE
 
     @property
     def refusal(self) -> int:
@@ -104,16 +105,20 @@ class SpooledBuffer(Buffer):
                 break
         return False
 
-    def spill(self) -> bool:
-        """What waits goes to disk, the worst first; False where the disk took not all of it."""
+    def spill(self, patience: float = 0) -> bool:
+        """What waits goes to disk, the worst first; False where the disk took not all of it.
+
+        Args:
+            patience: seconds to wait for another that makes room, where what finds none is lost.
+        """
         whole = self.spool is not None or not len(self)
         for deq in reversed(self._bands):
             while whole and deq:
-                whole = self._spill_oldest(deq)
+                whole = self._spill_oldest(deq, patience)
         self._release_waiters()
         return whole
 
-    def _spill_oldest(self, waiting: deque[Item]) -> bool:
+    def _spill_oldest(self, waiting: deque[Item], patience: float) -> bool:
         cells = self._cells
         try:
             item = waiting[0]
@@ -130,11 +135,16 @@ class SpooledBuffer(Buffer):
             cells[SPOOLED] += 1
             return True
 
-        return self._append(self.spool, item, ALONE, count) or not waiting or waiting[0] is not item
+        return self._append(self.spool, item, ALONE, count, patience) or not waiting or waiting[0] is not item
 
     def append(self, item: Item, *, kept: bool = False) -> bool:
-        """A record that was taken goes to disk, alone or ``kept`` in hand as well; counted by whoever asks."""
-        return self._append(self.spool, item, KEPT if kept else ALONE)
+        """A record that was taken goes to disk, alone or ``kept`` in hand as well; counted by whoever asks.
+
+        It waits for another that makes room, until that was in vain.
+        """
+        done = self._append(self.spool, item, KEPT if kept else ALONE, patience=self._patience)
+        self._patience = PATIENCE if done else 0
+        return done
 
     def rest_on_disk(self) -> None:
         """At the end, where every record is on disk: what waits is there for whoever comes next."""

@@ -18,7 +18,7 @@ from dblog.disk import Disk
 from dblog.item import compact
 from dblog.ledger import DROPPED, EMITTED, FAILED, IN_FLIGHT, REASON, SPOOLED, STORED, UNSAVED
 from dblog.spool import Counts, Spool, decode
-from dblog.spooled_buffer import SpooledBuffer
+from dblog.spooled_buffer import PATIENCE, SpooledBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -271,7 +271,7 @@ class Spooling(Disk):
             self._leave(buffer.oldest_seq())
             buffer.rest_on_disk()
         elif len(buffer) and self.make() is not None:
-            buffer.spill()
+            buffer.spill(PATIENCE)
 
     def secure(self, delivery: Delivery) -> None:
         """The thread hangs at the end: what it has in hand is on disk as well."""

@@ -63,8 +63,8 @@ class QueryCommand(TyperCommand):
         marked = [_MARK + arg if _NEGATED.fullmatch(arg) else arg for arg in args[:end]] + args[end:]
         rest: list[str] = super().parse_args(ctx, marked)
         for name, value in ctx.params.items():
-            if isinstance(value, list):
-                ctx.params[name] = [word.removeprefix(_MARK) for word in value]
+            if isinstance(value, list | tuple):  # older versions of typer give a tuple
+                ctx.params[name] = [word.removeprefix(_MARK) if isinstance(word, str) else word for word in value]
             elif isinstance(value, str):
                 ctx.params[name] = value.removeprefix(_MARK)
         return rest
