@@ -137,8 +137,18 @@ class Opening:
             connection.execute("PRAGMA query_only = ON")
             distrust(connection)
             connection.execute(f"PRAGMA busy_timeout = {milliseconds(self._seconds)}")
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+            _look_at_schema(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _look_at_schema(connection: sqlite3.Connection) -> None:
+    """Have it read: a damaged one is told of by a sentence with a name from it, which may be no text."""
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+    except UnicodeDecodeError:
+        damaged = sqlite3.DatabaseError("malformed database schema")
+        damaged.sqlite_errorcode, damaged.sqlite_errorname = sqlite3.SQLITE_CORRUPT, "SQLITE_CORRUPT"
+        raise damaged from None

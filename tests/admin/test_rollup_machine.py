@@ -24,7 +24,7 @@ from dblog.levels import band_of
 from dblog.query import parse
 from dblog.reader import LogReader
 from dblog.reading import rollup as answering
-from tests.administered import DAY, SECOND, now
+from tests.administered import DAY, SECOND, entry, fill, now
 from tests.oracle import examples
 from tests.tail_tools import time_of
 
@@ -250,6 +250,9 @@ def test_the_rollup_answers_what_counting_gives(database_url: str, reading_url: 
         given = {"writers": writers, "deleter": deleter, "admin": admin, "patch": patch, "loop": loop, "reader": reader}
         share = settings(examples(6), stateful_step_count=30)
         run_state_machine_as_test(type("Counted", (Counted,), given), settings=share)
+        rollup.refresh(admin, budget=60.0)
+        fill(database_url, [entry(1)])  # with nothing there, nobody asks
+        loop.run_until_complete(reader.histogram("", since=now() - DAY, until=now()))
         assert any(answer is not None for answer in answers), "the rollup was never asked"
 
 

@@ -176,6 +176,17 @@ async def test_whatever_is_in_the_file_is_read_or_said(
         shutil.rmtree(folder)
 
 
+async def test_a_schema_whose_names_are_no_text_is_damaged(sqlite_url: str) -> None:
+    """SQLite's own sentence about it cannot be decoded; ours can."""
+    with contextlib.closing(sqlite3.connect(_path(sqlite_url))) as owner:
+        owner.execute("PRAGMA writable_schema = ON")
+        owner.execute("UPDATE sqlite_schema SET name = CAST(x'6c80' AS TEXT), sql = 'CREATE TABLE' WHERE name = 'logs'")
+        owner.commit()
+    async with LogReader(sqlite_url) as reader:
+        with pytest.raises(StoreUnavailable, match="SQLITE_CORRUPT"):
+            await reader.search()
+
+
 def _names(folder: Path) -> list[str]:
     return [each.name for each in folder.iterdir()]
 
